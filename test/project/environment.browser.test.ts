@@ -1,0 +1,2 @@
+import { expect, test } from "vitest";
+test("isolated", () => { expect(self.crossOriginIsolated).toBe(true); });
