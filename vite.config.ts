@@ -1,39 +1,181 @@
+/**
+ * One configuration for the library build, the demo's development server and the tests.
+ *
+ * `vite build` writes dist/ with the same tree as the sources: what a page loads (runtime/index.js and each module
+ * worker) has its dependencies inside and needs no bundler; what Node or another bundler loads (compiler/, bench/)
+ * keeps its dependencies as imports. Each module worker is a file of its own.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { dirname, join, posix, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
+import type { EnvironmentOptions, Plugin, UserConfig } from "vite";
 import { defineConfig } from "vitest/config";
+import { chromiumArguments, findChromium } from "./bench/chromium.ts";
 
+const root = dirname(fileURLToPath(import.meta.url));
+const dist = join(root, "dist");
+
+/** SharedArrayBuffer needs a cross-origin isolated page. */
 const isolation = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 } as const;
 
-export default defineConfig({
-  server: { headers: isolation },
-  test: {
-    projects: [
-      {
-        extends: true,
-        test: { name: "node", include: ["test/**/*.node.test.ts"], environment: "node" },
+const pageEntries = ["runtime/index.ts"];
+const nodeEntries = ["compiler/compile.ts", "compiler/cli.ts", "bench/start.ts"];
+
+/** What the sources write to name a module worker (or another module that is loaded by its URL). */
+const moduleUrl = /new URL\(\s*"(\.{1,2}\/[^"]+\.ts)",\s*import\.meta\.url,?\s*\)/g;
+
+function sourcesBelow(folder: string): readonly string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => posix.join(folder, file.split(sep).join("/")));
+}
+
+/** Every module that the sources load by URL: each becomes an entry of its own. */
+function modulesLoadedByUrl(): readonly string[] {
+  const targets = ["runtime", "compiler", "bench"]
+    .flatMap(sourcesBelow)
+    .flatMap((file) =>
+      [...readFileSync(join(root, file), "utf8").matchAll(moduleUrl)].map((match) =>
+        posix.join(posix.dirname(file), match[1] ?? ""),
+      ),
+    );
+  return [...new Set(targets)].filter((file) => existsSync(join(root, file))).sort();
+}
+
+/**
+ * Keeps `new URL("./x.ts", import.meta.url)` a literal that Node, browsers and other bundlers understand, and points
+ * it from the built file to the built module. Vite's own treatment writes a form that other bundlers do not see.
+ */
+function keepModuleUrls(): Plugin {
+  const targets = new Map<string, string>();
+  return {
+    name: "leafcutter:module-urls",
+    apply: "build",
+    enforce: "pre",
+    transform(code, id) {
+      if (!code.includes("import.meta.url")) return undefined;
+      return code.replaceAll(moduleUrl, (expression: string, specifier: string) => {
+        const target = relative(root, resolve(dirname(id), specifier))
+          .split(sep)
+          .join("/");
+        if (!existsSync(join(root, target))) return expression;
+        const placeholder = `__LEAFCUTTER_MODULE_${Buffer.from(target).toString("hex")}__`;
+        targets.set(placeholder, target.replace(/\.ts$/, ".js"));
+        return placeholder;
+      });
+    },
+    renderChunk(code, chunk) {
+      return code.replaceAll(/__LEAFCUTTER_MODULE_[0-9a-f]+__/g, (placeholder) => {
+        const path = posix.relative(posix.dirname(chunk.fileName), targets.get(placeholder) ?? "");
+        return `new URL("${path.startsWith(".") ? path : `./${path}`}", import.meta.url)`;
+      });
+    },
+  };
+}
+
+const nodeModules = new Set([...builtinModules, ...builtinModules.map((name) => `node:${name}`)]);
+
+function libraryEnvironment(entries: readonly string[], where: "page" | "node"): EnvironmentOptions {
+  const isExternal = (id: string): boolean =>
+    nodeModules.has(id) || (where === "node" && !/^[./\0]/.test(id) && !/^[A-Za-z]:/.test(id));
+  return {
+    consumer: where === "page" ? "client" : "server",
+    build: {
+      target: "es2022",
+      outDir: dist,
+      emptyOutDir: false,
+      copyPublicDir: false,
+      lib: {
+        entry: Object.fromEntries(entries.map((entry) => [entry.replace(/\.ts$/, ""), join(root, entry)])),
+        formats: ["es"],
+        fileName: (_, name) => `${name}.js`,
       },
-      {
-        extends: true,
-        test: {
-          name: "browser",
-          include: ["test/**/*.browser.test.ts"],
-          testTimeout: 30_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({
-              launchOptions: {
-                executablePath: process.env["CHROME"] ?? "/usr/bin/chromium",
-                args: ["--enable-unsafe-webgpu"],
-              },
-            }),
-            instances: [{ browser: "chromium" }],
-          },
+      rolldownOptions: {
+        external: isExternal,
+        output: {
+          chunkFileNames: `${dirname(entries[0] ?? "")}/chunks/[name]-[hash].js`,
+          minify: where === "page",
         },
       },
-    ],
-  },
+    },
+  };
+}
+
+function libraryBuild(): UserConfig {
+  const existing = (entry: string): boolean => existsSync(join(root, entry));
+  const builds: readonly (readonly [entries: readonly string[], where: "page" | "node"])[] = [
+    [pageEntries.filter(existing), "page"],
+    ...modulesLoadedByUrl().map((entry) => [[entry], "page"] as const),
+    [nodeEntries.filter(existing), "node"],
+  ];
+  const environments = Object.fromEntries(
+    builds
+      .filter(([entries]) => entries.length > 0)
+      .map(([entries, where], index) => [`library${index}`, libraryEnvironment(entries, where)]),
+  );
+  return {
+    environments,
+    builder: {
+      async buildApp(builder) {
+        rmSync(dist, { recursive: true, force: true });
+        for (const name of Object.keys(environments)) {
+          const environment = builder.environments[name];
+          if (environment !== undefined) await builder.build(environment);
+        }
+      },
+    },
+  };
+}
+
+export default defineConfig(({ command }) => {
+  const chromium = process.env.VITEST === undefined ? undefined : findChromium();
+  return {
+    root,
+    publicDir: false,
+    server: { headers: isolation },
+    preview: { headers: isolation },
+    plugins: [keepModuleUrls()],
+    ...(command === "build" ? libraryBuild() : {}),
+    test: {
+      projects: [
+        {
+          extends: true,
+          test: {
+            name: "node",
+            include: ["test/**/*.node.test.ts"],
+            environment: "node",
+            testTimeout: 30_000,
+            /** So that worker_threads which the tests start can load TypeScript. */
+            execArgv: ["--import", "tsx"],
+          },
+        },
+        {
+          extends: true,
+          test: {
+            name: "browser",
+            include: ["test/**/*.browser.test.ts"],
+            testTimeout: 30_000,
+            browser: {
+              enabled: true,
+              headless: true,
+              screenshotFailures: false,
+              provider: playwright({
+                launchOptions: {
+                  ...(chromium === undefined ? {} : { executablePath: chromium }),
+                  args: [...chromiumArguments],
+                },
+              }),
+              instances: [{ browser: "chromium" }],
+            },
+          },
+        },
+      ],
+    },
+  };
 });

@@ -1,2 +1,5 @@
 import { expect, test } from "vitest";
-test("isolated", () => { expect(self.crossOriginIsolated).toBe(true); });
+
+test("isolated", () => {
+  expect(self.crossOriginIsolated).toBe(true);
+});

@@ -1,2 +1,5 @@
 import { expect, test } from "vitest";
-test("node", () => { expect(WebAssembly).toBeDefined(); });
+
+test("node", () => {
+  expect(WebAssembly).toBeDefined();
+});
