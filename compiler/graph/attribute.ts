@@ -1,0 +1,41 @@
+/** Typed access to a node's attributes: the value, the default, or an error that names node and attribute. */
+import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Attribute, Node } from "./graph.ts";
+
+type ValueOf<K extends Attribute["kind"]> = Extract<Attribute, { kind: K }>["value"];
+
+function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): ValueOf<K> | undefined {
+  const attribute = node.attributes[name];
+  if (attribute === undefined) return undefined;
+  const { value } = attribute;
+  if (attribute.kind !== kind) {
+    // An empty list carries no type in some files.
+    if (Array.isArray(value) && value.length === 0) return value as unknown as ValueOf<K>;
+    throw new LeafcutterError({
+      code: "operator-invalid",
+      where: `node ${node.name} (${node.op})`,
+      message: `attribute ${name} has the wrong kind`,
+      expected: kind,
+      received: attribute.kind,
+      advice: "Check the model with the exporter's own checker.",
+    });
+  }
+  return value as unknown as ValueOf<K>;
+}
+
+export const integerOf = (node: Node, name: string, fallback: number): number => read(node, name, "integer") ?? fallback;
+export const floatOf = (node: Node, name: string, fallback: number): number => read(node, name, "float") ?? fallback;
+export const stringOf = (node: Node, name: string, fallback: string): string => read(node, name, "string") ?? fallback;
+export const integersOf = (node: Node, name: string): readonly number[] | undefined => read(node, name, "integers");
+export const floatsOf = (node: Node, name: string): readonly number[] | undefined => read(node, name, "floats");
+export const dimsOf = (node: Node, name: string): ValueOf<"dims"> | undefined => read(node, name, "dims");
+export const tensorOfAttribute = (node: Node, name: string): ValueOf<"tensor"> | undefined => read(node, name, "tensor");
+export const expressionOf = (node: Node, name: string): ValueOf<"expression"> | undefined => read(node, name, "expression");
+
+/** Constructors of attributes. */
+export const integerAttribute = (value: number): Attribute => ({ kind: "integer", value });
+export const floatAttribute = (value: number): Attribute => ({ kind: "float", value });
+export const stringAttribute = (value: string): Attribute => ({ kind: "string", value });
+export const integersAttribute = (value: readonly number[]): Attribute => ({ kind: "integers", value });
+export const dimsAttribute = (value: ValueOf<"dims">): Attribute => ({ kind: "dims", value });
+export const expressionAttribute = (value: ValueOf<"expression">): Attribute => ({ kind: "expression", value });

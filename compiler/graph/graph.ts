@@ -1,0 +1,98 @@
+/**
+ * The intermediate representation between import and plan. A Graph is immutable: passes build a new one
+ * (see rewrite.ts). Values are compared by identity; nodes stand in topological order; every value has one
+ * producer (a node, a graph input or a constant). Control flow is not represented in straight-line nodes.
+ */
+import type { DType } from "../../runtime/format/dtype.ts";
+import type { SymbolBound } from "../../runtime/format/extent.ts";
+import type { Expression } from "../../runtime/format/expression.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { Dim } from "./dimension.ts";
+
+/** How a float32 constant is stored in the package. Its Tensor holds the values after rounding to that storage. */
+export type Storage =
+  | { readonly kind: "float16" }
+  /** value = scales[i] * q, q in -127..127, i the index along `axis`. */
+  | { readonly kind: "int8"; readonly axis: number; readonly scales: Float32Array };
+
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  /** Only on constants whose packed form is not their dtype. */
+  readonly storage?: Storage;
+}
+
+/** A tensor in the graph. Identity is the object; `name` is unique within the graph. */
+export interface Value {
+  readonly name: string;
+  readonly type: TensorType;
+}
+
+/** Lists hold one kind. `dims` are integers that may be symbolic (Reshape's shape after resolution). */
+export type Attribute =
+  | { readonly kind: "integer"; readonly value: number }
+  | { readonly kind: "float"; readonly value: number }
+  | { readonly kind: "string"; readonly value: string }
+  | { readonly kind: "integers"; readonly value: readonly number[] }
+  | { readonly kind: "floats"; readonly value: readonly number[] }
+  | { readonly kind: "strings"; readonly value: readonly string[] }
+  | { readonly kind: "dims"; readonly value: readonly Dim[] }
+  | { readonly kind: "tensor"; readonly value: Tensor }
+  | { readonly kind: "expression"; readonly value: Expression }
+  | { readonly kind: "graph"; readonly value: Graph };
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/**
+ * One operation. `op` is the ONNX name; operators of our own and of other domains carry their domain in front
+ * ("leafcutter.Elementwise", "com.microsoft.FastGelu"). An absent optional input is undefined; trailing ones are dropped.
+ */
+export interface Node {
+  readonly op: string;
+  /** Version of the operator set that the attributes and inputs follow. */
+  readonly version: number;
+  /** Name for people; that of the source node, or of the last source node where several became one. */
+  readonly name: string;
+  /** Names of all source nodes that this one stands for. */
+  readonly sources: readonly string[];
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Attributes;
+}
+
+export interface Graph {
+  readonly name: string;
+  readonly symbols: ReadonlyMap<string, SymbolBound>;
+  readonly inputs: readonly Value[];
+  /** `name` is what the caller sees; one value may stand under several names, and may be an input or a constant. */
+  readonly outputs: readonly { readonly name: string; readonly value: Value }[];
+  readonly constants: ReadonlyMap<Value, Tensor>;
+  readonly nodes: readonly Node[];
+}
+
+/** Where each value comes from and goes to; computed once per graph. */
+export interface GraphIndex {
+  producer(value: Value): Node | undefined;
+  consumers(value: Value): readonly Node[];
+  isOutput(value: Value): boolean;
+}
+
+export function indexGraph(graph: Graph): GraphIndex {
+  const producers = new Map<Value, Node>();
+  const consumers = new Map<Value, Node[]>();
+  for (const node of graph.nodes) {
+    for (const output of node.outputs) producers.set(output, node);
+    for (const value of new Set(node.inputs)) {
+      if (!value) continue;
+      const list = consumers.get(value);
+      if (list) list.push(node);
+      else consumers.set(value, [node]);
+    }
+  }
+  const outputs = new Set(graph.outputs.map(({ value }) => value));
+  return {
+    producer: (value) => producers.get(value),
+    consumers: (value) => consumers.get(value) ?? [],
+    isOutput: (value) => outputs.has(value),
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * What a kernel family is to the planner: variants, a packed layout of its constants, and a binding of
+ * operands to one step. Addresses are symbolic here (buffer + offset): the planner places buffers later.
+ */
+import type { DType } from "../../runtime/format/dtype.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { MathLibrary } from "../assemble/math.ts";
+import type { WasmTarget } from "../assemble/target.ts";
+import type { FunctionReference, ModuleBuilder } from "../assemble/wasm.ts";
+import type { Dim } from "../graph/dimension.ts";
+import type { Storage } from "../graph/graph.ts";
+import type { Problem } from "./problem.ts";
+
+/** A piece of memory to be placed: identity is the object. Alignment 64 bytes. */
+export interface Buffer {
+  readonly kind: "input" | "output" | "weight" | "scratch";
+  readonly name: string;
+  /** Size for the bounds of all symbols is what is reserved. */
+  readonly bytes: Dim;
+}
+
+/** A strided window of a buffer: byte address of element [0, …, 0] and byte strides per axis. */
+export interface View {
+  readonly buffer: Buffer;
+  readonly offset: Dim;
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  readonly strides: readonly Dim[];
+}
+
+/** One 32-bit word of a step record. */
+export type Argument =
+  | { readonly kind: "address"; readonly buffer: Buffer; readonly offset: Dim; readonly access: "read" | "write" | "read-write" }
+  | { readonly kind: "integer"; readonly value: Dim }
+  /** Stored as the bits of a float32. */
+  | { readonly kind: "float"; readonly value: number };
+
+export interface WasmKernelContext {
+  readonly module: ModuleBuilder;
+  readonly target: WasmTarget;
+  readonly math: MathLibrary;
+  /** A function shared by several kernels of the module, defined once per key. */
+  shared(key: string, define: () => FunctionReference): FunctionReference;
+}
+
+/**
+ * WGSL of one kernel: the body of `fn main_<n>(index: u32, record: u32)`, run for every index in 0..invocations.
+ * It sees `memory: array<u32>` (the whole linear memory) and `word(record, i) -> u32` (argument i), plus what `prelude` declares.
+ */
+export interface WgslKernel {
+  readonly prelude: readonly string[];
+  readonly body: string;
+}
+
+/** Generated code; kernels with equal keys are the same function. */
+export interface Kernel {
+  readonly key: string;
+  /** Short name for profiles: "conv 6x8 float32 relu". */
+  readonly name: string;
+  /** Function (record: i32, begin: i32, end: i32) -> (): runs iterations begin..end of the outermost independent loop. */
+  readonly emitWasm: (context: WasmKernelContext) => FunctionReference;
+  readonly emitWgsl?: () => WgslKernel;
+}
+
+export interface BoundStep {
+  readonly kernel: Kernel;
+  readonly arguments: readonly Argument[];
+  /** Iterations of the outermost independent loop. */
+  readonly range: Dim;
+  /** Floating-point operations of the direct form (2 per multiply-add) and bytes read plus written. */
+  readonly flops: Dim;
+  readonly bytes: Dim;
+  /** Work items when run on a GPU. */
+  readonly invocations: Dim;
+}
+
+/** Widths of the border that a family wants around the two spatial axes (1 and 2) of a NHWC operand, filled with `value`. */
+export interface Halo {
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+  readonly value: number;
+}
+
+/** Constants in a family's packed layout; `unit` is the size at which a large one may be cut into shards (one panel). */
+export interface Packed {
+  readonly bytes: Uint8Array;
+  readonly unit: number;
+}
+
+/** A row of a family's variants.ts: a schedule, no semantics. */
+export interface Variant {
+  readonly name: string;
+}
+
+export interface Family<P extends Problem, V extends Variant = Variant> {
+  readonly name: P["family"];
+  readonly variants: readonly V[];
+  /** Whether `variant` can compute `problem`. */
+  readonly accepts: (variant: V, problem: P) => boolean;
+  /** The border wanted around operand `index`; undefined for none. */
+  readonly halo?: (problem: P, index: number) => Halo | undefined;
+  /** Which operands are constants that `pack` turns into one weight buffer; empty when the family has none. */
+  readonly packedOperands: (problem: P) => readonly number[];
+  /** `constants[i]` is the tensor of operand packedOperands[i] (undefined when absent), already rounded to `storage[i]`. */
+  readonly pack?: (variant: V, problem: P, constants: readonly (Tensor | undefined)[], storage: readonly (Storage | undefined)[]) => Packed;
+  /** Scratch a step needs (a converted panel, partial sums), in bytes. */
+  readonly scratchBytes?: (variant: V, problem: P) => Dim;
+  /** `operands[i]` is undefined for packed and absent operands; `packed` and `scratch` as asked for above. */
+  readonly bind: (
+    variant: V,
+    problem: P,
+    operands: readonly (View | undefined)[],
+    outputs: readonly View[],
+    packed: Buffer | undefined,
+    scratch: Buffer | undefined,
+  ) => BoundStep;
+}

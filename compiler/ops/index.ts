@@ -1,0 +1,27 @@
+/** The table of operators: one line a record. */
+import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Node } from "../graph/graph.ts";
+import type { Operator } from "./operator.ts";
+
+const operators: readonly Operator[] = [];
+
+const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));
+
+/** Names of all operators that have a record. */
+export const operatorNames: readonly string[] = [...table.keys()].sort();
+
+/** The record of an operator; undefined when there is none. */
+export const findOperator = (op: string): Operator | undefined => table.get(op);
+
+/** The record of a node's operator. Throws operator-unknown with the nearest name. */
+export function operatorOf(node: Pick<Node, "op" | "name">): Operator {
+  const operator = table.get(node.op);
+  if (operator) return operator;
+  const nearest = closest(node.op, operatorNames);
+  throw new LeafcutterError({
+    code: "operator-unknown",
+    where: `node ${node.name}`,
+    message: `operator ${node.op} is not known`,
+    advice: nearest ? `The nearest known operator is ${nearest}.` : "Replace the operator in the model, or run this model with another engine.",
+  });
+}

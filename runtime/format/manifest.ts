@@ -1,0 +1,64 @@
+/**
+ * The manifest, a package's root of trust: hashes of every other file, what goes in and out, who made it.
+ * Stored as `manifest.json`; `integrity` ("sha256-" + base64 of its SHA-256) pins it.
+ */
+import type { DType } from "./dtype.ts";
+import type { Extent, SymbolBound } from "./extent.ts";
+
+export const manifestFormat = "leafcutter/1";
+
+export interface FileReference {
+  /** Path below the manifest's folder: letters, digits, "-", "_", "." only; no separators. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Lower-case hexadecimal SHA-256 of the file. */
+  readonly sha256: string;
+}
+
+export type WasmVariantName = "wasm-simd" | "wasm-relaxed";
+export type VariantName = WasmVariantName | "webgpu";
+
+export interface PortDescription {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Extent[];
+}
+
+/** Sampled outputs for inputs filled by the generator of random.ts (seed + input index), symbols bound to `bindings`. */
+export interface SelfTest {
+  readonly seed: number;
+  readonly bindings: Readonly<Record<string, number>>;
+  readonly outputs: readonly {
+    readonly name: string;
+    /** Flat indices and the values there; |a - b| <= absolute * max|b| + relative * |b|. */
+    readonly indices: readonly number[];
+    readonly values: readonly number[];
+  }[];
+  readonly absolute: number;
+  readonly relative: number;
+}
+
+export interface Provenance {
+  readonly compiler: string;
+  readonly source: { readonly name: string; readonly bytes: number; readonly sha256: string };
+  /** The options of the compile that shaped the package, as given. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** Hash of the samples that budget or calibration used. */
+  readonly samples?: string;
+}
+
+export interface Manifest {
+  readonly format: typeof manifestFormat;
+  readonly name: string;
+  readonly symbols: readonly SymbolBound[];
+  readonly inputs: readonly PortDescription[];
+  readonly outputs: readonly PortDescription[];
+  readonly program: FileReference;
+  readonly modules: readonly (FileReference & { readonly variant: WasmVariantName })[];
+  /** WGSL of the same plan: JSON of runtime/format/shader.ts. */
+  readonly shaders?: FileReference;
+  /** In order they fill the program's weight region; each at most 4 MiB. */
+  readonly shards: readonly FileReference[];
+  readonly selfTest?: SelfTest;
+  readonly provenance: Provenance;
+}

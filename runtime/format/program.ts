@@ -1,0 +1,110 @@
+/**
+ * The program of a package: what the engine walks. Steps with a kernel become records in linear memory
+ * (headerWords, then `arguments`); host steps run a reference function. Words that depend on symbols are
+ * evaluated whenever the bound symbols change. Everything here is an attacker's data until validated.
+ */
+import type { DType } from "./dtype.ts";
+import type { Extent, SymbolBound } from "./extent.ts";
+import type { ReferenceAttributeData } from "./host-step.ts";
+
+/** Byte range [start, start + bytes) of linear memory. */
+export interface Region {
+  readonly start: number;
+  readonly bytes: number;
+}
+
+/** A model input or output: dense row-major at a fixed byte address. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Extent[];
+  readonly address: number;
+}
+
+/** What a step touches through the address in argument `word`: [start, start + bytes), which must lie inside planned memory. */
+export interface Access {
+  readonly word: number;
+  readonly start: Extent;
+  readonly bytes: Extent;
+  readonly mode: "read" | "write" | "read-write";
+}
+
+export interface KernelStep {
+  readonly kind: "kernel";
+  /** Name of the source node(s), for profiles and errors. */
+  readonly name: string;
+  readonly op: string;
+  /** Index into `kernels` and into the module's function table. */
+  readonly kernel: number;
+  /** Iterations of the outermost independent loop. */
+  readonly range: Extent;
+  /** 32-bit words; float arguments as their bits. */
+  readonly arguments: readonly Extent[];
+  readonly accesses: readonly Access[];
+  readonly flops: Extent;
+  readonly bytes: Extent;
+  /** Work items on a GPU. */
+  readonly invocations: Extent;
+}
+
+/** A dense tensor in linear memory. */
+export interface HostOperand {
+  readonly dtype: DType;
+  readonly shape: readonly Extent[];
+  readonly address: number;
+}
+
+export interface HostStep {
+  readonly kind: "host";
+  readonly name: string;
+  readonly op: string;
+  /** Key of runtime/reference/table.ts. */
+  readonly reference: string;
+  readonly version: number;
+  readonly attributes: Readonly<Record<string, ReferenceAttributeData>>;
+  readonly inputs: readonly (HostOperand | null)[];
+  /** Shapes are upper bounds where the reference discovers them. */
+  readonly outputs: readonly HostOperand[];
+}
+
+export type ProgramStep = KernelStep | HostStep;
+
+/**
+ * Known answer of one kernel: fill `fills` with the generator of random.ts, run units 0..units of step `step`,
+ * compare `samples` (|a - b| <= tolerance * (1 + |b|)).
+ */
+export interface KernelProbe {
+  readonly step: number;
+  readonly units: number;
+  readonly fills: readonly { readonly start: number; readonly bytes: number; readonly dtype: DType; readonly seed: number }[];
+  readonly samples: readonly { readonly address: number; readonly dtype: DType; readonly value: number }[];
+  readonly tolerance: number;
+}
+
+export interface ProgramKernel {
+  readonly name: string;
+  readonly probe?: KernelProbe;
+}
+
+export interface MemoryMap {
+  /** 64 KiB pages of the WebAssembly.Memory: initial = maximum. */
+  readonly pages: number;
+  /** The shards, one after another, fill this. */
+  readonly weights: Region;
+  /** Step records. */
+  readonly table: Region;
+  /** Activations, inputs, outputs, scratch. */
+  readonly arena: Region;
+}
+
+export interface Program {
+  readonly symbols: readonly SymbolBound[];
+  readonly memory: MemoryMap;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly kernels: readonly ProgramKernel[];
+  readonly steps: readonly ProgramStep[];
+}
+
+/** Words in front of a record's arguments: table index, range, record size in bytes, reserved. */
+export const recordHeaderWords = 4;
