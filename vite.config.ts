@@ -15,7 +15,6 @@ import { defineConfig } from "vitest/config";
 import { chromiumArguments, findChromium } from "./bench/chromium.ts";
 
 const root = dirname(fileURLToPath(import.meta.url));
-const dist = join(root, "dist");
 
 /** SharedArrayBuffer needs a cross-origin isolated page. */
 const isolation = {
@@ -88,7 +87,6 @@ function libraryEnvironment(entries: readonly string[], where: "page" | "node"):
     consumer: where === "page" ? "client" : "server",
     build: {
       target: "es2022",
-      outDir: dist,
       emptyOutDir: false,
       copyPublicDir: false,
       lib: {
@@ -123,7 +121,7 @@ function libraryBuild(): UserConfig {
     environments,
     builder: {
       async buildApp(builder) {
-        rmSync(dist, { recursive: true, force: true });
+        rmSync(resolve(root, builder.config.build.outDir), { recursive: true, force: true });
         for (const name of Object.keys(environments)) {
           const environment = builder.environments[name];
           if (environment !== undefined) await builder.build(environment);
@@ -138,7 +136,8 @@ export default defineConfig(({ command }) => {
   return {
     root,
     publicDir: false,
-    server: { headers: isolation },
+    /** `../shared` holds models and reference outputs that tests use when they are there. */
+    server: { headers: isolation, fs: { allow: [root, resolve(root, "../shared")] } },
     preview: { headers: isolation },
     plugins: [keepModuleUrls()],
     ...(command === "build" ? libraryBuild() : {}),
@@ -151,12 +150,13 @@ export default defineConfig(({ command }) => {
             include: ["test/**/*.node.test.ts"],
             environment: "node",
             testTimeout: 30_000,
-            /** So that worker_threads which the tests start can load TypeScript. */
-            execArgv: ["--import", "tsx"],
+            execArgv: ["--import", new URL("./test/setup/typescript-in-workers.mjs", import.meta.url).href],
           },
         },
         {
           extends: true,
+          /** A dependency found in the middle of a run would reload the page under the tests. */
+          optimizeDeps: { include: ["comlink"], exclude: ["onnxruntime-web"] },
           test: {
             name: "browser",
             include: ["test/**/*.browser.test.ts"],
