@@ -4,9 +4,10 @@
  */
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { FunctionReference } from "../assemble/expression.ts";
 import type { MathLibrary } from "../assemble/math.ts";
 import type { WasmTarget } from "../assemble/target.ts";
-import type { FunctionReference, ModuleBuilder } from "../assemble/wasm.ts";
+import type { ModuleBuilder } from "../assemble/wasm.ts";
 import type { Dim } from "../graph/dimension.ts";
 import type { Storage } from "../graph/graph.ts";
 import type { Problem } from "./problem.ts";
