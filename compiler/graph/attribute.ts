@@ -1,8 +1,23 @@
 /** Typed access to a node's attributes: the value, the default, or an error that names node and attribute. */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
-import type { Attribute, Node } from "./graph.ts";
+import type { Expression } from "../../runtime/format/expression.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { Dim } from "./dimension.ts";
+import type { Attribute, Graph, Node } from "./graph.ts";
 
-type ValueOf<K extends Attribute["kind"]> = Extract<Attribute, { kind: K }>["value"];
+interface Values {
+  readonly integer: number;
+  readonly float: number;
+  readonly string: string;
+  readonly integers: readonly number[];
+  readonly floats: readonly number[];
+  readonly strings: readonly string[];
+  readonly dims: readonly Dim[];
+  readonly tensor: Tensor;
+  readonly expression: Expression;
+  readonly graph: Graph;
+}
+type ValueOf<K extends Attribute["kind"]> = Values[K];
 
 function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): ValueOf<K> | undefined {
   const attribute = node.attributes[name];
