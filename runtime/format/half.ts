@@ -5,7 +5,7 @@
 const bits = new DataView(new ArrayBuffer(8));
 
 /** The number a float16 pattern stands for. */
-export function fromFloat16(pattern: number): number {
+export function float16ToNumber(pattern: number): number {
   const sign = pattern & 0x8000 ? -1 : 1;
   const exponent = (pattern >> 10) & 0x1f;
   const fraction = pattern & 0x3ff;
@@ -14,7 +14,7 @@ export function fromFloat16(pattern: number): number {
 }
 
 /** The number a bfloat16 pattern stands for: it is the upper half of a float32. */
-export function fromBfloat16(pattern: number): number {
+export function bfloat16ToNumber(pattern: number): number {
   bits.setUint32(0, pattern << 16);
   return bits.getFloat32(0);
 }
@@ -47,7 +47,7 @@ export function roundHalfEven(value: number): number {
 }
 
 /** The float16 pattern nearest to `value`. */
-export const toFloat16 = (value: number): number => encode(value, float16Format);
+export const numberToFloat16 = (value: number): number => encode(value, float16Format);
 
 /** The bfloat16 pattern nearest to `value`. */
-export const toBfloat16 = (value: number): number => encode(value, bfloat16Format);
+export const numberToBfloat16 = (value: number): number => encode(value, bfloat16Format);

@@ -7,7 +7,7 @@
  */
 import { type DType, isBigInteger, isFloat } from "../format/dtype.ts";
 import type { BinaryOperation, UnaryOperation } from "../format/expression.ts";
-import { fromBfloat16, fromFloat16, roundHalfEven, toBfloat16, toFloat16 } from "../format/half.ts";
+import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16, roundHalfEven } from "../format/half.ts";
 import type { Scalar } from "./element.ts";
 import { erf, power, sigmoid, softplus } from "./special.ts";
 
@@ -19,9 +19,9 @@ export function rounding(dtype: DType): (value: Scalar) => Scalar {
     case "float32":
       return (value) => Math.fround(value as number);
     case "float16":
-      return (value) => fromFloat16(toFloat16(value as number));
+      return (value) => float16ToNumber(numberToFloat16(value as number));
     case "bfloat16":
-      return (value) => fromBfloat16(toBfloat16(value as number));
+      return (value) => bfloat16ToNumber(numberToBfloat16(value as number));
     case "int8":
       return (value) => ((value as number) << 24) >> 24;
     case "uint8":
@@ -169,7 +169,9 @@ const bigBinary: Readonly<Partial<Record<BinaryOperation, (left: bigint, right: 
     return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;
   },
   remainder: (a, b) => (b === 0n ? 0n : a % b),
+  // biome-ignore lint/complexity/useMathMinMax: Math.min does not take bigint
   minimum: (a, b) => (a < b ? a : b),
+  // biome-ignore lint/complexity/useMathMinMax: Math.max does not take bigint
   maximum: (a, b) => (a > b ? a : b),
   power: integerPower,
   bitAnd: (a, b) => a & b,
