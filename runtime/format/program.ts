@@ -108,3 +108,8 @@ export interface Program {
 
 /** Words in front of a record's arguments: table index, range, record size in bytes, reserved. */
 export const recordHeaderWords = 4;
+
+/** Size of a kernel step's record. Records lie one after another from `memory.table.start`, in the order of the steps. */
+export function recordBytes(step: KernelStep): number {
+  return 4 * (recordHeaderWords + step.arguments.length);
+}

@@ -1,0 +1,62 @@
+/**
+ * What executes a program on one backend. A session creates it, fills its weights, then runs it.
+ *
+ * Ownership: an engine owns the linear memory (or the device buffers) of one session. `run` reads the caller's arrays
+ * before it first yields and never keeps them; the tensors it returns are the caller's own copies. The weight region
+ * belongs to whoever writes it until the first run, and to the engine afterwards.
+ * Ordering: one run at a time, `writeWeights` and `probeKernels` before the first; the session queues, the engine does
+ * not. A run that fails or is aborted leaves the engine ready for the next: nothing that a run reads before writing
+ * survives from the run before.
+ */
+import type { VariantName } from "../format/manifest.ts";
+import type { Program } from "../format/program.ts";
+import type { Tensor } from "../format/tensor.ts";
+import type { TensorInput } from "./input.ts";
+
+export interface RunControl {
+  /** Aborts between slices; the run then rejects with code "aborted". */
+  readonly signal?: AbortSignal;
+  /** Time every step; costs a few per cent. */
+  readonly profile?: boolean;
+}
+
+/** What one step took in a profiled run. */
+export interface StepTime {
+  readonly name: string;
+  readonly op: string;
+  /** Name of the kernel, or of the reference function of a host step. */
+  readonly kernel: string;
+  readonly milliseconds: number;
+  /** Floating-point operations of the direct form, and bytes read plus written. */
+  readonly flops: number;
+  readonly bytes: number;
+  readonly where: "wasm" | "webgpu" | "host";
+}
+
+export interface RunResult {
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** One per step of the program, when the run was profiled. */
+  readonly steps?: readonly StepTime[];
+}
+
+/** A kernel whose known answer did not come out. */
+export interface KernelFailure {
+  readonly kernel: string;
+  readonly expected: string;
+  readonly received: string;
+}
+
+export interface Engine {
+  readonly variant: VariantName;
+  readonly program: Program;
+  /** The memory that holds the weights, when it lies in this thread: an engine that replaces this one may take it over. */
+  readonly memory?: WebAssembly.Memory;
+  /** Copies `bytes` to `offset` of the weight region. */
+  writeWeights(offset: number, bytes: Uint8Array): void;
+  /** Runs the known answer of every kernel that has one (weights must be in) and undoes what that wrote. */
+  probeKernels(): Promise<readonly KernelFailure[]>;
+  /** One inference. Throws LeafcutterError: input-*, aborted, program-invalid (a trap), device-lost. */
+  run(inputs: Readonly<Record<string, TensorInput>>, control?: RunControl): Promise<RunResult>;
+  /** Frees everything; no call may follow. */
+  dispose(): void;
+}

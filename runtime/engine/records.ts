@@ -1,0 +1,50 @@
+/**
+ * The step records in linear memory: written once, and again where a word depends on a symbol whose value changed.
+ * Records lie one after another in the table region in the order of the kernel steps; `addresses[i]` is where the
+ * record of the i-th kernel step starts.
+ */
+import { type Extent, evaluateExtent } from "../format/extent.ts";
+import { type KernelStep, type MemoryMap, recordBytes, recordHeaderWords } from "../format/program.ts";
+
+interface SymbolicWord {
+  /** Index into the memory as 32-bit words. */
+  readonly index: number;
+  readonly extent: Extent;
+}
+
+export class Records {
+  readonly addresses: readonly number[];
+  readonly #words: Int32Array;
+  readonly #symbolic: readonly SymbolicWord[];
+
+  constructor(memory: WebAssembly.Memory, map: MemoryMap, steps: readonly KernelStep[]) {
+    this.#words = new Int32Array(memory.buffer);
+    const addresses: number[] = [];
+    const symbolic: SymbolicWord[] = [];
+    let address = map.table.start;
+    for (const step of steps) {
+      addresses.push(address);
+      const bytes = recordBytes(step);
+      const words: readonly Extent[] = [step.kernel, step.range, bytes, 0, ...step.arguments];
+      for (const [offset, extent] of words.entries()) {
+        const index = address / 4 + offset;
+        if (typeof extent === "number") this.#words[index] = extent;
+        else symbolic.push({ index, extent });
+      }
+      address += bytes;
+    }
+    this.addresses = addresses;
+    this.#symbolic = symbolic;
+  }
+
+  /** Writes the words that depend on symbols. */
+  bind(bindings: ReadonlyMap<string, number>): void {
+    for (const { index, extent } of this.#symbolic) this.#words[index] = evaluateExtent(extent, bindings);
+  }
+
+  /** Argument `word` of the i-th kernel step, as an unsigned number. */
+  argument(step: number, word: number): number {
+    const index = (this.addresses[step] ?? 0) / 4 + recordHeaderWords + word;
+    return (this.#words[index] ?? 0) >>> 0;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Where a run leaves WebAssembly: slices of about `sliceMilliseconds`, cut between steps where that fits and inside a
+ * long step's range where it does not. Times are predicted from flops and bytes, corrected by what slices really took.
+ * The first guess is slow on purpose: short slices until the engine's optimised tier has taken over.
+ */
+import { evaluateExtent } from "../format/extent.ts";
+import type { KernelStep } from "../format/program.ts";
+
+export const sliceMilliseconds = 4;
+/** A rest this much longer than a slice is not worth another yield. */
+const tolerance = 1.5;
+const initialFlopsPerMillisecond = 4e6;
+const initialBytesPerMillisecond = 2e6;
+const stepOverheadMilliseconds = 0.001;
+
+/** Iteration `iteration` of the i-th kernel step. */
+export interface Position {
+  readonly step: number;
+  readonly iteration: number;
+}
+
+export class Slices {
+  readonly #steps: readonly KernelStep[];
+  readonly #ranges: Float64Array;
+  /** Predicted milliseconds of a step before correction. */
+  readonly #estimates: Float64Array;
+  /** Measured over predicted; 0 before the first measurement. */
+  readonly #corrections: Float64Array;
+  #correction = 1;
+
+  constructor(steps: readonly KernelStep[]) {
+    this.#steps = steps;
+    this.#ranges = new Float64Array(steps.length);
+    this.#estimates = new Float64Array(steps.length);
+    this.#corrections = new Float64Array(steps.length);
+  }
+
+  bind(bindings: ReadonlyMap<string, number>): void {
+    for (const [index, step] of this.#steps.entries()) {
+      const flops = evaluateExtent(step.flops, bindings) / initialFlopsPerMillisecond;
+      const bytes = evaluateExtent(step.bytes, bindings) / initialBytesPerMillisecond;
+      this.#ranges[index] = evaluateExtent(step.range, bindings);
+      this.#estimates[index] = Math.max(flops, bytes) + stepOverheadMilliseconds;
+    }
+  }
+
+  /** Where a slice that starts at `from` ends, not beyond the start of step `end`. */
+  next(from: Position, end: number): Position {
+    const first = this.#milliseconds(from.step) * this.#share(from);
+    if (first > tolerance * sliceMilliseconds) {
+      const rest = this.#range(from.step) - from.iteration;
+      const iterations = Math.ceil(rest / Math.ceil(first / sliceMilliseconds));
+      if (iterations < rest) return { step: from.step, iteration: from.iteration + iterations };
+      return { step: from.step + 1, iteration: 0 };
+    }
+    let total = first;
+    let boundary = from.step + 1;
+    for (let step = from.step + 1; step < end; step++) {
+      total += this.#milliseconds(step);
+      if (total <= sliceMilliseconds) boundary = step + 1;
+      if (total > tolerance * sliceMilliseconds) return { step: boundary, iteration: 0 };
+    }
+    return { step: end, iteration: 0 };
+  }
+
+  /** Learns that the slice [from, to) took `milliseconds`. */
+  measured(from: Position, to: Position, milliseconds: number): void {
+    if (milliseconds <= 0) return;
+    let predicted = 0;
+    for (let step = from.step; step < to.step; step++) predicted += this.#milliseconds(step);
+    predicted -= this.#milliseconds(from.step) * (1 - this.#share(from));
+    if (to.iteration > 0) predicted += this.#milliseconds(to.step) * (1 - this.#share(to));
+    if (predicted <= 0) return;
+    const ratio = Math.min(16, Math.max(1 / 16, milliseconds / predicted));
+    const last = to.iteration > 0 ? to.step : to.step - 1;
+    for (let step = from.step; step <= last; step++) {
+      const known = this.#corrections[step] ?? 0;
+      this.#corrections[step] = known === 0 ? this.#correction * ratio : known * Math.sqrt(ratio);
+    }
+    this.#correction *= Math.sqrt(ratio);
+  }
+
+  #milliseconds(step: number): number {
+    return (this.#estimates[step] ?? 0) * (this.#corrections[step] || this.#correction);
+  }
+
+  #range(step: number): number {
+    return this.#ranges[step] ?? 0;
+  }
+
+  /** The part of a step that lies from the position on. */
+  #share({ step, iteration }: Position): number {
+    return iteration === 0 ? 1 : 1 - iteration / this.#range(step);
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * The WebAssembly engine: one memory of exactly the planned size, one instance of the package's module, and the table
+ * of step records that its `walk` runs. Creation is synchronous; the program must have been validated.
+ * Throws LeafcutterError: memory-exceeded when the memory cannot be had, package-invalid for a module that does not
+ * have the format's imports and exports.
+ */
+import { LeafcutterError } from "../format/diagnostic.ts";
+import { byteSize } from "../format/dtype.ts";
+import { evaluateExtent } from "../format/extent.ts";
+import type { WasmVariantName } from "../format/manifest.ts";
+import type { HostStep, KernelStep, Port, Program } from "../format/program.ts";
+import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
+import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
+import { BoundHostStep, type LoadedReferences } from "./host-step.ts";
+import { bindInputs, type TensorInput } from "./input.ts";
+import { runKernelProbe } from "./kernel-probe.ts";
+import { Records } from "./records.ts";
+import { type Position, Slices } from "./slices.ts";
+import { nextTurn } from "./turn.ts";
+
+export interface WasmEngineOptions {
+  readonly program: Program;
+  readonly module: WebAssembly.Module | Uint8Array;
+  /** What the module was built for; default "wasm-simd". */
+  readonly variant?: WasmVariantName;
+  /** The reference functions of the program's host steps: `loadReferences(program)`. */
+  readonly references?: LoadedReferences;
+  /** A memory of the same program that already holds the weights; default a new one. */
+  readonly memory?: WebAssembly.Memory;
+}
+
+/** `walk(first record, begin, last record, end)`: see runtime/format/README.md. */
+type Walk = (first: number, begin: number, last: number, end: number) => void;
+
+/** Kernel steps [first, end) without a host step between them, then perhaps a host step. */
+interface Stretch {
+  readonly first: number;
+  readonly end: number;
+  readonly host: { readonly bound: BoundHostStep; readonly index: number } | undefined;
+}
+
+export function createWasmEngine(options: WasmEngineOptions): WasmEngine {
+  return new WasmEngine(options);
+}
+
+function createMemory(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (cause) {
+    const received = cause instanceof Error ? cause.message : String(cause);
+    throw new LeafcutterError(
+      {
+        code: "memory-exceeded",
+        message: "the browser does not give the memory that the model needs",
+        expected: `${pages * 65536} bytes`,
+        received,
+        advice: "Close other pages, or compile the model for smaller dimensions or with fewer bytes of weights.",
+      },
+      { cause },
+    );
+  }
+}
+
+/**
+ * The import section is the only way out of a module: it may name the memory and nothing else.
+ * Throws LeafcutterError package-invalid.
+ */
+export function checkModule(module: WebAssembly.Module, where: string): void {
+  const foreign = WebAssembly.Module.imports(module).filter(
+    ({ module: from, name, kind }) => from !== "env" || name !== "memory" || kind !== "memory",
+  );
+  const exports = WebAssembly.Module.exports(module);
+  const has = (name: string, kind: string): boolean =>
+    exports.some((entry) => entry.name === name && entry.kind === kind);
+  if (foreign.length === 0 && has("walk", "function") && has("table", "table")) return;
+  throw new LeafcutterError({
+    code: "package-invalid",
+    message: foreign.length > 0 ? "the module imports what it must not" : "the module lacks an export of the format",
+    where,
+    expected: "the import env.memory alone, and the exports walk and table",
+    received:
+      foreign.length > 0
+        ? foreign.map(({ module: from, name, kind }) => `${kind} ${from}.${name}`).join(", ")
+        : exports.map(({ name }) => name).join(", ") || "no exports",
+  });
+}
+
+function compileModule(module: WebAssembly.Module | Uint8Array): WebAssembly.Module {
+  return module instanceof WebAssembly.Module ? module : new WebAssembly.Module(module as Uint8Array<ArrayBuffer>);
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, program: Program, where: string): Walk {
+  checkModule(module, where);
+  let exports: WebAssembly.Exports;
+  try {
+    exports = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  } catch (cause) {
+    throw new LeafcutterError(
+      {
+        code: "package-invalid",
+        message: "the module does not fit the program's memory",
+        where,
+        received: cause instanceof Error ? cause.message : String(cause),
+      },
+      { cause },
+    );
+  }
+  const { walk, table } = exports;
+  if (table instanceof WebAssembly.Table && table.length < program.kernels.length) {
+    throw new LeafcutterError({
+      code: "package-invalid",
+      message: "the module's function table is shorter than the program's list of kernels",
+      where,
+      expected: `${program.kernels.length} functions`,
+      received: String(table.length),
+    });
+  }
+  return walk as Walk;
+}
+
+function stretches(steps: Program["steps"], references: LoadedReferences): readonly Stretch[] {
+  const result: Stretch[] = [];
+  let first = 0;
+  let end = 0;
+  for (const [index, step] of steps.entries()) {
+    if (step.kind === "kernel") {
+      end += 1;
+      continue;
+    }
+    result.push({ first, end, host: { bound: new BoundHostStep(step, references), index } });
+    first = end;
+  }
+  if (end > first) result.push({ first, end, host: undefined });
+  return result;
+}
+
+const aborted = (): LeafcutterError => new LeafcutterError({ code: "aborted", message: "the run was aborted" });
+
+export class WasmEngine implements Engine {
+  readonly variant: WasmVariantName;
+  readonly program: Program;
+  readonly memory: WebAssembly.Memory;
+  readonly #walk: Walk;
+  readonly #kernelSteps: readonly KernelStep[];
+  readonly #stretches: readonly Stretch[];
+  readonly #records: Records;
+  readonly #slices: Slices;
+  #bindings: ReadonlyMap<string, number> | undefined;
+  #disposed = false;
+
+  constructor({ program, module, variant = "wasm-simd", references = new Map(), memory }: WasmEngineOptions) {
+    this.variant = variant;
+    this.program = program;
+    this.memory = memory ?? createMemory(program.memory.pages);
+    this.#walk = instantiate(compileModule(module), this.memory, program, variant);
+    this.#kernelSteps = program.steps.filter((step) => step.kind === "kernel");
+    this.#stretches = stretches(program.steps, references);
+    this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
+    this.#slices = new Slices(this.#kernelSteps);
+  }
+
+  writeWeights(offset: number, bytes: Uint8Array): void {
+    const { start, bytes: size } = this.program.memory.weights;
+    if (offset < 0 || offset + bytes.byteLength > size) {
+      throw new LeafcutterError({
+        code: "package-invalid",
+        message: "the shards are larger than the program's weight region",
+        expected: `${size} bytes`,
+        received: `${offset + bytes.byteLength} bytes`,
+      });
+    }
+    new Uint8Array(this.memory.buffer, start + offset, bytes.byteLength).set(bytes);
+  }
+
+  async run(inputs: Readonly<Record<string, TensorInput>>, control: RunControl = {}): Promise<RunResult> {
+    const { signal, profile = false } = control;
+    if (signal?.aborted) throw aborted();
+    const times = profile ? new Float64Array(this.program.steps.length) : undefined;
+    this.#begin(inputs);
+    let entered = false;
+    for (const stretch of this.#stretches) {
+      let position: Position = { step: stretch.first, iteration: 0 };
+      while (position.step < stretch.end) {
+        if (entered) await nextTurn();
+        if (signal?.aborted) throw aborted();
+        position = this.#slice(position, stretch, times);
+        entered = true;
+      }
+      if (stretch.host === undefined) continue;
+      if (entered) await nextTurn();
+      if (signal?.aborted) throw aborted();
+      this.#host(stretch.host, times);
+      entered = true;
+    }
+    return this.#end(times);
+  }
+
+  /** The whole run without a yield; for callers that own their thread. */
+  runSync(inputs: Readonly<Record<string, TensorInput>>, control: { readonly profile?: boolean } = {}): RunResult {
+    const times = control.profile === true ? new Float64Array(this.program.steps.length) : undefined;
+    this.#begin(inputs);
+    for (const stretch of this.#stretches) {
+      let position: Position = { step: stretch.first, iteration: 0 };
+      while (position.step < stretch.end) {
+        if (times === undefined) position = this.#enter(position, { step: stretch.end, iteration: 0 });
+        else position = this.#slice(position, stretch, times);
+      }
+      if (stretch.host !== undefined) this.#host(stretch.host, times);
+    }
+    return this.#end(times);
+  }
+
+  async probeKernels(): Promise<readonly KernelFailure[]> {
+    const upper = new Map(this.program.symbols.map((symbol) => [symbol.name, symbol.upper]));
+    this.#bind(upper);
+    const failures: KernelFailure[] = [];
+    for (const { name, probe } of this.program.kernels) {
+      if (probe === undefined) continue;
+      const step = this.#ordinal(probe.step);
+      const address = this.#records.addresses[step];
+      if (address === undefined) continue;
+      const failure = runKernelProbe(this.memory, this.program, probe, upper, () => {
+        this.#guarded(() => this.#walk(address, 0, address, probe.units));
+      });
+      if (failure !== undefined) failures.push({ kernel: name, ...failure });
+    }
+    return failures;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+  }
+
+  /** Which kernel step the program's step `index` is. */
+  #ordinal(index: number): number {
+    return this.program.steps.slice(0, index).filter((step) => step.kind === "kernel").length;
+  }
+
+  #begin(inputs: Readonly<Record<string, TensorInput>>): void {
+    if (this.#disposed) throw new LeafcutterError({ code: "disposed", message: "the engine is disposed" });
+    const { tensors, bindings } = bindInputs(this.program.inputs, this.program.symbols, inputs);
+    this.#bind(bindings);
+    for (const [index, port] of this.program.inputs.entries()) {
+      const data = tensors[index]?.data;
+      if (data === undefined) continue;
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      new Uint8Array(this.memory.buffer, port.address, data.byteLength).set(bytes);
+    }
+  }
+
+  #bind(bindings: ReadonlyMap<string, number>): void {
+    const known = this.#bindings;
+    this.#bindings = bindings;
+    if (known !== undefined && [...bindings].every(([name, value]) => known.get(name) === value)) return;
+    this.#records.bind(bindings);
+    this.#slices.bind(bindings);
+  }
+
+  /** One slice of a run; one step at most when times are taken. */
+  #slice(from: Position, stretch: Stretch, times: Float64Array | undefined): Position {
+    const to = this.#slices.next(from, times === undefined ? stretch.end : from.step + 1);
+    const start = performance.now();
+    this.#enter(from, to);
+    const milliseconds = performance.now() - start;
+    this.#slices.measured(from, to, milliseconds);
+    if (times !== undefined) this.#addTime(times, this.#programIndex(from.step), milliseconds);
+    return to;
+  }
+
+  /** Runs [from, to) in one entry of WebAssembly. */
+  #enter(from: Position, to: Position): Position {
+    const inside = to.iteration > 0;
+    const first = this.#records.addresses[from.step] ?? 0;
+    const last = this.#records.addresses[inside ? to.step : to.step - 1] ?? 0;
+    this.#guarded(() => this.#walk(first, from.iteration, last, inside ? to.iteration : -1));
+    return to;
+  }
+
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      throw new LeafcutterError(
+        {
+          code: "program-invalid",
+          message: "the module trapped",
+          where: this.variant,
+          received: cause instanceof Error ? cause.message : String(cause),
+          advice: "The package is damaged or was made by a faulty compiler: compile the model again.",
+        },
+        { cause },
+      );
+    }
+  }
+
+  #host({ bound, index }: NonNullable<Stretch["host"]>, times: Float64Array | undefined): void {
+    const start = performance.now();
+    bound.run(this.memory, this.#bindings ?? new Map());
+    if (times !== undefined) this.#addTime(times, index, performance.now() - start);
+  }
+
+  #addTime(times: Float64Array, index: number, milliseconds: number): void {
+    times[index] = (times[index] ?? 0) + milliseconds;
+  }
+
+  #programIndex(ordinal: number): number {
+    const step = this.#kernelSteps[ordinal];
+    return step === undefined ? -1 : this.program.steps.indexOf(step);
+  }
+
+  #end(times: Float64Array | undefined): RunResult {
+    const bindings = this.#bindings ?? new Map<string, number>();
+    const outputs = Object.fromEntries(this.program.outputs.map((port) => [port.name, this.#read(port, bindings)]));
+    if (times === undefined) return { outputs };
+    return { outputs, steps: this.program.steps.map((step, index) => this.#stepTime(step, times[index] ?? 0)) };
+  }
+
+  #read({ dtype, shape, address }: Port, bindings: ReadonlyMap<string, number>): Tensor {
+    const extents = shape.map((extent) => evaluateExtent(extent, bindings));
+    const count = elementCount(extents);
+    const copy = this.memory.buffer.slice(address, address + count * byteSize[dtype]);
+    return { dtype, shape: extents, data: viewOf(dtype, copy, 0, count) };
+  }
+
+  #stepTime(step: KernelStep | HostStep, milliseconds: number): StepTime {
+    const { name, op } = step;
+    if (step.kind === "host") {
+      return { name, op, kernel: step.reference, milliseconds, flops: 0, bytes: 0, where: "host" };
+    }
+    const bindings = this.#bindings ?? new Map<string, number>();
+    return {
+      name,
+      op,
+      kernel: this.program.kernels[step.kernel]?.name ?? String(step.kernel),
+      milliseconds,
+      flops: evaluateExtent(step.flops, bindings),
+      bytes: evaluateExtent(step.bytes, bindings),
+      where: "wasm",
+    };
+  }
+}
