@@ -6,7 +6,7 @@
  * A specifier that is not a literal is refused in runtime/ and compiler/, because no rule can be checked on it.
  */
 import { posix } from "node:path";
-import { parseSync, Visitor } from "oxc-parser";
+import { parseSync, Visitor } from "vite";
 
 /** Row of each folder, and of the files that stand directly in compiler/ and runtime/. */
 const rows: readonly (readonly string[])[] = [
@@ -109,7 +109,7 @@ function fileRule(from: string, to: string): string | undefined {
     if (crossing.from.test(from) && crossing.to.test(to)) return undefined;
     return "compiler imports from runtime only runtime/format and runtime/reference (and compile.ts runtime/engine/wasm)";
   }
-  if (folderOf(from) === folderOf(to) || below < row) return undefined;
+  if (row === -1 || folderOf(from) === folderOf(to) || below < row) return undefined;
   if (sameRow.some((exception) => exception.from.test(from) && exception.to.test(to))) return undefined;
   return below === row
     ? `both stand in row ${row}: a file imports from its own folder and from the rows below`

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
-import { parseSync } from "oxc-parser";
-import { createBuilder } from "vite";
+import { createBuilder, parseSync } from "vite";
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
