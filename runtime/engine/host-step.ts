@@ -83,8 +83,7 @@ export class BoundHostStep {
   }
 
   #store(place: Tensor, result: Tensor | undefined, memory: WebAssembly.Memory): void {
-    const same =
-      result !== undefined && result.dtype === place.dtype && result.shape.join() === place.shape.join();
+    const same = result !== undefined && result.dtype === place.dtype && result.shape.join() === place.shape.join();
     if (!same) {
       const show = (tensor: Tensor): string => `${tensor.dtype} [${tensor.shape.join(", ")}]`;
       throw new LeafcutterError({

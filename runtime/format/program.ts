@@ -76,7 +76,12 @@ export type ProgramStep = KernelStep | HostStep;
 export interface KernelProbe {
   readonly step: number;
   readonly units: number;
-  readonly fills: readonly { readonly start: number; readonly bytes: number; readonly dtype: DType; readonly seed: number }[];
+  readonly fills: readonly {
+    readonly start: number;
+    readonly bytes: number;
+    readonly dtype: DType;
+    readonly seed: number;
+  }[];
   readonly samples: readonly { readonly address: number; readonly dtype: DType; readonly value: number }[];
   readonly tolerance: number;
 }
