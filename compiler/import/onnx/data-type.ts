@@ -1,0 +1,48 @@
+/** The element type codes of ONNX (TensorProto.DataType) and what they are here. */
+import type { DType } from "../../../runtime/format/dtype.ts";
+
+const supported: ReadonlyMap<number, DType> = new Map<number, DType>([
+  [1, "float32"],
+  [2, "uint8"],
+  [3, "int8"],
+  [4, "uint16"],
+  [5, "int16"],
+  [6, "int32"],
+  [7, "int64"],
+  [9, "bool"],
+  [10, "float16"],
+  [11, "float64"],
+  [12, "uint32"],
+  [13, "uint64"],
+  [16, "bfloat16"],
+]);
+
+const unsupported: ReadonlyMap<number, string> = new Map([
+  [0, "undefined"],
+  [8, "string"],
+  [14, "complex64"],
+  [15, "complex128"],
+  [17, "float8e4m3fn"],
+  [18, "float8e4m3fnuz"],
+  [19, "float8e5m2"],
+  [20, "float8e5m2fnuz"],
+  [21, "uint4"],
+  [22, "int4"],
+  [23, "float4e2m1"],
+  [24, "float8e8m0"],
+  [25, "uint2"],
+  [26, "int2"],
+]);
+
+/** The element type of a code; undefined when Leafcutter has none. */
+export const dtypeOfCode = (code: number): DType | undefined => supported.get(code);
+
+/** ONNX's name of a code, for people. */
+export const nameOfCode = (code: number): string =>
+  supported.get(code) ?? unsupported.get(code) ?? `element type ${code}`;
+
+/** The code of an element type. */
+export function codeOfDtype(dtype: DType): number {
+  for (const [code, candidate] of supported) if (candidate === dtype) return code;
+  return 0;
+}
