@@ -1,9 +1,22 @@
 /** The table of operators: one line a record. */
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
+import { activationOperators } from "./elementwise/activation.ts";
+import { arithmeticOperators } from "./elementwise/arithmetic.ts";
+import { conversionOperators } from "./elementwise/convert.ts";
+import { logicOperators } from "./elementwise/logic.ts";
+import { mathOperators } from "./elementwise/math.ts";
+import { microsoftOperators } from "./elementwise/microsoft.ts";
 import type { Operator } from "./operator.ts";
 
-const operators: readonly Operator[] = [];
+const operators: readonly Operator[] = [
+  ...arithmeticOperators,
+  ...mathOperators,
+  ...activationOperators,
+  ...microsoftOperators,
+  ...logicOperators,
+  ...conversionOperators,
+];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));
 

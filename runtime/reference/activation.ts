@@ -44,8 +44,8 @@ export const elu = activation((call) => {
 });
 
 export const selu = activation((call) => {
-  const alpha = numberOf(call, "alpha", 1.6732632423543772);
-  const gamma = numberOf(call, "gamma", 1.0507009873554805);
+  const alpha = numberOf(call, "alpha", 1.6732631921768188);
+  const gamma = numberOf(call, "gamma", 1.0507010221481323);
   return (x) => (x <= 0 ? gamma * alpha * Math.expm1(x) : gamma * x);
 });
 
