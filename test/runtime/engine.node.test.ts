@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { createWasmEngine, type WasmEngine } from "../../runtime/engine/wasm.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import { tensorOf } from "../../runtime/format/tensor.ts";
 import type { Reference } from "../../runtime/reference/reference.ts";
 import {
   counterOf,
@@ -13,9 +14,16 @@ import {
   width,
 } from "./tiny-package.ts";
 
-const double: Reference = ({ inputs: [x] }) => [
-  { dtype: "float32", shape: x?.shape ?? [], data: (x?.data as Float32Array).map((value) => 2 * value) },
-];
+const double: Reference = ({ inputs: [x] }) => {
+  if (x === undefined) throw new TypeError("no input");
+  return [
+    tensorOf(
+      "float32",
+      x.shape,
+      Array.from(x.data, (value) => 2 * Number(value)),
+    ),
+  ];
+};
 
 function engine(options: TinyOptions = {}, module = tinyModule()): WasmEngine {
   const program = tinyProgram(options);
