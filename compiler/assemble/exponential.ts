@@ -1,0 +1,106 @@
+/**
+ * exp and its family on four float32 lanes. The argument is split as x = n ln 2 + r with |r| <= ln(2)/2
+ * (Cody and Waite: ln 2 in two parts, so that n times the first is exact), e^r is a polynomial, 2^n is made of
+ * exponent bits. Polynomials are minimax fits made for this project; the bound on each is its relative error.
+ */
+
+import type { Local } from "./expression.ts";
+import { f32x4, i32x4 } from "./vector.ts";
+import { choose, clamp, splat, splatBits, type Vector, type VectorCode, withSign } from "./vector-code.ts";
+
+/** ln 2 in 16 bits, and the rest. */
+const ln2High = 0.693145751953125;
+const ln2Low = 1.428606765330187e-6;
+/** Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits. */
+const rounder = 12582912;
+const one = 0x3f800000;
+
+/** e^r on |r| <= 0.35: 3.4e-9. */
+const exponential = [
+  1, 1, 0.4999999403953552, 0.16666516661643982, 0.041668280959129333, 0.008369248360395432, 0.0013820742024108768,
+];
+/** e^-r on |r| <= 0.35: 9.8e-8. */
+const decay = [
+  1, -0.9999997019767761, 0.49999117851257324, -0.16667649149894714, 0.041902314871549606, -0.008290749974548817,
+];
+
+/** r, and n as exponent bits (n * 2^23). `sign` -1 splits -x instead, and gives -r. */
+function reduce(code: VectorCode, x: Local<"v128">, sign: 1 | -1): { rest: Local<"v128">; exponent: Local<"v128"> } {
+  const rounded = code.keep(code.multiplyAdd(x, splat(sign * Math.LOG2E), splat(rounder)));
+  const n = code.keep(f32x4.sub(rounded, splat(rounder)));
+  const first = code.keep(code.multiplyAdd(n, splat(-sign * ln2High), x));
+  const rest = code.keep(code.multiplyAdd(n, splat(-sign * ln2Low), first));
+  return { rest, exponent: code.keep(i32x4.shl(rounded, 23)) };
+}
+
+/** e^x / 2^halvings. 2^n is applied in two factors, so that results overflow to infinity and fade to zero. */
+function scaledExponential(code: VectorCode, x: Vector, low: number, high: number, halvings: 0 | 1): Vector {
+  const { rest, exponent } = reduce(code, code.keep(clamp(x, low, high)), 1);
+  const half = code.keep(i32x4.shl(i32x4.shrS(exponent, 24), 23));
+  const firstFactor = i32x4.add(half, splatBits(one));
+  const secondFactor = i32x4.add(i32x4.sub(exponent, half), splatBits(one - halvings * 0x800000));
+  return f32x4.mul(f32x4.mul(code.polynomial(rest, exponential), firstFactor), secondFactor);
+}
+
+export function exp(code: VectorCode, x: Vector): Vector {
+  return scaledExponential(code, x, -104, 89, 0);
+}
+
+/** 1 / (1 + e^-x); below -88.3 it is 0. */
+export function sigmoid(code: VectorCode, x: Vector): Vector {
+  const { rest, exponent } = reduce(code, code.keep(clamp(x, -89, 87)), -1);
+  const power = i32x4.add(exponent, splatBits(one));
+  return f32x4.div(splat(1), code.multiplyAdd(code.polynomial(rest, decay), power, splat(1)));
+}
+
+/** Rational minimax x P(x²) / Q(x²) on |x| <= 9.02 (3.4e-8), where tanh rounds to 1. */
+const tanhNumerator = [1, 0.13379716873168945, 0.0034940377809107304, 2.05834730877541e-5, 1.3319315428361733e-8];
+const tanhDenominator = [1, 0.4671303331851959, 0.02587107941508293, 0.0003283095429651439, 7.762033078506647e-7];
+
+export function tanh(code: VectorCode, x: Vector): Vector {
+  const bounded = code.keep(clamp(x, -9.02, 9.02));
+  const square = code.keep(f32x4.mul(bounded, bounded));
+  const numerator = f32x4.mul(bounded, code.polynomial(square, tanhNumerator));
+  return clamp(f32x4.div(numerator, code.polynomial(square, tanhDenominator)), -1, 1);
+}
+
+/** (sinh(x)/x - 1) / x² in x² on |x| <= 1: 3.2e-10 of sinh. */
+const sinhSmall = [0.1666666716337204, 0.008333311416208744, 0.00019842573965433985, 2.7847088404087117e-6];
+
+export function sinh(code: VectorCode, x: Local<"v128">): Vector {
+  const square = code.keep(f32x4.mul(x, x));
+  const small = code.keep(code.multiplyAdd(f32x4.mul(x, square), code.polynomial(square, sinhSmall), x));
+  const magnitude = code.keep(f32x4.abs(x));
+  const half = code.keep(scaledExponential(code, magnitude, 0, 90, 1));
+  const large = withSign(f32x4.sub(half, f32x4.div(splat(0.25), half)), x);
+  return choose(f32x4.gt(magnitude, splat(1)), large, small);
+}
+
+export function cosh(code: VectorCode, x: Local<"v128">): Vector {
+  const half = code.keep(scaledExponential(code, f32x4.abs(x), 0, 90, 1));
+  return f32x4.add(half, f32x4.div(splat(0.25), half));
+}
+
+/** (erf(x)/x - 1) in x² on |x| <= 0.875: 1.4e-8 of erf. */
+const erfSmall = [
+  0.12837915122509003, -0.3761250674724579, 0.1128196269273758, -0.026772286742925644, 0.005002046935260296,
+  -0.0006039050058461726,
+];
+/** ln(1 - erf(x)) / x on 0.84..3.95: 3.3e-9 of erf. */
+const erfLogarithm = [
+  -1.1285308599472046, -0.635661780834198, -0.1053372398018837, 0.02293884940445423, -0.0032303580082952976,
+  0.00021587109949905425,
+];
+
+/** Gauss error function: an odd polynomial below 0.875, 1 - e^p(|x|) above. */
+export function erf(code: VectorCode, x: Local<"v128">): Vector {
+  const square = code.keep(f32x4.mul(x, x));
+  const small = code.keep(code.multiplyAdd(code.polynomial(square, erfSmall), x, x));
+  const magnitude = code.keep(f32x4.abs(x));
+  const bounded = code.keep(f32x4.pmin(magnitude, splat(3.95)));
+  const argument = f32x4.neg(f32x4.mul(bounded, code.polynomial(bounded, erfLogarithm)));
+  const { rest, exponent } = reduce(code, code.keep(argument), -1);
+  const complement = f32x4.mul(code.polynomial(rest, decay), i32x4.add(exponent, splatBits(one)));
+  const large = withSign(f32x4.sub(splat(1), complement), x);
+  return choose(f32x4.lt(magnitude, splat(0.875)), small, large);
+}
