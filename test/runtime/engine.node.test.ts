@@ -20,7 +20,7 @@ const double: Reference = ({ inputs: [x] }) => {
     tensorOf(
       "float32",
       x.shape,
-      Array.from(x.data, (value) => 2 * Number(value)),
+      Array.from(x.data as Float32Array, (value) => 2 * value),
     ),
   ];
 };

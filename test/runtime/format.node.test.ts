@@ -1,0 +1,117 @@
+/** Untrusted manifests and programs, and the hash they rest on. */
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import { Sha256 } from "../../runtime/format/sha256.ts";
+import { checkAgreement, validateManifest } from "../../runtime/format/validate-manifest.ts";
+import { validateProgram } from "../../runtime/format/validate-program.ts";
+import { tinyPackage, tinyProgram } from "./tiny-package.ts";
+
+const hexadecimal = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+test("SHA-256 agrees with Node's at every length around a block, in any pieces", () => {
+  const bytes = Uint8Array.from({ length: 300 }, (_, index) => (index * 37 + 11) & 255);
+  for (let length = 0; length <= bytes.length; length++) {
+    const hash = new Sha256().update(bytes.subarray(0, length >> 1)).update(bytes.subarray(length >> 1, length));
+    expect(hexadecimal(hash.digest())).toBe(createHash("sha256").update(bytes.subarray(0, length)).digest("hex"));
+  }
+});
+
+const references = new Set(["Double"]);
+type Json = Record<string | number, unknown>;
+
+/** The error of a program (or manifest) in which one value was replaced. */
+function errorAfter(
+  source: unknown,
+  path: readonly (string | number)[],
+  value: unknown,
+  check: (json: Json) => unknown,
+) {
+  const json = JSON.parse(JSON.stringify(source)) as Json;
+  const place = path.slice(0, -1).reduce((node, key) => node[key] as Json, json);
+  place[path.at(-1) ?? ""] = value;
+  try {
+    check(json);
+  } catch (error) {
+    if (error instanceof LeafcutterError) return error;
+    throw error;
+  }
+  return undefined;
+}
+
+const program = tinyProgram({ reference: "Double", probe: true, slow: { iterations: 2, rounds: 2 } });
+
+test("a program with everything in it is valid", () => {
+  expect(validateProgram(JSON.parse(JSON.stringify(program)), references)).toEqual(program);
+});
+
+const symbolic = ["*", "batch", 1_000_000] as const;
+
+test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
+  ["pages beyond 4 GiB", ["memory", "pages"], 65537, "memory.pages"],
+  ["a region outside memory", ["memory", "arena", "bytes"], 65536, "memory.arena.bytes"],
+  ["overlapping regions", ["memory", "table", "start"], 64, "memory"],
+  ["a region in the guard", ["memory", "weights", "start"], 0, "memory.weights.start"],
+  ["a table too small for the records", ["memory", "table", "bytes"], 16, "memory.table"],
+  ["an input in the weights", ["inputs", 0, "address"], 64, "inputs[0]"],
+  ["a misaligned output", ["outputs", 0, "address"], 1283, "outputs[0].address"],
+  ["an output that is too long", ["outputs", 0, "shape"], ["batch", 65536], "outputs[0]"],
+  ["an unknown element type", ["inputs", 0, "dtype"], "float128", "inputs[0].dtype"],
+  ["an unknown symbol", ["inputs", 0, "shape"], ["time", 8], "inputs[0].shape[0]"],
+  ["a symbol that no input binds", ["inputs", 0, "shape"], [4, 8], "symbols"],
+  ["a kernel that does not exist", ["steps", 0, "kernel"], 3, "steps[0].kernel"],
+  ["a range below zero", ["steps", 0, "range"], -1, "steps[0].range"],
+  ["a division by zero", ["steps", 0, "range"], ["/", "batch", 0], "steps[0].range[2]"],
+  ["an unknown operation", ["steps", 0, "range"], ["^", "batch", 2], "steps[0].range[0]"],
+  ["an extent outside memory", ["steps", 0, "accesses", 0, "bytes"], symbolic, "steps[0].accesses[0].bytes"],
+  ["an access outside the arena", ["steps", 0, "accesses", 0, "bytes"], 60_000, "steps[0].accesses[0]"],
+  ["a write to the weights", ["steps", 0, "accesses", 1, "mode"], "write", "steps[0].accesses[1]"],
+  ["an address outside its access", ["steps", 0, "arguments", 0], 0, "steps[0].accesses[0]"],
+  ["an access of no argument", ["steps", 0, "accesses", 0, "word"], 9, "steps[0].accesses[0].word"],
+  ["an unknown host step", ["steps", 3, "reference"], "Format disk", "steps[3].reference"],
+  ["an inherited host step", ["steps", 3, "reference"], "constructor", "steps[3].reference"],
+  ["a host step outside memory", ["steps", 3, "outputs", 0, "address"], 65532, "steps[3].outputs[0]"],
+  ["a host step into the weights", ["steps", 3, "outputs", 0, "address"], 64, "steps[3].outputs[0]"],
+  [
+    "a tensor attribute with too few bytes",
+    ["steps", 3, "attributes"],
+    { value: { kind: "tensor", dtype: "float32", shape: [2], data: "AAAA" } },
+    "steps[3].attributes.value.data",
+  ],
+  ["a probe of another kernel's step", ["kernels", 0, "probe", "step"], 1, "kernels[0].probe.step"],
+  ["a probe that fills the weights", ["kernels", 0, "probe", "fills", 0, "start"], 64, "kernels[0].probe.fills[0]"],
+  ["a sample outside memory", ["kernels", 0, "probe", "samples", 0, "address"], 65535, "kernels[0].probe.samples[0]"],
+  ["steps that are no list", ["steps"], {}, "steps"],
+])("a program with %s is refused at its place", (_, path, value, place) => {
+  const error = errorAfter(program, path, value, (json) => validateProgram(json, references));
+  expect(error?.code).toBe("program-invalid");
+  expect(error?.diagnostic.where).toBe(place);
+});
+
+const files = await tinyPackage();
+const manifest: unknown = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
+
+test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
+  ["another format", ["format"], "leafcutter/2", "format"],
+  ["a path out of the folder", ["shards", 0, "path"], "../../etc/passwd", "shards[0].path"],
+  ["a path that is the folder", ["program", "path"], "..", "program.path"],
+  ["an absolute address", ["modules", 0, "path"], "https://example.org", "modules[0].path"],
+  ["a hash of another length", ["program", "sha256"], "abc", "program.sha256"],
+  ["a shard over 4 MiB", ["shards", 1, "bytes"], 4 * 1024 * 1024 + 1, "shards[1].bytes"],
+  ["no module", ["modules"], [], "modules"],
+  ["an unknown variant", ["modules", 0, "variant"], "native", "modules[0].variant"],
+  ["two outputs of one name", ["outputs"], [1, 2].map(() => ({ name: "y", dtype: "float32", shape: [1] })), "outputs"],
+])("a manifest with %s is refused at its place", (_, path, value, place) => {
+  const error = errorAfter(manifest, path, value, validateManifest);
+  expect(error?.code).toBe("package-invalid");
+  expect(error?.diagnostic.where).toBe(place);
+});
+
+test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
+  ["an input of another type", ["inputs", 0, "dtype"], "int32", "inputs"],
+  ["another batch", ["symbols", 0, "upper"], 3, "symbols"],
+  ["a missing shard", ["shards"], [], "shards"],
+])("a manifest that disagrees with its program by %s is refused", (_, path, value, place) => {
+  const error = errorAfter(manifest, path, value, (json) => checkAgreement(validateManifest(json), tinyProgram()));
+  expect(error?.diagnostic.where).toBe(place);
+});
