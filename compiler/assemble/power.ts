@@ -98,7 +98,8 @@ function remainderOfHalf(code: VectorCode, x: Vector, y: Vector): Vector {
 export function remainder(code: VectorCode, x: Local<"v128">, y: Local<"v128">): Vector {
   const lower = code.keep(remainderOfHalf(code, x, y));
   const upper = remainderOfHalf(code, upperHalf(x), upperHalf(y));
-  return withSign(f32x4.abs(joinHalves(lower, upper)), x);
+  const result = withSign(f32x4.abs(joinHalves(lower, upper)), x);
+  return v128.or(result, f32x4.ne(y, y));
 }
 
 /** The remainder of floored division; it has the sign of y. */

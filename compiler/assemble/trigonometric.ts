@@ -1,6 +1,6 @@
 /**
  * Trigonometric functions and their inverses on four float32 lanes. Arguments are reduced by multiples of π/2 in
- * float64, which is accurate to 1e-7 (absolute) up to |x| = 2^20; far beyond, results stay within [-1, 1] but mean
+ * float64, which is accurate to 1.1e-7 (absolute) up to |x| = 2^20; far beyond, results stay within [-1, 1] but mean
  * nothing. Polynomials are minimax fits made for this project.
  */
 import type { Local } from "./expression.ts";
@@ -13,13 +13,13 @@ const rounder = 12582912;
 const halfPi = Math.fround(Math.PI / 2);
 const halfPiRest = Math.PI / 2 - halfPi;
 
-/** (sin(r)/r - 1) / r² in r² on |r| <= 0.86: 8.1e-9 of sin. */
-const sineRest = [-0.16666646301746368, 0.00833166390657425, -0.00019452079141046852];
-/** (cos(r) - 1 + r²/2) / r⁴ in r² on |r| <= 0.86: 3.1e-10 of cos. */
-const cosineRest = [0.041666630655527115, -0.001388663426041603, 2.4360568204429e-5];
+/** (sin(r)/r - 1) / r² in r² on |r| <= 0.9: 1.2e-8 of sin. */
+const sineRest = [-0.16666638851165771, 0.008331290446221828, -0.0001941154623636976];
+/** (cos(r) - 1 + r²/2) / r⁴ in r² on |r| <= 0.9: 5.1e-10 of cos. */
+const cosineRest = [0.04166661947965622, -0.0013886187225580215, 2.4318833311554044e-5];
 
 interface Reduced {
-  /** sin and cos of r = x - q π/2, |r| about π/4 at most. */
+  /** sin and cos of r = x - q π/2, |r| at most π/4, or 0.9 for large x. */
   readonly sine: Local<"v128">;
   readonly cosine: Local<"v128">;
   /** q in the low bits. */
@@ -40,7 +40,7 @@ function reduce(code: VectorCode, x: Local<"v128">): Reduced {
   const lower = difference(x, n);
   const upper = difference(upperHalf(x), upperHalf(n));
   const both = i8x16.shuffle(lower, upper, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
-  const r = code.keep(clamp(both, -0.86, 0.86));
+  const r = code.keep(clamp(both, -0.9, 0.9));
   const square = code.keep(f32x4.mul(r, r));
   const sine = f32x4.mul(r, code.multiplyAdd(square, code.polynomial(square, sineRest), splat(1)));
   const fourth = f32x4.mul(square, square);

