@@ -2,9 +2,10 @@
  * A file on disk as a ByteSource. Stands beside cli.ts because it touches Node; nothing else of the compiler does.
  * A file beside the model is refused when its real path (after symbolic links) leaves the model's folder.
  */
-import { open, realpath, stat } from "node:fs/promises";
+import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import type { Folder } from "./import/data-set.ts";
 import { type ByteSource, checkRange, missingFile, normalSiblingPath, refusedPath } from "./import/source.ts";
 
 /** A file by its path. Throws file-missing on first use when it is not a readable file. */
@@ -55,6 +56,17 @@ export function fileSource(path: string): ByteSource {
       const way = relative(await realpath(dirname(path)), real);
       if (way.startsWith(`..${sep}`) || way === ".." || dirname(way).startsWith(sep)) throw refusedPath(relativePath);
       return fileSource(target);
+    },
+  };
+}
+
+/** A folder on disk, for readDataSets. */
+export function diskFolder(path: string): Folder {
+  return {
+    list: (part) => readdir(join(path, part)).catch(() => []),
+    read: async (part) => {
+      const source = fileSource(join(path, part));
+      return source.read(0, await source.size());
     },
   };
 }

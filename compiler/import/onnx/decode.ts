@@ -171,7 +171,7 @@ const otherKinds: Readonly<Record<number, string>> = {
   14: "list of types",
 };
 
-function valueOf(fields: AttributeFields, where: string): OnnxAttributeValue {
+function attributeValue(fields: AttributeFields, where: string): OnnxAttributeValue {
   if (fields.reference !== "") return { kind: "reference", value: fields.reference };
   const type = fields.type || fields.seen;
   switch (type) {
@@ -229,7 +229,7 @@ function decodeAttribute(bytes: Uint8Array, where: string, depth: number): [name
     else if (field === 20) fields.type = reader.integer();
     else if (field === 21) fields.reference = reader.string();
   }
-  return [fields.name, valueOf(fields, where)];
+  return [fields.name, attributeValue(fields, where)];
 }
 
 /** `depth`: how many graphs this node is inside of. */

@@ -6,6 +6,7 @@
 import { closest, LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import type { SymbolBound } from "../../../runtime/format/extent.ts";
 import { type Dim, formatDim, sameDim } from "../../graph/dimension.ts";
+import { matchPorts, type NamedTensor } from "../match-ports.ts";
 import { parseDimExpression } from "./dim-expression.ts";
 import type { OnnxDim } from "./model.ts";
 
@@ -19,11 +20,16 @@ export interface DeclaredInput {
   readonly dims: readonly OnnxDim[] | undefined;
 }
 
+/** Belongs to the input of the same name, else of the same position. */
+export interface SampleShape extends NamedTensor {
+  readonly shape: readonly number[];
+}
+
 export interface DimOptions {
   /** By symbol name, "input:axis", or "batch": axis 0 of every input whose axis 0 is symbolic. */
   readonly dims?: Readonly<Record<string, DimBinding>>;
-  /** Input name -> shape in the data set beside the model. */
-  readonly sampleShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Shapes of the inputs in the data set beside the model: its tensors will do. */
+  readonly sampleShapes?: readonly SampleShape[];
 }
 
 export interface BoundDimensions {
@@ -32,6 +38,8 @@ export interface BoundDimensions {
   /** The symbols that are left: those bound to a range. */
   readonly symbols: ReadonlyMap<string, SymbolBound>;
 }
+
+type Samples = ReadonlyMap<string, SampleShape>;
 
 interface Place {
   readonly input: string;
@@ -61,7 +69,11 @@ const optionInvalid = (
 
 /** Binds all dimensions. Throws option-invalid (a binding that fits nothing or contradicts) and dimension-unbound. */
 export function bindDimensions(inputs: readonly DeclaredInput[], options: DimOptions): BoundDimensions {
-  const ranked = inputs.map(({ name, dims }) => ({ name, dims: dims ?? options.sampleShapes?.get(name) }));
+  const samples: Samples = matchPorts(
+    inputs.map(({ name }) => name),
+    options.sampleShapes ?? [],
+  );
+  const ranked = inputs.map(({ name, dims }) => ({ name, dims: dims ?? samples.get(name)?.shape }));
   const symbols = collectSymbols(ranked);
   const symbolAt = new Map(
     symbols.flatMap((symbol) => symbol.places.map((place) => [placeName(place), symbol] as const)),
@@ -81,8 +93,8 @@ export function bindDimensions(inputs: readonly DeclaredInput[], options: DimOpt
   if (batch !== undefined) bindBatch(batch, symbols, bounds);
 
   for (const symbol of symbols) if (symbol.value === undefined && isBatch(symbol)) symbol.value = 1;
-  for (const symbol of symbols) if (!isExpression(symbol, byName)) symbol.value ??= sampleOf(symbol, options);
-  for (const symbol of symbols) if (isExpression(symbol, byName)) resolveExpression(symbol, byName, options);
+  for (const symbol of symbols) if (!isExpression(symbol, byName)) symbol.value ??= sampleOf(symbol, samples);
+  for (const symbol of symbols) if (isExpression(symbol, byName)) resolveExpression(symbol, byName, samples);
 
   const unbound = symbols.filter(({ value }) => value === undefined);
   const unranked = ranked.filter(({ dims }) => dims === undefined);
@@ -209,10 +221,10 @@ const isExpression = (symbol: DimSymbol, byName: ReadonlyMap<string, DimSymbol>)
   symbol.named && parseDimExpression(symbol.name, (name) => (byName.has(name) ? name : undefined)) !== undefined;
 
 /** The extent that the sample has at the symbol's places; throws option-invalid when it has several. */
-function sampleOf(symbol: DimSymbol, { sampleShapes }: DimOptions): number | undefined {
+function sampleOf(symbol: DimSymbol, samples: Samples): number | undefined {
   let found: { readonly extent: number; readonly place: Place } | undefined;
   for (const place of symbol.places) {
-    const extent = sampleShapes?.get(place.input)?.[place.axis];
+    const extent = samples.get(place.input)?.shape[place.axis];
     if (extent === undefined) continue;
     if (found && found.extent !== extent)
       throw optionInvalid(`the sample has two sizes for the dimension ${symbol.name}`, {
@@ -226,7 +238,7 @@ function sampleOf(symbol: DimSymbol, { sampleShapes }: DimOptions): number | und
 }
 
 /** A name that is arithmetic over other symbols follows from them, unless the sample shows that the name does not mean it. */
-function resolveExpression(symbol: DimSymbol, byName: ReadonlyMap<string, DimSymbol>, options: DimOptions): void {
+function resolveExpression(symbol: DimSymbol, byName: ReadonlyMap<string, DimSymbol>, samples: Samples): void {
   const computed = parseDimExpression(symbol.name, (name) => byName.get(name)?.value);
   if (symbol.value !== undefined) {
     if (computed === undefined || symbol.boundBy === undefined || sameDim(symbol.value, computed)) return;
@@ -235,7 +247,7 @@ function resolveExpression(symbol: DimSymbol, byName: ReadonlyMap<string, DimSym
       received: formatDim(symbol.value),
     });
   }
-  const sample = sampleOf(symbol, options);
+  const sample = sampleOf(symbol, samples);
   symbol.value = typeof computed === "object" || computed === undefined ? (computed ?? sample) : (sample ?? computed);
 }
 

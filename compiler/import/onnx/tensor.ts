@@ -33,10 +33,10 @@ export async function loadTensor(tensor: OnnxTensor, source: ByteSource): Promis
   return assemble(tensor, dtype, payloads, where);
 }
 
-/** A serialised TensorProto (a `.pb` file of a data set). External data is refused here. */
-export function readTensorProto(bytes: Uint8Array): Tensor & { readonly name: string } {
+/** A serialised TensorProto (a `.pb` file of a data set); `file` names it in errors. External data is refused here. */
+export function readTensorProto(bytes: Uint8Array, file?: string): Tensor & { readonly name: string } {
   const tensor = decodeTensor(bytes);
-  const { dtype, where } = checkedType(tensor);
+  const { dtype, where } = checkedType(tensor, file);
   if (tensor.external) throw unsupported(where, "a tensor file with external data");
   const payloads = tensor.chunks.map(({ field, payload }) => {
     if (payload instanceof Uint8Array) return { field, bytes: payload };
@@ -55,8 +55,8 @@ function unsupported(where: string, message: string, received?: string): Leafcut
   });
 }
 
-function checkedType(tensor: OnnxTensor): { readonly dtype: DType; readonly where: string } {
-  const where = `tensor ${tensor.name || "without a name"}`;
+function checkedType(tensor: OnnxTensor, file?: string): { readonly dtype: DType; readonly where: string } {
+  const where = file ?? `tensor ${tensor.name || "without a name"}`;
   const dtype = dtypeOfCode(tensor.dataType);
   if (dtype === undefined) throw unsupported(where, "the element type is not supported", nameOfCode(tensor.dataType));
   if (tensor.segmented) throw unsupported(where, "tensors in segments are not supported");

@@ -1,0 +1,72 @@
+/**
+ * The data sets that lie beside a model as ONNX's own tests lay them out: folders test_data_set_0, test_data_set_1…
+ * with input_0.pb, output_0.pb… (serialised TensorProto). Which tensor is which port: match-ports.ts.
+ */
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { NamedTensor } from "./match-ports.ts";
+import { readTensorProto } from "./onnx/tensor.ts";
+import { missingFile } from "./source.ts";
+
+/** A folder to read from; `path` is relative to it, with "/" between parts. */
+export interface Folder {
+  /** Names of the files and folders in `path` ("" for the folder itself); empty when it does not exist. */
+  list(path: string): Promise<readonly string[]>;
+  read(path: string): Promise<Uint8Array>;
+}
+
+export type DataTensor = Tensor & NamedTensor;
+
+export interface DataSet {
+  /** Name of its folder. */
+  readonly name: string;
+  /** In order of position. */
+  readonly inputs: readonly DataTensor[];
+  readonly outputs: readonly DataTensor[];
+}
+
+/** All data sets of a model's folder, in order of their numbers. Throws model-invalid or model-unsupported naming the file. */
+export async function readDataSets(folder: Folder): Promise<readonly DataSet[]> {
+  const sets: DataSet[] = [];
+  for (const { name } of numbered(await folder.list(""), /^test_data_set_(\d+)$/)) {
+    const files = await folder.list(name);
+    const read = async (pattern: RegExp): Promise<readonly DataTensor[]> => {
+      const tensors: DataTensor[] = [];
+      for (const file of numbered(files, pattern)) {
+        const path = `${name}/${file.name}`;
+        tensors.push({ ...readTensorProto(await folder.read(path), path), index: file.number });
+      }
+      return tensors;
+    };
+    sets.push({ name, inputs: await read(/^input_(\d+)\.pb$/), outputs: await read(/^output_(\d+)\.pb$/) });
+  }
+  return sets;
+}
+
+function numbered(
+  names: readonly string[],
+  pattern: RegExp,
+): readonly { readonly name: string; readonly number: number }[] {
+  return names
+    .flatMap((name) => {
+      const digits = pattern.exec(name)?.[1];
+      return digits === undefined ? [] : [{ name, number: Number(digits) }];
+    })
+    .sort((left, right) => left.number - right.number);
+}
+
+/** A folder of a set of files (dropped files: path -> content). `root` is the path of the folder in the set, "" for its top. */
+export function fileSetFolder(files: ReadonlyMap<string, Blob>, root: string): Folder {
+  const prefix = root === "" || root.endsWith("/") ? root : `${root}/`;
+  return {
+    list: async (path) => {
+      const start = prefix + (path === "" ? "" : `${path}/`);
+      const inside = [...files.keys()].filter((file) => file.startsWith(start));
+      return [...new Set(inside.map((file) => file.slice(start.length).split("/")[0] ?? ""))];
+    },
+    read: async (path) => {
+      const blob = files.get(prefix + path);
+      if (!blob) throw missingFile(prefix + path);
+      return new Uint8Array(await blob.arrayBuffer());
+    },
+  };
+}
