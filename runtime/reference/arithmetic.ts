@@ -3,8 +3,8 @@ import { isBigInteger, isFloat } from "../format/dtype.ts";
 import type { Tensor } from "../format/tensor.ts";
 import { broadcastIndex, broadcastShapes } from "./broadcast.ts";
 import { inputOf, numberOf } from "./call.ts";
-import { numbersOf, tensorOfNumbers } from "./element.ts";
 import { type BinaryMeaning, binaryReference, unaryReference, variadicReference, zipTensors } from "./elementwise.ts";
+import { numbersOf, tensorOfNumbers } from "./numbers.ts";
 import type { Reference, ReferenceCall } from "./reference.ts";
 import { power } from "./special.ts";
 

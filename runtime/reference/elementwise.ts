@@ -6,7 +6,8 @@ import { type DType, isBigInteger, isFloat } from "../format/dtype.ts";
 import { elementCount, type Tensor, zeros } from "../format/tensor.ts";
 import { broadcastIndex, broadcastShapes } from "./broadcast.ts";
 import { inputOf, refuse } from "./call.ts";
-import { numbersOf, readerOf, type Scalar, tensorOfNumbers, writerOf } from "./element.ts";
+import { readerOf, type Scalar, writerOf } from "./element.ts";
+import { numbersOf, tensorOfNumbers } from "./numbers.ts";
 import type { Reference } from "./reference.ts";
 
 /** A function on each kind of number; a kind that is missing is refused. `integer` serves all types up to 32 bits and bool. */
