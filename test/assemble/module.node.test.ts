@@ -235,8 +235,8 @@ describe("calls", () => {
     new Uint8Array(memory.buffer).set([0, 1, 0, 0]); // ((1 * 2) + 1) * 2 * 2
     expect(exportedFunction(exports, "walk")(4)).toBe(12);
     expect(new Int32Array(memory.buffer)[4]).toBe(12);
-    expect(exports["steps"]).toBeInstanceOf(WebAssembly.Table);
-    expect((exports["steps"] as WebAssembly.Table).length).toBe(4);
+    expect(exports.steps).toBeInstanceOf(WebAssembly.Table);
+    expect((exports.steps as WebAssembly.Table).length).toBe(4);
     new Uint8Array(memory.buffer).set([2]);
     expect(() => exportedFunction(exports, "walk")(1)).toThrow(WebAssembly.RuntimeError); // other signature
     expect(new TextDecoder().decode(module.encode())).toContain("increment"); // the name section
