@@ -4,7 +4,7 @@
  * Ownership: an engine owns the linear memory (or the device buffers) of one session. `run` reads the caller's arrays
  * before it first yields and never keeps them; the tensors it returns are the caller's own copies. The weight region
  * belongs to whoever writes it until the first run, and to the engine afterwards.
- * Ordering: one run at a time, `writeWeights` and `probeKernels` before the first; the session queues, the engine does
+ * Ordering: one run at a time, weights and `probeKernels` before the first; the session queues, the engine does
  * not. A run that fails or is aborted leaves the engine ready for the next: nothing that a run reads before writing
  * survives from the run before.
  */
@@ -51,8 +51,8 @@ export interface Engine {
   readonly program: Program;
   /** The memory that holds the weights, when it lies in this thread: an engine that replaces this one may take it over. */
   readonly memory?: WebAssembly.Memory;
-  /** Copies `bytes` to `offset` of the weight region. */
-  writeWeights(offset: number, bytes: Uint8Array): void;
+  /** The weight region, to be filled in place before the first run. */
+  readonly weights: Uint8Array;
   /** Runs the known answer of every kernel that has one (weights must be in) and undoes what that wrote. */
   probeKernels(): Promise<readonly KernelFailure[]>;
   /** One inference. Throws LeafcutterError: input-*, aborted, program-invalid (a trap), device-lost. */

@@ -142,6 +142,8 @@ export class WasmEngine implements Engine {
   readonly memory: WebAssembly.Memory;
   readonly #walk: Walk;
   readonly #kernelSteps: readonly KernelStep[];
+  /** Where each kernel step stands among all steps. */
+  readonly #programIndices: readonly number[];
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
   readonly #slices: Slices;
@@ -154,22 +156,20 @@ export class WasmEngine implements Engine {
     this.memory = memory ?? createMemory(program.memory.pages);
     this.#walk = instantiate(compileModule(module), this.memory, program, variant);
     this.#kernelSteps = program.steps.filter((step) => step.kind === "kernel");
+    this.#programIndices = program.steps.flatMap((step, index) => (step.kind === "kernel" ? [index] : []));
     this.#stretches = stretches(program.steps, references);
     this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
     this.#slices = new Slices(this.#kernelSteps);
   }
 
+  get weights(): Uint8Array {
+    const { start, bytes } = this.program.memory.weights;
+    return new Uint8Array(this.memory.buffer, start, bytes);
+  }
+
+  /** Copies `bytes` to `offset` of the weight region. Throws RangeError beyond its end. */
   writeWeights(offset: number, bytes: Uint8Array): void {
-    const { start, bytes: size } = this.program.memory.weights;
-    if (offset < 0 || offset + bytes.byteLength > size) {
-      throw new LeafcutterError({
-        code: "package-invalid",
-        message: "the shards are larger than the program's weight region",
-        expected: `${size} bytes`,
-        received: `${offset + bytes.byteLength} bytes`,
-      });
-    }
-    new Uint8Array(this.memory.buffer, start + offset, bytes.byteLength).set(bytes);
+    this.weights.set(bytes, offset);
   }
 
   async run(inputs: Readonly<Record<string, TensorInput>>, control: RunControl = {}): Promise<RunResult> {
@@ -216,8 +216,7 @@ export class WasmEngine implements Engine {
     const failures: KernelFailure[] = [];
     for (const { name, probe } of this.program.kernels) {
       if (probe === undefined) continue;
-      const step = this.#ordinal(probe.step);
-      const address = this.#records.addresses[step];
+      const address = this.#records.addresses[this.#programIndices.indexOf(probe.step)];
       if (address === undefined) continue;
       const failure = runKernelProbe(this.memory, this.program, probe, upper, () => {
         this.#guarded(() => this.#walk(address, 0, address, probe.units));
@@ -229,11 +228,6 @@ export class WasmEngine implements Engine {
 
   dispose(): void {
     this.#disposed = true;
-  }
-
-  /** Which kernel step the program's step `index` is. */
-  #ordinal(index: number): number {
-    return this.program.steps.slice(0, index).filter((step) => step.kind === "kernel").length;
   }
 
   #begin(inputs: Readonly<Record<string, TensorInput>>): void {
@@ -263,7 +257,7 @@ export class WasmEngine implements Engine {
     this.#enter(from, to);
     const milliseconds = performance.now() - start;
     this.#slices.measured(from, to, milliseconds);
-    if (times !== undefined) this.#addTime(times, this.#programIndex(from.step), milliseconds);
+    if (times !== undefined) this.#addTime(times, this.#programIndices[from.step] ?? 0, milliseconds);
     return to;
   }
 
@@ -301,11 +295,6 @@ export class WasmEngine implements Engine {
 
   #addTime(times: Float64Array, index: number, milliseconds: number): void {
     times[index] = (times[index] ?? 0) + milliseconds;
-  }
-
-  #programIndex(ordinal: number): number {
-    const step = this.#kernelSteps[ordinal];
-    return step === undefined ? -1 : this.program.steps.indexOf(step);
   }
 
   #end(times: Float64Array | undefined): RunResult {

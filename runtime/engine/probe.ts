@@ -1,0 +1,68 @@
+/**
+ * What this host's WebAssembly can do, by known answers of the very instructions that a variant uses: names of features
+ * lie (an engine may have one relaxed instruction and not another, or compile one wrongly).
+ */
+import type { WasmVariantName } from "../format/manifest.ts";
+
+/** A module with one exported function "a": () -> i32 of this body. */
+function moduleOf(body: readonly number[]): Uint8Array<ArrayBuffer> {
+  const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+  const types = [0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f];
+  const functions = [0x03, 0x02, 0x01, 0x00];
+  const exports = [0x07, 0x05, 0x01, 0x01, 0x61, 0x00, 0x00];
+  const code = [0x0a, body.length + 4, 0x01, body.length + 2, 0x00, ...body, 0x0b];
+  return Uint8Array.from([...header, ...types, ...functions, ...exports, ...code]);
+}
+
+interface KnownAnswer {
+  readonly instruction: string;
+  readonly module: Uint8Array<ArrayBuffer>;
+  readonly answer: number;
+}
+
+const vectorMultiply: KnownAnswer = {
+  instruction: "i32x4.mul (SIMD)",
+  // i32.const 3, i32x4.splat, i32.const 5, i32x4.splat, i32x4.mul, i32x4.extract_lane 2
+  module: moduleOf([0x41, 0x03, 0xfd, 0x11, 0x41, 0x05, 0xfd, 0x11, 0xfd, 0xb5, 0x01, 0xfd, 0x1b, 0x02]),
+  answer: 15,
+};
+
+const splat = (high: number, highest: number): readonly number[] => [0x43, 0x00, 0x00, high, highest, 0xfd, 0x13];
+
+const relaxedMultiplyAdd: KnownAnswer = {
+  instruction: "f32x4.relaxed_madd (relaxed SIMD)",
+  // f32x4.splat of 2, 3 and 4, f32x4.relaxed_madd, f32x4.extract_lane 1, i32.trunc_sat_f32_s
+  module: moduleOf([
+    ...splat(0x00, 0x40),
+    ...splat(0x40, 0x40),
+    ...splat(0x80, 0x40),
+    ...[0xfd, 0x85, 0x02, 0xfd, 0x1f, 0x01, 0xfc, 0x00],
+  ]),
+  answer: 10,
+};
+
+const needed: Readonly<Record<WasmVariantName, readonly KnownAnswer[]>> = {
+  "wasm-simd": [vectorMultiply],
+  "wasm-relaxed": [vectorMultiply, relaxedMultiplyAdd],
+};
+
+function failureOf({ instruction, module, answer }: KnownAnswer): string | undefined {
+  let exported: WebAssembly.ExportValue | undefined;
+  try {
+    exported = new WebAssembly.Instance(new WebAssembly.Module(module)).exports.a;
+  } catch {
+    return `this host has no ${instruction}`;
+  }
+  const received: unknown = typeof exported === "function" ? Reflect.apply(exported, undefined, []) : undefined;
+  return received === answer ? undefined : `${instruction} gives ${String(received)} instead of ${answer}`;
+}
+
+/** Why this host cannot run a variant; undefined when it can. */
+export function missingFeature(variant: WasmVariantName): string | undefined {
+  if (typeof WebAssembly === "undefined") return "this host has no WebAssembly";
+  for (const knownAnswer of needed[variant]) {
+    const failure = failureOf(knownAnswer);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}

@@ -1,0 +1,49 @@
+/**
+ * The known answer of the whole model: generated inputs, sampled outputs. Says whether this engine on this device
+ * computes what the compiler computed.
+ */
+import { evaluateExtent } from "../format/extent.ts";
+import type { SelfTest } from "../format/manifest.ts";
+import type { Program } from "../format/program.ts";
+import { fillRandom } from "../format/random.ts";
+import { allocate, elementCount, type Tensor } from "../format/tensor.ts";
+import type { Engine } from "./engine.ts";
+import { numberOf } from "./kernel-probe.ts";
+
+/** The inputs of the test: input i filled from seed + i. */
+export function selfTestInputs(test: SelfTest, program: Program): Readonly<Record<string, Tensor>> {
+  const bindings = new Map(Object.entries(test.bindings));
+  const tensors = program.inputs.map(({ name, dtype, shape }, index): [string, Tensor] => {
+    const extents = shape.map((extent) => evaluateExtent(extent, bindings));
+    const data = allocate(dtype, elementCount(extents));
+    fillRandom(dtype, data, test.seed + index);
+    return [name, { dtype, shape: extents, data }];
+  });
+  return Object.fromEntries(tensors);
+}
+
+/** The first sample that is not as expected, in words; undefined when all are. */
+function compare(test: SelfTest, outputs: Readonly<Record<string, Tensor>>): string | undefined {
+  for (const { name, indices, values } of test.outputs) {
+    const tensor = outputs[name];
+    if (tensor === undefined) return `output ${name} is missing`;
+    const largest = values.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
+    for (const [sample, index] of indices.entries()) {
+      const expected = values[sample] ?? 0;
+      const element = tensor.data[index];
+      const received = element === undefined ? Number.NaN : numberOf(tensor.dtype, element);
+      const allowed = test.absolute * largest + test.relative * Math.abs(expected);
+      if (!(Math.abs(received - expected) <= allowed)) {
+        return `${name}[${index}] is ${received}, expected ${expected} within ${allowed}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Runs the test. Returns what is wrong, or undefined; rejects when the run is aborted. */
+export async function runSelfTest(test: SelfTest, engine: Engine, signal?: AbortSignal): Promise<string | undefined> {
+  const control = signal === undefined ? {} : { signal };
+  const { outputs } = await engine.run(selfTestInputs(test, engine.program), control);
+  return compare(test, outputs);
+}
