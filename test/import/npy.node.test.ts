@@ -26,7 +26,16 @@ test("the header is that of numpy: padded to 64 bytes, ending in a newline", () 
 /** A version 1 file with a header written by hand. */
 function handMade(header: string, data: ArrayLike<number>): Uint8Array {
   const bytes = new TextEncoder().encode(header);
-  return new Uint8Array([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, bytes.length & 0xff, bytes.length >> 8, ...bytes, ...Array.from(data)]);
+  return new Uint8Array([
+    0x93,
+    ...new TextEncoder().encode("NUMPY"),
+    1,
+    0,
+    bytes.length & 0xff,
+    bytes.length >> 8,
+    ...bytes,
+    ...Array.from(data),
+  ]);
 }
 
 test("Fortran order is column by column", () => {
@@ -52,8 +61,14 @@ describe("refused with the file's name", () => {
     "truncated in the header": good.subarray(0, 30),
     "truncated in the data": good.subarray(0, good.byteLength - 1),
     objects: handMade("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", [0]),
-    "structured elements": handMade("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n", [0, 0, 0, 0]),
-    "a hostile shape": handMade("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9999999), }\n", [0, 0, 0, 0]),
+    "structured elements": handMade(
+      "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n",
+      [0, 0, 0, 0],
+    ),
+    "a hostile shape": handMade(
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9999999), }\n",
+      [0, 0, 0, 0],
+    ),
   };
   for (const [name, file] of Object.entries(cases))
     test(name, () => {

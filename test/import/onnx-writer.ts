@@ -216,4 +216,5 @@ export function modelBytes(model: ModelFields): Uint8Array {
 }
 
 /** The bytes of a typed array or Uint8Array as raw_data. */
-export const rawBytes = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+export const rawBytes = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

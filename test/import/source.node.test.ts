@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fileSource } from "../../compiler/file-source.ts";
-import { blobSource, type ByteSource, bytesSource, fileSetSource, normalSiblingPath, urlSource } from "../../compiler/import/source.ts";
+import {
+  type ByteSource,
+  blobSource,
+  bytesSource,
+  fileSetSource,
+  normalSiblingPath,
+  urlSource,
+} from "../../compiler/import/source.ts";
 
 const bytes = Uint8Array.from({ length: 100 }, (_, index) => index);
 
@@ -22,9 +29,13 @@ function server(files: Readonly<Record<string, Uint8Array>>, ranges: boolean) {
     if (!file) return new Response("", { status: 404 });
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
     if (!ranges || first === undefined || last === undefined) return new Response(file.slice());
-    if (Number(first) >= file.byteLength) return new Response("", { status: 416, headers: { "Content-Range": `bytes */${file.byteLength}` } });
+    if (Number(first) >= file.byteLength)
+      return new Response("", { status: 416, headers: { "Content-Range": `bytes */${file.byteLength}` } });
     const part = file.slice(Number(first), Number(last) + 1);
-    return new Response(part, { status: 206, headers: { "Content-Range": `bytes ${first}-${last}/${file.byteLength}` } });
+    return new Response(part, {
+      status: 206,
+      headers: { "Content-Range": `bytes ${first}-${last}/${file.byteLength}` },
+    });
   };
   return { requests, answer };
 }
@@ -56,9 +67,12 @@ async function expectToRead(source: ByteSource): Promise<void> {
 describe("reads ranges and refuses those outside the file", () => {
   test("bytes", () => expectToRead(bytesSource("model.onnx", bytes)));
   test("Blob", () => expectToRead(blobSource("model.onnx", new Blob([bytes]))));
-  test("set of files", () => expectToRead(fileSetSource(new Map([["a/model.onnx", new Blob([bytes])]]), "a/model.onnx")));
-  test("URL with ranges", () => expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, true).answer)));
-  test("URL without ranges", () => expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, false).answer)));
+  test("set of files", () =>
+    expectToRead(fileSetSource(new Map([["a/model.onnx", new Blob([bytes])]]), "a/model.onnx")));
+  test("URL with ranges", () =>
+    expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, true).answer)));
+  test("URL without ranges", () =>
+    expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, false).answer)));
   test("file", () =>
     inFolder(async (folder) => {
       await writeFile(join(folder, "model.onnx"), bytes);
@@ -93,7 +107,10 @@ describe("files beside the model", () => {
     await expect(source.sibling?.("absent.bin")).rejects.toThrow(/a\/absent\.bin.*file-missing/);
   });
   test("URL", async () => {
-    const { answer } = server({ "https://host/a/model.onnx": bytes, "https://host/a/w%20x/part.bin": bytes.slice(0, 7) }, true);
+    const { answer } = server(
+      { "https://host/a/model.onnx": bytes, "https://host/a/w%20x/part.bin": bytes.slice(0, 7) },
+      true,
+    );
     const source = urlSource("https://host/a/model.onnx?token=1", answer);
     expect(await (await source.sibling?.("w x/part.bin"))?.size()).toBe(7);
     await expect(source.sibling?.("//elsewhere/x.bin")).rejects.toThrow(/file-refused/);
@@ -118,7 +135,22 @@ describe("files beside the model", () => {
     ));
 });
 
-test.each(["", ".", "..", "../x", "a/../../x", "a/../..", "/x", "\\x", "C:\\x", "C:x", "..\\x", "a\\..\\..\\x", "https://x/y", "x\0y"])("%j leaves the folder", (path) => {
+test.each([
+  "",
+  ".",
+  "..",
+  "../x",
+  "a/../../x",
+  "a/../..",
+  "/x",
+  "\\x",
+  "C:\\x",
+  "C:x",
+  "..\\x",
+  "a\\..\\..\\x",
+  "https://x/y",
+  "x\0y",
+])("%j leaves the folder", (path) => {
   expect(() => normalSiblingPath(path)).toThrow(/\[file-refused\]$/);
 });
 

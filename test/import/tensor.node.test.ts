@@ -62,12 +62,20 @@ test("64-bit integers are exact", () => {
 });
 
 test("a scalar has no dims, an empty tensor no elements", () => {
-  expect(readTensorProto(tensorBytes({ type: 1, floats: [2.5] }))).toMatchObject({ shape: [], data: new Float32Array([2.5]) });
-  expect(readTensorProto(tensorBytes({ type: 7, dims: [0, 4] }))).toMatchObject({ shape: [0, 4], data: new BigInt64Array(0) });
+  expect(readTensorProto(tensorBytes({ type: 1, floats: [2.5] }))).toMatchObject({
+    shape: [],
+    data: new Float32Array([2.5]),
+  });
+  expect(readTensorProto(tensorBytes({ type: 7, dims: [0, 4] }))).toMatchObject({
+    shape: [0, 4],
+    data: new BigInt64Array(0),
+  });
 });
 
 test("a bool is 0 or 1 whatever byte stands for true", () => {
-  expect(readTensorProto(tensorBytes({ type: 9, dims: [3], raw: new Uint8Array([0, 255, 1]) })).data).toEqual(new Uint8Array([0, 1, 1]));
+  expect(readTensorProto(tensorBytes({ type: 9, dims: [3], raw: new Uint8Array([0, 255, 1]) })).data).toEqual(
+    new Uint8Array([0, 1, 1]),
+  );
 });
 
 describe("refused", () => {
@@ -99,5 +107,7 @@ test("a wrong count names the tensor, what was expected and what came", () => {
 test("every truncation of a tensor is a typed error", () => {
   const bytes = tensorBytes({ type: 6, dims: [2, 2], int32s: [1, 300, 70000, -1] });
   for (let length = 0; length < bytes.byteLength; length++)
-    expect(["model-invalid", "model-unsupported"]).toContain(codeThrownBy(() => readTensorProto(bytes.subarray(0, length))));
+    expect(["model-invalid", "model-unsupported"]).toContain(
+      codeThrownBy(() => readTensorProto(bytes.subarray(0, length))),
+    );
 });

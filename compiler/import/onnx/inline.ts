@@ -21,7 +21,7 @@ export interface PlacedNode extends OnnxNode {
 }
 
 /** A few small functions that call each other twice can spell any number of nodes. */
-const mostNodes = 1_000_000;
+const mostNodes = 200_000;
 
 const functionKey = ({ domain, overload }: OnnxNode | OnnxFunction, name: string): string =>
   JSON.stringify([domain, name, overload]);
