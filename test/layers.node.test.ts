@@ -81,7 +81,7 @@ const refused: readonly (readonly [name: string, file: string, source: string, e
   ["onnxruntime-web outside its engine", "runtime/load/a.ts", 'import "onnxruntime-web/wasm";', /no packages but/],
   ["a development package in the compiler", "compiler/ops/a.ts", 'import "vitest";', /not in the dependencies/],
   ["an unlisted package", "bench/a.ts", 'import "left-pad";', /left-pad is not in package\.json/],
-  ["Node in the compiler", "compiler/ops/a.ts", 'import "node:fs";', /only file of the compiler that touches Node/],
+  ["Node in the compiler", "compiler/ops/a.ts", 'import "node:fs";', /only files of the compiler that touch Node/],
 ];
 
 test.each(refused)("refuses %s", (_, file, source, expected) => {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { diskFolder, fileSource } from "../../compiler/file-source.ts";
 import { readDataSets } from "../../compiler/import/data-set.ts";
@@ -10,7 +10,7 @@ import { inTopologicalOrder } from "../../compiler/import/onnx/order.ts";
 import { scanModel } from "../../compiler/import/onnx/scan.ts";
 import { loadTensor } from "../../compiler/import/onnx/tensor.ts";
 
-const folder = fileURLToPath(new URL("../../../shared/models", import.meta.url));
+const folder = resolve(import.meta.dirname, "../../../shared/models");
 const missing = existsSync(folder) ? undefined : "the folder ../shared/models is absent";
 
 /** Operators and numbers of nodes, from the table in ../shared/models/README.md (silero: of its outer graph). */
