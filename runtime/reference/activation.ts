@@ -23,7 +23,7 @@ export const relu = unaryReference({
 
 export const sigmoid = unaryNumbers(logistic);
 export const softplus = unaryNumbers(logOnePlusExp);
-export const softsign = unaryNumbers((x) => (Math.abs(x) === Infinity ? NaN : x / (1 + Math.abs(x))));
+export const softsign = unaryNumbers((x) => x / (1 + Math.abs(x)));
 export const mish = unaryNumbers((x) => x * Math.tanh(logOnePlusExp(x)));
 export const hardSwish = unaryNumbers((x) => x * Math.max(0, Math.min(1, x / 6 + 0.5)));
 

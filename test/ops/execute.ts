@@ -1,0 +1,90 @@
+/** Ways to compute one node on concrete tensors, each from another part of its record. */
+import { FactStore } from "../../compiler/graph/facts.ts";
+import type { Attributes, Node, TensorType, Value } from "../../compiler/graph/graph.ts";
+import { interpretNest } from "../../compiler/loop/interpret.ts";
+import { referenceAttributes } from "../../compiler/ops/attributes.ts";
+import { lowerElementwise } from "../../compiler/ops/elementwise/lower.ts";
+import { operatorOf } from "../../compiler/ops/index.ts";
+import { inferNode, operatorContext } from "../../compiler/ops/infer.ts";
+import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.ts";
+import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
+import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+
+/** One node with its inputs. */
+export interface NodeCall {
+  readonly op: string;
+  readonly version: number;
+  readonly attributes: Attributes;
+  readonly inputs: readonly (Tensor | undefined)[];
+  readonly outputCount: number;
+}
+
+/** Whether the record may look at the content of the inputs. */
+export type Knowledge = "constants" | "types";
+
+function prepared(call: NodeCall, knowledge: Knowledge): { readonly node: Node; readonly facts: FactStore } {
+  const facts = new FactStore();
+  const inputs = call.inputs.map((tensor, index): Value | undefined => {
+    if (!tensor) return undefined;
+    const value: Value = { name: `input ${index}`, type: { dtype: tensor.dtype, shape: tensor.shape } };
+    if (knowledge === "constants") facts.setConstant(value, tensor);
+    return value;
+  });
+  const outputs = Array.from({ length: call.outputCount }, (_, index): Value => {
+    return { name: `output ${index}`, type: { dtype: "float32", shape: [] } };
+  });
+  const { op, version, attributes } = call;
+  return { node: { op, version, name: op, sources: [op], inputs, outputs, attributes }, facts };
+}
+
+/** What the record says about the outputs' types, and about the integers in output 0. */
+export function inferCall(call: NodeCall, knowledge: Knowledge) {
+  const { node, facts } = prepared(call, knowledge);
+  return inferNode(node, facts);
+}
+
+export function contextOf(call: NodeCall, knowledge: Knowledge): OperatorContext {
+  const { node, facts } = prepared(call, knowledge);
+  return operatorContext(node, facts);
+}
+
+/** By the record's reference. */
+export function executeReference(call: NodeCall): readonly Tensor[] {
+  const { node } = prepared(call, "constants");
+  const { reference } = operatorOf(node);
+  return reference({ ...call, attributes: referenceAttributes(node) });
+}
+
+/** By the record's expression; undefined when it has none for this form. */
+export function executeExpression(call: NodeCall, knowledge: Knowledge): readonly Tensor[] | undefined {
+  const context = contextOf(call, knowledge);
+  const expression = operatorOf(context.node).expression?.(context);
+  return expression && [evaluateElementwise(expression, call.inputs)];
+}
+
+/** By interpreting the loop nests of the record's lowering; undefined when there is none or it needs a kernel family. */
+export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Tensor[] | undefined {
+  const context = contextOf(call, knowledge);
+  const operator = operatorOf(context.node);
+  const expression = operator.lower ? undefined : operator.expression?.(context);
+  const lowering = operator.lower ? operator.lower(context) : expression && lowerElementwise(context, expression);
+  if (!lowering) return undefined;
+  const types = inferCall(call, knowledge).types;
+  if (lowering.kind === "view") {
+    const [source, type] = [call.inputs[0], types[0]];
+    return source && type && [{ ...source, dtype: type.dtype, shape: type.shape as readonly number[] }];
+  }
+  if (lowering.steps.some(({ kind }) => kind !== "nest")) return undefined;
+  const empty = (type: TensorType): Tensor => zeros(type.dtype, type.shape as readonly number[]);
+  const outputs = types.map(empty);
+  const temporaries = lowering.temporaries.map(empty);
+  const tensorOf = (operand: StepOperand): Tensor => {
+    const place = { input: call.inputs, output: outputs, temporary: temporaries }[operand.kind];
+    const tensor = place[operand.index];
+    if (!tensor) throw new RangeError(`${operand.kind} ${operand.index} does not exist`);
+    return tensor;
+  };
+  for (const step of lowering.steps)
+    if (step.kind === "nest") interpretNest(step.nest, step.operands.map(tensorOf), tensorOf(step.output));
+  return outputs;
+}
