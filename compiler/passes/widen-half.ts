@@ -1,0 +1,96 @@
+/**
+ * Computes float16 and bfloat16 models in float32: the engines' vectors have no half arithmetic. Constants keep
+ * float16 as their storage, so the package does not grow; graph inputs and outputs keep their types behind casts.
+ * Valid because float32 holds every half value, and rounding in between only loses accuracy.
+ */
+import { type DType, isFloat } from "../../runtime/format/dtype.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import { castTensor } from "../../runtime/reference/convert.ts";
+import { numberOfDtype } from "../../runtime/reference/data-type.ts";
+import { integerAttribute } from "../graph/attribute.ts";
+import { FactStore } from "../graph/facts.ts";
+import type { Attribute, Attributes, Graph, Node, Storage, TensorType, Value } from "../graph/graph.ts";
+import { inferNode } from "../ops/infer.ts";
+import type { Pass } from "./pass.ts";
+
+export const widenHalf: Pass = {
+  name: "widen-half",
+  reason: "half-precision models compute in float32 and stay small on the wire",
+  run: widen,
+};
+
+const isHalf = (dtype: DType): boolean => dtype === "float16" || dtype === "bfloat16";
+
+/** Attributes that name an element type by its ONNX number. */
+const typeAttributes: ReadonlySet<string> = new Set(["to", "dtype", "output_dtype", "stash_type"]);
+
+const widenedTensor = (tensor: Tensor): Tensor => (isHalf(tensor.dtype) ? castTensor(tensor, "float32") : tensor);
+
+function widenedAttribute(name: string, attribute: Attribute): Attribute {
+  if (attribute.kind === "tensor") return { kind: "tensor", value: widenedTensor(attribute.value) };
+  const half = attribute.kind === "integer" && typeAttributes.has(name) && ["float16", "bfloat16"].some((dtype) => numberOfDtype(dtype as DType) === attribute.value);
+  return half ? integerAttribute(numberOfDtype("float32")) : attribute;
+}
+
+const widenedAttributes = (attributes: Attributes): Attributes =>
+  Object.fromEntries(Object.entries(attributes).map(([name, attribute]) => [name, widenedAttribute(name, attribute)]));
+
+function usesHalf(graph: Graph): boolean {
+  const values = [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)];
+  return values.some(({ type }) => isHalf(type.dtype));
+}
+
+function widen(graph: Graph): Graph {
+  if (!usesHalf(graph)) return graph;
+  const facts = new FactStore();
+  const widened = new Map<Value, Value>();
+  const constants = new Map<Value, Tensor>();
+  const nodes: Node[] = [];
+  const names = new Set([...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)].map(({ name }) => name));
+  const nodeNames = new Set(graph.nodes.map(({ name }) => name));
+
+  const add = (node: Omit<Node, "outputs">, outputs: readonly string[]): readonly Value[] => {
+    const { types, elements } = inferNode({ ...node, outputs: [] }, facts);
+    const values = outputs.map((name, index): Value => ({ name, type: types[index] as TensorType }));
+    if (values[0] && elements) facts.setElements(values[0], elements);
+    nodes.push({ ...node, outputs: values });
+    return values;
+  };
+  const cast = (value: Value, dtype: DType, wish: string): Value => {
+    const name = fresh(wish, nodeNames);
+    const node = { op: "Cast", version: 13, name, sources: [], inputs: [value], attributes: { to: integerAttribute(numberOfDtype(dtype)) } };
+    return add(node, [fresh(name, names)])[0] as Value;
+  };
+
+  for (const input of graph.inputs) widened.set(input, isHalf(input.type.dtype) ? cast(input, "float32", `${input.name}/float32`) : input);
+  for (const [value, tensor] of graph.constants) {
+    const wide = widenedTensor(tensor);
+    const storage: Storage | undefined = tensor.dtype === "float16" ? { kind: "float16" } : value.type.storage;
+    const result: Value = wide === tensor ? value : { name: value.name, type: { dtype: "float32", shape: value.type.shape, ...(storage ? { storage } : {}) } };
+    widened.set(value, result);
+    constants.set(result, wide);
+    facts.setConstant(result, wide);
+  }
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((value) => value && (widened.get(value) ?? value));
+    const outputs = add(
+      { ...node, inputs, attributes: widenedAttributes(node.attributes) },
+      node.outputs.map(({ name }) => name),
+    );
+    node.outputs.forEach((output, index) => widened.set(output, outputs[index] as Value));
+  }
+  const outputs = graph.outputs.map(({ name, value }) => {
+    const result = widened.get(value) ?? value;
+    const narrow = isHalf(value.type.dtype) && isFloat(result.type.dtype) && !graph.inputs.includes(value);
+    return { name, value: narrow ? cast(result, value.type.dtype, `${name}/${value.type.dtype}`) : graph.inputs.includes(value) ? value : result };
+  });
+  return { ...graph, nodes, constants, outputs };
+}
+
+/** `wish`, or `wish` with the first free number behind it; added to `taken`. */
+function fresh(wish: string, taken: Set<string>): string {
+  let name = wish;
+  for (let number = 2; taken.has(name); number++) name = `${wish}.${number}`;
+  taken.add(name);
+  return name;
+}

@@ -1,0 +1,70 @@
+/**
+ * The ordered list of passes from an imported graph to the canonical form that plan and budget read. The reason for
+ * a pass stands in its file; the reason for its place stands here.
+ */
+import type { Graph } from "./graph/graph.ts";
+import { verifyGraph } from "./graph/verify.ts";
+import { inferNode } from "./ops/infer.ts";
+import { canonicalise } from "./passes/canonicalise.ts";
+import { foldBatchNorm } from "./passes/fold-batch-norm.ts";
+import { foldConstants } from "./passes/fold-constants.ts";
+import { fuseElementwise } from "./passes/fuse-elementwise.ts";
+import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
+import { layout } from "./passes/layout.ts";
+import { mergeDuplicates } from "./passes/merge-duplicates.ts";
+import type { Pass } from "./passes/pass.ts";
+import { removeDead } from "./passes/remove-dead.ts";
+import { sinkTransposes } from "./passes/sink-transposes.ts";
+import { widenHalf } from "./passes/widen-half.ts";
+
+export const pipeline: readonly Pass[] = [
+  // Everything after has less to look at.
+  removeDead,
+  // Before any pass that asks for float32 or creates float32 constants.
+  widenHalf,
+  // Before the rules that ask whether an operand is constant or a shape is known.
+  foldConstants,
+  // One spelling, so that the passes below need to know only that one.
+  canonicalise,
+  // Removed operators and new constants leave more to fold.
+  foldConstants,
+  // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.
+  foldBatchNorm,
+  // Before layout, so that equal branches are rewritten once and transposes on both sides of them meet.
+  mergeDuplicates,
+  layout,
+  // Transposes of one value to NHWC, made for each of its readers, become one.
+  mergeDuplicates,
+  sinkTransposes,
+  // Views that transposes became join their neighbours; both are in the way of fusion.
+  canonicalise,
+  // Constants whose views and transposes now stand next to them.
+  foldConstants,
+  mergeDuplicates,
+  // Before elementwise chains are joined: a chain that fits an epilogue belongs there.
+  fuseEpilogue,
+  fuseElementwise,
+  // Views and duplicates that fusion left.
+  mergeDuplicates,
+  removeDead,
+];
+
+export interface OptimiseOptions {
+  onProgress?(pass: string, done: number, total: number): void;
+  /** Check every invariant of the graph after each pass (see graph/verify.ts). */
+  readonly verify?: boolean;
+}
+
+/** The canonical form of an imported graph. */
+export function optimise(graph: Graph, options: OptimiseOptions = {}): Graph {
+  let current = graph;
+  if (options.verify) verifyGraph(current, inferNode, "import");
+  pipeline.forEach((pass, index) => {
+    options.onProgress?.(pass.name, index, pipeline.length);
+    const next = pass.run(current);
+    if (options.verify && next !== current) verifyGraph(next, inferNode, pass.name);
+    current = next;
+  });
+  options.onProgress?.("optimised", pipeline.length, pipeline.length);
+  return current;
+}
