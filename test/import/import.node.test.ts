@@ -219,6 +219,54 @@ describe("functions of the model are inlined", () => {
   });
 });
 
+describe("an If whose condition is known", () => {
+  const branch = (op: string): AttributeFields => ({
+    g: {
+      nodes: [
+        { op, inputs: ["y", "k"], outputs: ["inner"] },
+        { op: "Relu", inputs: ["inner"], outputs: ["result"] },
+      ],
+      initializers: [{ name: "k", dims: [], type: 1, floats: [2] }],
+      outputs: ["result"],
+    },
+  });
+  const choose = (condition: string, output: string): NodeFields => ({
+    op: "If",
+    inputs: [condition],
+    outputs: [output],
+    attributes: { then_branch: branch("Mul"), else_branch: branch("Sub") },
+  });
+  const base: ModelFields = { initializers: [weight], inputs: [x], outputs: ["a", "b"] };
+  const bool = (name: string, value: number): TensorFields => ({ name, dims: [], type: 9, int32s: [value] });
+
+  test("becomes the branch that it takes, twice without a clash of names", async () => {
+    const initializers = [weight, bool("yes", 1), bool("no", 0)];
+    const graph = await importModel({ ...base, nodes: [add, choose("yes", "a"), choose("no", "b")], initializers });
+    expect(describeNodes(graph).slice(1)).toEqual([
+      "Mul(y,a/k) -> a/inner",
+      "Relu(a/inner) -> a/result",
+      "Sub(y,b/k) -> b/inner",
+      "Relu(b/inner) -> b/result",
+    ]);
+    expect(graph.outputs.map(({ name, value }) => [name, value.name])).toEqual([
+      ["a", "a/result"],
+      ["b", "b/result"],
+    ]);
+  });
+  test("knows comparisons of constants", async () => {
+    const four = { name: "four", dims: [], type: 7, int64s: [4] };
+    const nodes = [add, { op: "Equal", inputs: ["four", "four"], outputs: ["same"] }, choose("same", "a")];
+    const graph = await importModel({ ...base, nodes, initializers: [weight, four], outputs: ["a"] });
+    expect(describeNodes(graph).slice(2)).toEqual(["Mul(y,a/k) -> a/inner", "Relu(a/inner) -> a/result"]);
+  });
+  test("a condition that is an input is refused", async () => {
+    const inputs = [x, { name: "choice", type: 9, dims: [] }];
+    await expect(importModel({ ...base, nodes: [add, choose("choice", "a")], inputs, outputs: ["a"] })).rejects.toThrow(
+      /node a \(If\).*control flow.*\[model-unsupported\]/,
+    );
+  });
+});
+
 describe("external data", () => {
   const data = new Float32Array([9, 1, 2, 3, 4]);
   const importWith = (external: Readonly<Record<string, string>>): Promise<Graph> => {

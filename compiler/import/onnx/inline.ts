@@ -13,6 +13,7 @@ import type {
   OnnxNode,
   OpsetVersions,
 } from "./model.ts";
+import { namesDefined } from "./order.ts";
 
 /** A node of the flat model. */
 export interface PlacedNode extends OnnxNode {
@@ -26,12 +27,14 @@ const mostNodes = 200_000;
 const functionKey = ({ domain, overload }: OnnxNode | OnnxFunction, name: string): string =>
   JSON.stringify([domain, name, overload]);
 
-/** The nodes of the model's graph, functions inlined. */
-export function inlineFunctions(model: OnnxModel): readonly PlacedNode[] {
+/** The nodes of the model's graph, functions inlined; `names` knows every name that is taken. */
+export function inlineFunctions(
+  model: OnnxModel,
+  names: FreshNames = new FreshNames(namesDefined(model.graph)),
+): readonly PlacedNode[] {
   const functions = new Map(
     model.functions.map((definition) => [functionKey(definition, definition.name), definition]),
   );
-  const taken = new FreshNames(model.graph.nodes.flatMap(({ outputs }) => outputs));
   const placed: PlacedNode[] = [];
 
   const place = (node: OnnxNode, opsets: OpsetVersions, callers: readonly string[]): void => {
@@ -44,7 +47,7 @@ export function inlineFunctions(model: OnnxModel): readonly PlacedNode[] {
       return;
     }
     if (callers.includes(key)) throw malformed(`function ${definition.name}`, "the function calls itself");
-    const rename = callNames(definition, node, taken);
+    const rename = callNames(definition, node, names);
     for (const inner of definition.nodes)
       place(instantiate(inner, rename, attributesOfCall(definition, node)), definition.opsets, [...callers, key]);
     for (const identity of passedThrough(definition, node)) place(identity, model.opsets, callers);
@@ -54,7 +57,7 @@ export function inlineFunctions(model: OnnxModel): readonly PlacedNode[] {
 }
 
 /** What each name inside the function is called at this call. */
-function callNames(definition: OnnxFunction, call: OnnxNode, taken: FreshNames): (name: string) => string {
+function callNames(definition: OnnxFunction, call: OnnxNode, fresh: FreshNames): (name: string) => string {
   const names = new Map<string, string>([["", ""]]);
   definition.outputs.forEach((name, index) => {
     const outside = call.outputs[index];
@@ -67,9 +70,9 @@ function callNames(definition: OnnxFunction, call: OnnxNode, taken: FreshNames):
   return (name) => {
     const known = names.get(name);
     if (known !== undefined) return known;
-    const fresh = taken.take(`${prefix}/${name}`);
-    names.set(name, fresh);
-    return fresh;
+    const inner = fresh.take(`${prefix}/${name}`);
+    names.set(name, inner);
+    return inner;
   };
 }
 
@@ -120,12 +123,23 @@ function instantiate(node: OnnxNode, rename: (name: string) => string, values: O
 }
 
 function instantiateGraph(graph: OnnxGraph, rename: (name: string) => string, values: OnnxAttributes): OnnxGraph {
-  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.initializers.map(({ name }) => name)]);
-  for (const node of graph.nodes) for (const name of node.outputs) own.add(name);
+  const own = namesDefined(graph);
   const inside = (name: string): string => (own.has(name) ? name : rename(name));
   return {
     ...graph,
     nodes: graph.nodes.map((node) => instantiate(node, inside, values)),
     outputs: graph.outputs.map((output) => ({ ...output, name: inside(output.name) })),
+  };
+}
+
+/** The graph with fresh names for all that it defines, so that its nodes can stand in the graph around it. */
+export function withFreshNames(graph: OnnxGraph, prefix: string, names: FreshNames): OnnxGraph {
+  const fresh = new Map([...namesDefined(graph)].map((name) => [name, names.take(`${prefix}/${name}`)]));
+  const rename = (name: string): string => fresh.get(name) ?? name;
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) => instantiate(node, rename, new Map())),
+    initializers: graph.initializers.map((tensor) => ({ ...tensor, name: rename(tensor.name) })),
+    outputs: graph.outputs.map((output) => ({ ...output, name: rename(output.name) })),
   };
 }

@@ -11,9 +11,15 @@ export function namesRead(node: OnnxNode): readonly string[] {
 }
 
 function namesCaptured(graph: OnnxGraph): readonly string[] {
-  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.initializers.map(({ name }) => name)]);
-  for (const node of graph.nodes) for (const name of node.outputs) own.add(name);
+  const own = namesDefined(graph);
   return [...graph.nodes.flatMap(namesRead), ...graph.outputs.map(({ name }) => name)].filter((name) => !own.has(name));
+}
+
+/** Names of the inputs, initialisers and node outputs of a graph. */
+export function namesDefined(graph: OnnxGraph): ReadonlySet<string> {
+  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.initializers.map(({ name }) => name)]);
+  for (const node of graph.nodes) for (const name of node.outputs) if (name !== "") own.add(name);
+  return own;
 }
 
 /** The nodes in order; the file's own order is kept where it is one. `describe` names a node in the error. */
