@@ -1,7 +1,7 @@
-/** Operators that carry elements over: Cast, CastLike, Identity, Dropout, and `leafcutter.Elementwise`. */
-import { type DType, isBigInteger, isFloat } from "../format/dtype.ts";
+/** Operators that carry elements over: Cast, CastLike, BitCast, Identity, Dropout, and `leafcutter.Elementwise`. */
+import { byteSize, type DType, isBigInteger, isFloat } from "../format/dtype.ts";
 import type { Expression } from "../format/expression.ts";
-import { type Tensor, zeros } from "../format/tensor.ts";
+import { type Tensor, viewOf, zeros } from "../format/tensor.ts";
 import { inputOf, numberOf, refuse } from "./call.ts";
 import { dtypeOfNumber } from "./data-type.ts";
 import { readerOf, type Scalar, writerOf } from "./element.ts";
@@ -54,6 +54,15 @@ export function castTensor(x: Tensor, to: DType): Tensor {
 export const cast: Reference = (call) => {
   const to = dtypeOfNumber(numberOf(call, "to", 0)) ?? refuse("attribute to names an unsupported element type");
   return [castTensor(inputOf(call, 0), to)];
+};
+
+/** The same bytes read as another type of the same size. */
+export const bitCast: Reference = (call) => {
+  const x = inputOf(call, 0);
+  const to = dtypeOfNumber(numberOf(call, "to", 0)) ?? refuse("attribute to names an unsupported element type");
+  if (byteSize[to] !== byteSize[x.dtype]) refuse("the element types differ in size", x.dtype, to);
+  const bytes = x.data.slice();
+  return [{ dtype: to, shape: x.shape, data: viewOf(to, bytes.buffer, bytes.byteOffset, bytes.length) }];
 };
 
 export const castLike: Reference = (call) => [castTensor(inputOf(call, 0), inputOf(call, 1).dtype)];

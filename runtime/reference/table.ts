@@ -75,6 +75,7 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   Where: async () => (await import("./logic.ts")).where,
   Cast: async () => (await import("./convert.ts")).cast,
   CastLike: async () => (await import("./convert.ts")).castLike,
+  BitCast: async () => (await import("./convert.ts")).bitCast,
   Identity: async () => (await import("./convert.ts")).identity,
   Dropout: async () => (await import("./convert.ts")).dropout,
   "leafcutter.Elementwise": async () => (await import("./convert.ts")).elementwise,

@@ -5,8 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { findOperator } from "../../compiler/ops/index.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
@@ -16,7 +15,7 @@ import { executeExpression, executeLoops, inferCall, type Knowledge, type NodeCa
 import { type CaseModel, checkCase, readCase } from "./onnx-case.ts";
 import { unsupportedCases, unsupportedForms, unsupportedOperators, unsupportedTypes } from "./unsupported.ts";
 
-const archive = fileURLToPath(new URL("../../../shared/conformance/onnx-backend.tar.xz", import.meta.url));
+const archive = resolve("../shared/conformance/onnx-backend.tar.xz");
 const present = existsSync(archive);
 
 interface Case {

@@ -7,7 +7,7 @@ import { lowerElementwise } from "../../compiler/ops/elementwise/lower.ts";
 import { operatorOf } from "../../compiler/ops/index.ts";
 import { inferNode, operatorContext } from "../../compiler/ops/infer.ts";
 import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.ts";
-import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
+import { type Tensor, viewOf, zeros } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
 
 /** One node with its inputs. */
@@ -72,7 +72,10 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
   const types = inferCall(call, knowledge).types;
   if (lowering.kind === "view") {
     const [source, type] = [call.inputs[0], types[0]];
-    return source && type && [{ ...source, dtype: type.dtype, shape: type.shape as readonly number[] }];
+    if (!source || !type) return undefined;
+    const { buffer, byteOffset, length } = source.data;
+    const data = viewOf(type.dtype, buffer, byteOffset, length);
+    return [{ dtype: type.dtype, shape: type.shape as readonly number[], data }];
   }
   if (lowering.steps.some(({ kind }) => kind !== "nest")) return undefined;
   const empty = (type: TensorType): Tensor => zeros(type.dtype, type.shape as readonly number[]);

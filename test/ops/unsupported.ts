@@ -43,7 +43,6 @@ export const unsupportedOperators: Readonly<Record<string, string>> = {
   Attention: pending,
   AveragePool: pending,
   BatchNormalization: pending,
-  BitCast: pending,
   BlackmanWindow: pending,
   CausalConvWithState: pending,
   CenterCropPad: pending,

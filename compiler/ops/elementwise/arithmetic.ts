@@ -46,8 +46,7 @@ const mod: Operator = {
 /** Powers of the base that are cheaper as products: the usual constant exponents. */
 function smallPower(context: OperatorContext): Expression | undefined {
   const exponent = context.constant(1);
-  if (exponent?.data.length !== 1 || exponent.dtype === "float16" || exponent.dtype === "bfloat16")
-    return undefined;
+  if (exponent?.data.length !== 1 || exponent.dtype === "float16" || exponent.dtype === "bfloat16") return undefined;
   const square = binary("multiply", input(0), input(0));
   switch (Number(exponent.data[0])) {
     case 1:

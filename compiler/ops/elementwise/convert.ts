@@ -1,5 +1,5 @@
-/** Cast, CastLike, Identity, Dropout, and `leafcutter.Elementwise`, into which passes fuse all the others. */
-import { isFloat } from "../../../runtime/format/dtype.ts";
+/** Cast, CastLike, BitCast, Identity, Dropout, and `leafcutter.Elementwise`, into which passes fuse all the others. */
+import { byteSize, isFloat } from "../../../runtime/format/dtype.ts";
 import { cast as castTo, constant, expressionType, input } from "../../../runtime/format/expression.ts";
 import * as reference from "../../../runtime/reference/convert.ts";
 import { dtypeOfNumber } from "../../../runtime/reference/data-type.ts";
@@ -32,6 +32,21 @@ const cast: Operator = {
   elements: (context) => kept(context, targetOf(context)),
   reference: reference.cast,
   expression: (context) => castTo(targetOf(context), input(0)),
+  tolerance: exactTolerance,
+};
+
+/** Reinterprets the bytes; only between types of one size. */
+const bitCast: Operator = {
+  op: "BitCast",
+  infer: (context) => {
+    presentInputs(context, [1, 1]);
+    const { dtype, shape } = context.type(0);
+    const to = targetOf(context);
+    if (byteSize[to] !== byteSize[dtype]) context.fail("the element types differ in size", dtype, to);
+    return [{ dtype: to, shape }];
+  },
+  reference: reference.bitCast,
+  lower: (): Lowering => ({ kind: "view" }),
   tolerance: exactTolerance,
 };
 
@@ -138,4 +153,4 @@ const elementwise: Operator = {
   tolerance: closeTolerance,
 };
 
-export const conversionOperators: readonly Operator[] = [cast, castLike, identity, dropout, elementwise];
+export const conversionOperators: readonly Operator[] = [cast, castLike, bitCast, identity, dropout, elementwise];

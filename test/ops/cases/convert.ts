@@ -1,4 +1,4 @@
-/** Cases of Cast, CastLike, Identity, Dropout and the fused elementwise node. */
+/** Cases of Cast, CastLike, BitCast, Identity, Dropout and the fused elementwise node. */
 import { expressionAttribute, floatAttribute, integerAttribute } from "../../../compiler/graph/attribute.ts";
 import { dtypes } from "../../../runtime/format/dtype.ts";
 import { binary, cast, constant, input, select, unary } from "../../../runtime/format/expression.ts";
@@ -50,6 +50,14 @@ export const convertCases: readonly OperatorCase[] = [
     inputs: [tensor("float32", [1.9, -1.9, 3e9, -3e9, NaN])],
     attributes: { to: integerAttribute(numberOfDtype("int32")) },
     expected: [tensor("int32", [1, -1, 2147483647, -2147483648, 0])],
+  },
+  {
+    name: "float32 as int32",
+    op: "BitCast",
+    version: 26,
+    inputs: [tensor("float32", [1, -0, -2])],
+    attributes: { to: integerAttribute(numberOfDtype("int32")) },
+    expected: [tensor("int32", [0x3f800000, -2147483648, -1073741824])],
   },
   {
     name: "shape of the example does not matter",
