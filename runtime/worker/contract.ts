@@ -1,0 +1,80 @@
+/** The public types of a session: what `load` takes and gives, the same in a worker and in this thread. */
+import type { StepTime } from "../engine/engine.ts";
+import type { TensorInput } from "../engine/input.ts";
+import type { Backend } from "../engine/variants.ts";
+import type { PortDescription, VariantName } from "../format/manifest.ts";
+import type { Tensor } from "../format/tensor.ts";
+
+export interface Progress {
+  /** "ready": worker up, probes done, module compiled, no weights yet. */
+  readonly phase: "manifest" | "engine" | "ready" | "weights" | "done";
+  readonly loadedBytes: number;
+  /** What this load reads in all; 0 before the manifest is there. */
+  readonly totalBytes: number;
+}
+
+export interface LoadOptions {
+  /** Default "auto". */
+  readonly backend?: Backend;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Aborts loading: the load rejects with code "aborted". */
+  readonly signal?: AbortSignal;
+  /** Run in a worker (default), or in this thread. */
+  readonly worker?: boolean;
+  /** Where the built worker/host.js is served from, when a bundler did not place it. */
+  readonly workerUrl?: string | URL;
+  /** Pins the manifest: "sha256-" and the base64 of its SHA-256. */
+  readonly integrity?: string;
+  /** Most bytes of linear memory the model may take. */
+  readonly maxMemory?: number;
+  /** Keep the files in Cache Storage for the next load; default true. */
+  readonly cache?: boolean;
+}
+
+export interface RunOptions {
+  /** Aborts the run, queued or running: it rejects with code "aborted", the session stays usable. */
+  readonly signal?: AbortSignal;
+  /** Hand the input arrays over instead of copying them: they are unusable afterwards. */
+  readonly transfer?: boolean;
+}
+
+export interface StatsOptions {
+  /** Time every step of the runs from now on (or no longer). */
+  readonly profile?: boolean;
+}
+
+export interface Stats {
+  readonly variant: VariantName;
+  /** Why this variant. */
+  readonly reason: string;
+  /** Variants that were preferred, and why they are not used. */
+  readonly rejected: readonly { readonly variant: VariantName; readonly why: string }[];
+  readonly memoryBytes: number;
+  readonly weightBytes: number;
+  readonly arenaBytes: number;
+  /** "hit", "miss", or "unavailable: why". */
+  readonly cache: string;
+  /** "pending", "passed", "failed: …" or "absent". */
+  readonly selfTest: string;
+  readonly notes: readonly string[];
+  readonly runs: number;
+  readonly lastRunMilliseconds?: number;
+  /** Of the last profiled run. */
+  readonly steps?: readonly StepTime[];
+}
+
+export interface Session {
+  readonly inputs: readonly PortDescription[];
+  readonly outputs: readonly PortDescription[];
+  /** One inference. Concurrent calls queue in order. Rejects with LeafcutterError. */
+  run(inputs: Readonly<Record<string, TensorInput>>, options?: RunOptions): Promise<Readonly<Record<string, Tensor>>>;
+  stats(options?: StatsOptions): Promise<Stats>;
+  /** Frees everything; calls that are pending or follow reject with code "disposed". */
+  dispose(): Promise<void>;
+}
+
+/** A session in the caller's thread. */
+export interface LocalSession extends Session {
+  /** The whole run without giving the thread away. Throws LeafcutterError. */
+  runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>>;
+}
