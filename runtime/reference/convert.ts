@@ -82,7 +82,7 @@ export const dropout: Reference = (call) => {
 };
 
 export const elementwise: Reference = (call) => {
-  const expression = call.attributes["expression"];
+  const expression = call.attributes.expression;
   if (typeof expression !== "object" || !("kind" in expression)) return refuse("attribute expression is missing");
   return [evaluateElementwise(expression as Expression, call.inputs)];
 };
