@@ -112,62 +112,94 @@ export function fileSetSource(files: ReadonlyMap<string, Blob>, path: string): B
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
-/**
- * A file behind a URL. Read by range requests; a server that ignores them sends the whole file once, which is kept.
- * Throws file-missing (404, 410) or network.
- */
-export function urlSource(url: string | URL, fetchBytes: Fetch = (target, init) => fetch(target, init)): ByteSource {
-  const target = String(url);
-  const name = decodeURIComponent(new URL(target).pathname.split("/").pop() || target);
-  let whole: Uint8Array | undefined;
-  let known: Promise<number> | undefined;
+export interface UrlOptions {
+  readonly fetch?: Fetch;
+  /** A file up to this size is fetched in one piece: weights are many small ranges. 64 MiB unless given. */
+  readonly wholeBelow?: number;
+}
 
-  const request = async (offset: number, length: number): Promise<{ bytes: Uint8Array; total: number }> => {
-    let response: Response;
+/**
+ * A file behind a URL, relative to the page where there is one. Large files are read by range requests; a server that
+ * ignores them sends the whole file once, which is kept. Throws file-missing (404, 410) or network.
+ */
+export function urlSource(url: string | URL, options: UrlOptions = {}): ByteSource {
+  const { fetch: fetchBytes = (target, init) => fetch(target, init), wholeBelow = 2 ** 26 } = options;
+  const target = new URL(url, globalThis.location?.href);
+  const name = target.pathname.split("/").pop() || target.host;
+
+  /** Bytes [offset, end), or the whole file without a range; and the size of the file where the answer tells it. */
+  const request = async (range?: readonly [offset: number, end: number]): Promise<Answer> => {
     try {
-      response = await fetchBytes(target, { headers: { Range: `bytes=${offset}-${offset + length - 1}` } });
+      const init = range ? { headers: { Range: `bytes=${range[0]}-${range[1] - 1}` } } : {};
+      const response = await fetchBytes(target.href, init);
+      const total = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1];
+      return {
+        status: response.status,
+        bytes: new Uint8Array(await response.arrayBuffer()),
+        total: total === undefined ? undefined : Number(total),
+      };
     } catch (cause) {
       throw new LeafcutterError(
-        { code: "network", where: target, message: "the request failed", received: String(cause) },
+        { code: "network", where: target.href, message: "the request failed", received: String(cause) },
         { cause },
       );
     }
-    if (response.status === 404 || response.status === 410) throw missingFile(target, "Check the URL.");
-    // 416: the file is shorter than asked (or empty); its size stands in Content-Range.
-    if (!response.ok && response.status !== 416)
-      throw new LeafcutterError({
-        code: "network",
-        where: target,
-        message: "the server refused",
-        received: `status ${response.status}`,
-      });
-    const total = Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? Number.NaN);
-    if (response.status === 416) return { bytes: new Uint8Array(0), total: Number.isFinite(total) ? total : 0 };
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (response.status === 206 && Number.isFinite(total)) return { bytes, total };
-    // No partial answer, or one that hides the size (a cross-origin response may): take the whole file.
-    whole = response.status === 206 ? new Uint8Array(await (await fetchBytes(target)).arrayBuffer()) : bytes;
-    return { bytes: whole.subarray(offset, offset + length), total: whole.byteLength };
   };
 
-  const size = async (): Promise<number> => {
-    known ??= request(0, 1).then(({ total }) => total);
-    return known;
+  /** Asks for one byte: a server that knows ranges tells the size, another sends the file. */
+  const open = async (): Promise<{ readonly size: number; readonly whole: Uint8Array | undefined }> => {
+    const first = await request([0, 1]);
+    // 416: there is no first byte.
+    if (first.status === 416) return { size: 0, whole: new Uint8Array(0) };
+    checkStatus(first.status, target.href);
+    if (first.status === 206 && first.total !== undefined && first.total > wholeBelow)
+      return { size: first.total, whole: undefined };
+    // Also when a cross-origin answer hides the size.
+    const answer = first.status === 206 ? await request() : first;
+    checkStatus(answer.status, target.href);
+    return { size: answer.bytes.byteLength, whole: answer.bytes };
   };
+  let opened: ReturnType<typeof open> | undefined;
+  const file = (): ReturnType<typeof open> => {
+    opened ??= open();
+    return opened;
+  };
+
   return {
     name,
-    size,
+    size: async () => (await file()).size,
     read: async (offset, length) => {
-      checkRange(name, await size(), offset, length);
+      const { size, whole } = await file();
+      checkRange(name, size, offset, length);
       if (whole) return whole.subarray(offset, offset + length);
       if (length === 0) return new Uint8Array(0);
-      const { bytes } = await request(offset, length);
-      if (bytes.byteLength !== length) checkRange(name, offset + bytes.byteLength, offset, length);
-      return bytes.subarray(0, length);
+      const { status, bytes } = await request([offset, offset + length]);
+      checkStatus(status, target.href);
+      const part = status === 206 ? bytes : bytes.subarray(offset, offset + length);
+      checkRange(name, part.byteLength, 0, length);
+      return part.subarray(0, length);
     },
     sibling: async (relativePath) => {
       const path = normalSiblingPath(relativePath).split("/").map(encodeURIComponent).join("/");
-      return urlSource(new URL(path, target), fetchBytes);
+      return urlSource(new URL(path, target), options);
     },
   };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly bytes: Uint8Array;
+  readonly total: number | undefined;
+}
+
+function checkStatus(status: number, url: string): void {
+  if (status === 200 || status === 206) return;
+  if (status === 404 || status === 410) throw missingFile(url, "Check the URL.");
+  throw new LeafcutterError({
+    code: "network",
+    where: url,
+    message: "the server refused",
+    expected: "status 200 or 206",
+    received: `${status}`,
+  });
 }

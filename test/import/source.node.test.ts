@@ -70,9 +70,16 @@ describe("reads ranges and refuses those outside the file", () => {
   test("set of files", () =>
     expectToRead(fileSetSource(new Map([["a/model.onnx", new Blob([bytes])]]), "a/model.onnx")));
   test("URL with ranges", () =>
-    expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, true).answer)));
+    expectToRead(
+      urlSource("https://host/a/model.onnx", {
+        fetch: server({ "https://host/a/model.onnx": bytes }, true).answer,
+        wholeBelow: 0,
+      }),
+    ));
   test("URL without ranges", () =>
-    expectToRead(urlSource("https://host/a/model.onnx", server({ "https://host/a/model.onnx": bytes }, false).answer)));
+    expectToRead(
+      urlSource("https://host/a/model.onnx", { fetch: server({ "https://host/a/model.onnx": bytes }, false).answer }),
+    ));
   test("file", () =>
     inFolder(async (folder) => {
       await writeFile(join(folder, "model.onnx"), bytes);
@@ -82,7 +89,7 @@ describe("reads ranges and refuses those outside the file", () => {
 
 test("a server that ignores ranges is asked once", async () => {
   const { requests, answer } = server({ "https://host/model.onnx": bytes }, false);
-  const source = urlSource("https://host/model.onnx", answer);
+  const source = urlSource("https://host/model.onnx", { fetch: answer, wholeBelow: 0 });
   await source.read(0, 10);
   await source.read(50, 10);
   expect(requests).toHaveLength(1);
@@ -90,8 +97,28 @@ test("a server that ignores ranges is asked once", async () => {
 
 test("a server that answers ranges sends no more than was asked", async () => {
   const { requests, answer } = server({ "https://host/model.onnx": bytes }, true);
-  await urlSource("https://host/model.onnx", answer).read(50, 10);
+  await urlSource("https://host/model.onnx", { fetch: answer, wholeBelow: 0 }).read(50, 10);
   expect(requests.map(({ range }) => range)).toEqual(["bytes=0-0", "bytes=50-59"]);
+});
+
+test("a small file is fetched in one piece", async () => {
+  const { requests, answer } = server({ "https://host/model.onnx": bytes }, true);
+  const source = urlSource("https://host/model.onnx", { fetch: answer });
+  expect(await source.read(50, 10)).toEqual(bytes.slice(50, 60));
+  await source.read(0, 100);
+  expect(requests.map(({ range }) => range)).toEqual(["bytes=0-0", null]);
+});
+
+test("a request that fails and a server that refuses are named with the URL", async () => {
+  const broken = urlSource("https://host/model.onnx", { fetch: () => Promise.reject(new TypeError("offline")) });
+  await expect(broken.size()).rejects.toThrow(/https:\/\/host\/model\.onnx.*TypeError: offline.*\[network\]/);
+  const refusing = urlSource("https://host/model.onnx", { fetch: async () => new Response("", { status: 403 }) });
+  await expect(refusing.size()).rejects.toThrow(/received 403.*\[network\]/);
+});
+
+test("an empty file has no bytes", async () => {
+  const { answer } = server({ "https://host/model.onnx": new Uint8Array(0) }, true);
+  expect(await urlSource("https://host/model.onnx", { fetch: answer }).size()).toBe(0);
 });
 
 describe("files beside the model", () => {
@@ -111,7 +138,7 @@ describe("files beside the model", () => {
       { "https://host/a/model.onnx": bytes, "https://host/a/w%20x/part.bin": bytes.slice(0, 7) },
       true,
     );
-    const source = urlSource("https://host/a/model.onnx?token=1", answer);
+    const source = urlSource("https://host/a/model.onnx?token=1", { fetch: answer });
     expect(await (await source.sibling?.("w x/part.bin"))?.size()).toBe(7);
     await expect(source.sibling?.("//elsewhere/x.bin")).rejects.toThrow(/file-refused/);
     await expect((await source.sibling?.("absent.bin"))?.size()).rejects.toThrow(/absent\.bin.*file-missing/);
