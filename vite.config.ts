@@ -156,7 +156,10 @@ export default defineConfig(({ command }) => {
         {
           extends: true,
           /** A dependency found in the middle of a run would reload the page under the tests. */
-          optimizeDeps: { include: ["comlink"], exclude: ["onnxruntime-web"] },
+          optimizeDeps: {
+            include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs"],
+            exclude: ["onnxruntime-web"],
+          },
           test: {
             name: "browser",
             include: ["test/**/*.browser.test.ts"],
