@@ -9,9 +9,7 @@ import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { findOperator } from "../../compiler/ops/index.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
-import type { Tensor } from "../../runtime/format/tensor.ts";
-import { difference } from "./compare.ts";
-import { executeExpression, executeLoops, inferCall, type Knowledge, type NodeCall } from "./execute.ts";
+import { disagreements } from "./disagreements.ts";
 import { type CaseModel, checkCase, readCase } from "./onnx-case.ts";
 import { unsupportedCases, unsupportedForms, unsupportedOperators, unsupportedTypes } from "./unsupported.ts";
 
@@ -38,36 +36,6 @@ const runnable = cases.filter((one) => missingOperators(one).length === 0);
 const groups = [...new Set(runnable.map(({ model }) => model.operators[0] ?? "Constant"))].sort();
 
 const count = { passed: 0, unsupported: 0 };
-
-/** Larger outputs are left to the faster executors. */
-const mostElements = 100_000;
-
-/** What disagrees with the reference at one node. */
-function* disagreements(call: NodeCall, outputs: readonly Tensor[]): Generator<string> {
-  if (outputs.some(({ data }) => data.length > mostElements)) return;
-  for (const knowledge of ["types", "constants"] satisfies Knowledge[]) {
-    // Shapes that depend on data cannot be inferred from types alone.
-    if (knowledge === "types" && !infers(call)) continue;
-    for (const execute of [executeExpression, executeLoops]) {
-      for (const [index, output] of (execute(call, knowledge) ?? []).entries()) {
-        const expected = outputs[index];
-        const bound = { float16: 1e-2, bfloat16: 3e-2 }[expected?.dtype as string] ?? 1e-5;
-        const problem = expected && difference(output, expected, { absolute: bound, relative: bound });
-        if (problem) yield `${call.op}, ${execute.name} knowing ${knowledge}: ${problem}`;
-      }
-    }
-  }
-}
-
-function infers(call: NodeCall): boolean {
-  try {
-    inferCall(call, "types");
-    return true;
-  } catch (error) {
-    if (error instanceof LeafcutterError) return false;
-    throw error;
-  }
-}
 
 /** Whether a refusal is one of those that are known. */
 function isKnownRefusal(error: unknown): boolean {

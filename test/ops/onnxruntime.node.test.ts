@@ -1,0 +1,151 @@
+/**
+ * The operator cases of onnxruntime's web tests, unpacked from `../shared`: a second oracle, the only one for the
+ * com.microsoft domain. Cases of operators without a record, or with types that do not exist here, are counted.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import {
+  floatAttribute,
+  integerAttribute,
+  integersAttribute,
+  stringAttribute,
+} from "../../compiler/graph/attribute.ts";
+import type { Attribute } from "../../compiler/graph/graph.ts";
+import { findOperator } from "../../compiler/ops/index.ts";
+import { type DType, dtypes } from "../../runtime/format/dtype.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
+import { difference } from "./compare.ts";
+import { disagreements } from "./disagreements.ts";
+import { executeReference, inferCall, type NodeCall } from "./execute.ts";
+
+interface PlainTensor {
+  readonly data: readonly (number | boolean)[] | null;
+  readonly dims?: readonly number[];
+  readonly type: string;
+}
+
+interface PlainOperator {
+  readonly name: string;
+  readonly operator: string;
+  readonly opset?: { readonly domain: string; readonly version: number };
+  readonly attributes?: readonly { readonly name: string; readonly type: string; readonly data: unknown }[];
+  readonly cases?: readonly {
+    readonly name: string;
+    readonly inputs: readonly PlainTensor[];
+    readonly outputs: readonly PlainTensor[];
+  }[];
+}
+
+const archive = resolve("../shared/conformance/ort-web-ops.tar.xz");
+const present = existsSync(archive);
+
+/** JSON with comments and trailing commas; no string of these files holds "//". */
+const parse = (text: string): readonly PlainOperator[] =>
+  JSON.parse(text.replace(/\/\/.*$|\/\*[\s\S]*?\*\//gm, "").replace(/,(\s*[\]}])/g, "$1")) as readonly PlainOperator[];
+
+function filesOfArchive(): readonly { readonly file: string; readonly operators: readonly PlainOperator[] }[] {
+  if (!present) return [];
+  const folder = mkdtempSync(join(tmpdir(), "onnxruntime-"));
+  try {
+    execFileSync("tar", ["xJf", archive, "-C", folder]);
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => /\w\.jsonc$/.test(file));
+    return files.sort().map((file) => ({ file, operators: parse(readFileSync(join(folder, file), "utf8")) }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const attributes: Readonly<Record<string, (data: never) => Attribute>> = {
+  int: integerAttribute,
+  float: floatAttribute,
+  string: stringAttribute,
+  ints: integersAttribute,
+  floats: (value: readonly number[]) => ({ kind: "floats", value }),
+};
+
+/** undefined: absent; a type that does not exist here gives RangeError. */
+function tensorOf({ data, dims, type }: PlainTensor): Tensor | undefined {
+  if (data === null) return undefined;
+  const dtype = dtypes.find((candidate) => candidate === type);
+  if (dtype === undefined) throw new RangeError(`type ${type}`);
+  return tensorOfNumbers(dtype, dims ?? [data.length], data.map(Number));
+}
+
+/** Cases ("entry, case") whose expected outputs are not what the operator's documentation says. */
+const doubtful: Readonly<Record<string, string>> = {
+  "FastGelu test with bias, [2x4], [3]": "a bias that does not fit the last axis repeats without regard to rows",
+  "FastGelu test with bias, [3x5], [2]": "a bias that does not fit the last axis repeats without regard to rows",
+  "FastGelu test with bias, [3x5], [7]": "a bias that does not fit the last axis repeats without regard to rows",
+  "FastGelu test with bias, [4x4], [8]": "a bias that does not fit the last axis repeats without regard to rows",
+  "QuickGelu test, [2x4]": "a negative input has the output of its absolute value",
+  "QuickGelu test, [3x5]": "a negative input has the output of its absolute value",
+  "sin with no attributes, Scalar": "the sine of 0.1 to three digits only",
+};
+
+const count = { passed: 0, unsupported: 0 };
+
+/** What is wrong with the cases of one entry. */
+function failuresOf(operator: PlainOperator): readonly string[] {
+  const { domain = "", version = 13 } = operator.opset ?? {};
+  const op = domain === "" || domain === "ai.onnx" ? operator.operator : `${domain}.${operator.operator}`;
+  const failures: string[] = [];
+  for (const one of operator.cases ?? []) {
+    const types = [...one.inputs, ...one.outputs].map(({ type }) => type as DType);
+    if (`${operator.name}, ${one.name}` in doubtful) continue;
+    if (!findOperator(op) || types.some((type) => !dtypes.includes(type))) {
+      count.unsupported++;
+      continue;
+    }
+    const call: NodeCall = {
+      op,
+      version,
+      attributes: Object.fromEntries(
+        (operator.attributes ?? []).flatMap(({ name, type, data }) => {
+          const convert = attributes[type];
+          return convert ? [[name, convert(data as never)]] : [];
+        }),
+      ),
+      inputs: one.inputs.map(tensorOf),
+      outputCount: one.outputs.length,
+    };
+    const problems: (string | undefined)[] = [];
+    try {
+      const outputs = executeReference(call);
+      const form = ({ dtype, shape }: { readonly dtype: string; readonly shape: readonly unknown[] }): string =>
+        `${dtype}[${shape}]`;
+      const inferred = inferCall(call, "constants").types.map(form).join();
+      if (inferred !== outputs.map(form).join())
+        problems.push(`inferred as ${inferred}, computed as ${outputs.map(form).join()}`);
+      one.outputs.forEach((plain, index) => {
+        const expected = tensorOf(plain);
+        const half = expected?.dtype === "float16" ? 1e-2 : 1e-4;
+        if (expected) problems.push(difference(outputs[index], expected, { absolute: half, relative: half }));
+      });
+      problems.push(...disagreements(call, outputs));
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+    const found = problems.filter((problem) => problem !== undefined);
+    if (found.length === 0) count.passed++;
+    failures.push(...found.map((problem) => `${operator.name}, ${one.name}: ${problem}`));
+  }
+  return failures;
+}
+
+const title = present
+  ? "onnxruntime's operator cases"
+  : "onnxruntime's operator cases, skipped: ../shared/conformance/ort-web-ops.tar.xz is absent";
+
+describe.skipIf(!present)(title, () => {
+  afterAll(() => {
+    console.log(`onnxruntime's operator cases: ${count.passed} passed, ${count.unsupported} not supported`);
+  });
+
+  it.each(filesOfArchive())("$file", ({ operators }) => {
+    expect(operators.flatMap(failuresOf)).toEqual([]);
+  });
+});
