@@ -27,6 +27,11 @@ describe("numbers", () => {
       symbols: [],
     });
   });
+  test("a batch may be that of the sample", () => {
+    const sampleShapes = [{ name: "x", index: 0, shape: [7, 3] }];
+    const inputs = [input("x", "N", 3), input("y", "M")];
+    expect(bind(inputs, { sampleShapes, batchFromSample: true })).toEqual({ x: [7, 3], y: [1], symbols: [] });
+  });
   test("the same name is the same dimension", () => {
     expect(bind([input("x", 1, "s"), input("y", "s", "s")], { dims: { s: 6 } })).toEqual({
       x: [1, 6],

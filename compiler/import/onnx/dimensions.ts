@@ -30,6 +30,8 @@ export interface DimOptions {
   readonly dims?: Readonly<Record<string, DimBinding>>;
   /** Shapes of the inputs in the data set beside the model: its tensors will do. */
   readonly sampleShapes?: readonly SampleShape[];
+  /** A leading batch that is not bound has the sample's size instead of 1: for a run on exactly that sample. */
+  readonly batchFromSample?: boolean;
 }
 
 export interface BoundDimensions {
@@ -92,7 +94,8 @@ export function bindDimensions(inputs: readonly DeclaredInput[], options: DimOpt
   }
   if (batch !== undefined) bindBatch(batch, symbols, bounds);
 
-  for (const symbol of symbols) if (symbol.value === undefined && isBatch(symbol)) symbol.value = 1;
+  for (const symbol of symbols)
+    if (isBatch(symbol)) symbol.value ??= (options.batchFromSample ? sampleOf(symbol, samples) : undefined) ?? 1;
   for (const symbol of symbols) if (!isExpression(symbol, byName)) symbol.value ??= sampleOf(symbol, samples);
   for (const symbol of symbols) if (isExpression(symbol, byName)) resolveExpression(symbol, byName, samples);
 
