@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
-import type { OperatorCase } from "./case.ts";
+import { type OperatorCase, tensor } from "./case.ts";
 import { activationCases } from "./cases/activation.ts";
 import { arithmeticCases } from "./cases/arithmetic.ts";
 import { convertCases } from "./cases/convert.ts";
@@ -51,5 +51,26 @@ describe.each(operators)("%s", (op) => {
       agrees(executeExpression(call, knowledge), outputs);
       agrees(executeLoops(call, knowledge), outputs);
     }
+  });
+});
+
+/** Comparison by tolerance takes the two zeros for one. */
+describe("the sign of zero", () => {
+  it.each([
+    ["Neg", [0, -0], [-0, 0]],
+    ["Abs", [-0, 0], [0, 0]],
+    ["Ceil", [-0.5, -0], [-0, -0]],
+    ["Round", [-0.4, 0.4], [-0, 0]],
+    ["Sqrt", [-0, 0], [-0, 0]],
+    ["Reciprocal", [-Infinity, Infinity], [-0, 0]],
+    ["Min", [-0, 0], [-0, 0]],
+    ["Tanh", [-0, 0], [-0, 0]],
+    ["LeakyRelu", [-0, 0], [-0, 0]],
+  ] as const)("%s of %j", (op, from, to) => {
+    const call = { op, version: 13, attributes: {}, inputs: [tensor("float32", from)], outputCount: 1 };
+    const data = Float32Array.from(to);
+    expect(executeReference(call)[0]?.data).toEqual(data);
+    expect(executeExpression(call, "types")?.[0]?.data).toEqual(data);
+    expect(executeLoops(call, "types")?.[0]?.data).toEqual(data);
   });
 });
