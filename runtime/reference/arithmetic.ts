@@ -55,8 +55,18 @@ export const pow: Reference = (call) => {
   return [tensorOfNumbers(base.dtype, shape, result)];
 };
 
-export const min = variadicReference({ float: Math.min, integer: Math.min, big: (a, b) => (a > b ? b : a) });
-export const max = variadicReference({ float: Math.max, integer: Math.max, big: (a, b) => (a > b ? a : b) });
+function leastOf(a: bigint, b: bigint): bigint {
+  if (b < a) return b;
+  return a;
+}
+
+function greatestOf(a: bigint, b: bigint): bigint {
+  if (b > a) return b;
+  return a;
+}
+
+export const min = variadicReference({ float: Math.min, integer: Math.min, big: leastOf });
+export const max = variadicReference({ float: Math.max, integer: Math.max, big: greatestOf });
 
 /** All inputs added up in float64, divided by `divisor`, rounded once. */
 function total(call: ReferenceCall, divisor: number): Tensor {

@@ -169,10 +169,14 @@ const bigBinary: Readonly<Partial<Record<BinaryOperation, (left: bigint, right: 
     return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;
   },
   remainder: (a, b) => (b === 0n ? 0n : a % b),
-  // biome-ignore lint/complexity/useMathMinMax: Math.min does not take bigint
-  minimum: (a, b) => (a < b ? a : b),
-  // biome-ignore lint/complexity/useMathMinMax: Math.max does not take bigint
-  maximum: (a, b) => (a > b ? a : b),
+  minimum: (a, b) => {
+    if (a < b) return a;
+    return b;
+  },
+  maximum: (a, b) => {
+    if (a > b) return a;
+    return b;
+  },
   power: integerPower,
   bitAnd: (a, b) => a & b,
   bitOr: (a, b) => a | b,
