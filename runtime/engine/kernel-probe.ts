@@ -36,7 +36,7 @@ export function numberOf(dtype: DType, value: number | bigint): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** Fills, calls `run`, compares, clears. Returns the first mismatch; a trap propagates. */
+/** Fills, calls `run`, compares, clears. Returns the first mismatch; a trap is one. */
 export function runKernelProbe(
   memory: WebAssembly.Memory,
   program: Program,
@@ -57,6 +57,8 @@ export function runKernelProbe(
       }
     }
     return undefined;
+  } catch (error) {
+    return { expected: "no trap", received: error instanceof Error ? error.message : String(error) };
   } finally {
     for (const { start, bytes } of probe.fills) new Uint8Array(buffer, start, bytes).fill(0);
     const step = program.steps[probe.step];

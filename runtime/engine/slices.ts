@@ -9,8 +9,8 @@ import type { KernelStep } from "../format/program.ts";
 export const sliceMilliseconds = 4;
 /** A rest this much longer than a slice is not worth another yield. */
 const tolerance = 1.5;
-const initialFlopsPerMillisecond = 4e6;
-const initialBytesPerMillisecond = 2e6;
+const initialFlopsPerMillisecond = 1e6;
+const initialBytesPerMillisecond = 5e5;
 const stepOverheadMilliseconds = 0.001;
 
 /** Iteration `iteration` of the i-th kernel step. */
@@ -26,7 +26,8 @@ export class Slices {
   readonly #estimates: Float64Array;
   /** Measured over predicted; 0 before the first measurement. */
   readonly #corrections: Float64Array;
-  #correction = 1;
+  /** For steps without a measurement; 0 before the first. */
+  #correction = 0;
 
   constructor(steps: readonly KernelStep[]) {
     this.#steps = steps;
@@ -71,17 +72,17 @@ export class Slices {
     predicted -= this.#milliseconds(from.step) * (1 - this.#share(from));
     if (to.iteration > 0) predicted += this.#milliseconds(to.step) * (1 - this.#share(to));
     if (predicted <= 0) return;
-    const ratio = Math.min(16, Math.max(1 / 16, milliseconds / predicted));
+    const ratio = Math.min(64, Math.max(1 / 64, milliseconds / predicted));
     const last = to.iteration > 0 ? to.step : to.step - 1;
     for (let step = from.step; step <= last; step++) {
       const known = this.#corrections[step] ?? 0;
-      this.#corrections[step] = known === 0 ? this.#correction * ratio : known * Math.sqrt(ratio);
+      this.#corrections[step] = known === 0 ? (this.#correction || 1) * ratio : known * Math.sqrt(ratio);
     }
-    this.#correction *= Math.sqrt(ratio);
+    this.#correction = this.#correction === 0 ? ratio : this.#correction * Math.sqrt(ratio);
   }
 
   #milliseconds(step: number): number {
-    return (this.#estimates[step] ?? 0) * (this.#corrections[step] || this.#correction);
+    return (this.#estimates[step] ?? 0) * (this.#corrections[step] || this.#correction || 1);
   }
 
   #range(step: number): number {

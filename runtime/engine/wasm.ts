@@ -219,7 +219,7 @@ export class WasmEngine implements Engine {
       const address = this.#records.addresses[this.#programIndices.indexOf(probe.step)];
       if (address === undefined) continue;
       const failure = runKernelProbe(this.memory, this.program, probe, upper, () => {
-        this.#guarded(() => this.#walk(address, 0, address, probe.units));
+        this.#walk(address, 0, address, probe.units);
       });
       if (failure !== undefined) failures.push({ kernel: name, ...failure });
     }
