@@ -43,7 +43,7 @@ describe.each(operators)("%s", (op) => {
     expect(inferCall(call, "types").types).toEqual(outputs.map(({ dtype, shape }) => ({ dtype, shape })));
     one.expected?.forEach((tensor, index) => {
       expect(
-        difference(outputs[index], tensor, { absolute: 0, relative: 1e-7 }),
+        difference(outputs[index], tensor, { absolute: 0, relative: tensor.dtype === "float64" ? 1e-14 : 1e-7 }),
         `reference, output ${index}`,
       ).toBeUndefined();
     });

@@ -141,6 +141,7 @@ export const unsupportedOperators: Readonly<Record<string, string>> = {
 /** Cases of operators that have a record, by name. */
 export const unsupportedCases: readonly { readonly name: RegExp; readonly reason: string }[] = [
   { name: /^test_training_dropout(?!_zero_ratio)/, reason: random },
+  { name: /^test_batchnorm_.*training_mode/, reason: training },
 ];
 
 /** Element types that import refuses. */
