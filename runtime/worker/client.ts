@@ -97,6 +97,9 @@ function packFiles(files: PackageFiles): PackageFiles {
   );
 }
 
+/** A worker that does not answer by then hangs, and is ended as it is. */
+const disposeMilliseconds = 2000;
+
 class WorkerSession implements Session {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
@@ -130,7 +133,13 @@ class WorkerSession implements Session {
   }
 
   async dispose(): Promise<void> {
-    await this.#connection.call((host) => host.dispose()).catch(() => undefined);
+    const freed = this.#connection.call((host) => host.dispose()).catch(() => undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, disposeMilliseconds);
+    });
+    await Promise.race([freed, late]);
+    clearTimeout(timer);
     this.#connection.end(sessionDisposed);
   }
 }
