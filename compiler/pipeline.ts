@@ -15,6 +15,7 @@ import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
 import { removeDead } from "./passes/remove-dead.ts";
 import { sinkTransposes } from "./passes/sink-transposes.ts";
+import { sinkViews } from "./passes/sink-views.ts";
 import { widenHalf } from "./passes/widen-half.ts";
 
 export const pipeline: readonly Pass[] = [
@@ -36,6 +37,8 @@ export const pipeline: readonly Pass[] = [
   // Transposes of one value to NHWC, made for each of its readers, become one.
   mergeDuplicates,
   sinkTransposes,
+  // What is between a kernel and its activation now are views only.
+  sinkViews,
   // Views that transposes became join their neighbours; both are in the way of fusion.
   canonicalise,
   // Constants whose views and transposes now stand next to them.

@@ -12,7 +12,7 @@ export interface NodeOptions {
   /** `<op>_<number>` unless given. */
   readonly name?: string;
   readonly version?: number;
-  /** Names of the outputs; more than the node has make no difference. */
+  /** Names of the outputs; for operators whose number of outputs is the node's choice (Split), how many. */
   readonly outputs?: readonly string[];
 }
 
@@ -63,7 +63,8 @@ export class GraphBuilder {
   /** A node with any number of outputs. */
   addNode(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, options: NodeOptions = {}): readonly Value[] {
     const name = this.#unique(options.name ?? `${op}_${this.#nodes.length}`, this.#nodeNames);
-    const untyped: Node = { op, version: options.version ?? latestVersion, name, sources: [name], inputs, outputs: [], attributes };
+    const placeholders = (options.outputs ?? []).map((output): Value => ({ name: output, type: { dtype: "float32", shape: [] } }));
+    const untyped: Node = { op, version: options.version ?? latestVersion, name, sources: [name], inputs, outputs: placeholders, attributes };
     const { types, elements } = this.#rule(untyped, this.facts);
     const outputs = types.map((type, index): Value => {
       const wish = options.outputs?.[index] ?? (index === 0 ? `${name}:out` : `${name}:out${index}`);

@@ -19,6 +19,8 @@ export interface EmitOptions {
   readonly name?: string;
   /** Operator set version; that of the visited node unless given. */
   readonly version?: number;
+  /** For operators whose number of outputs is the node's choice (Split). */
+  readonly outputCount?: number;
 }
 
 /** What a rewrite may ask and do. Answers are those of the moment: replaced nodes are gone. */
@@ -76,6 +78,8 @@ class Rewriter implements RewriteContext {
   readonly #head: Cell;
   /** What the running rewrite has emitted, in order. */
   #emitted: Node[] = [];
+  /** Names of emitted nodes -> the names they were to have, for when those become free. */
+  readonly #wishes = new Map<string, string>();
   #visited: Node | undefined;
   #changed = false;
   #rewrites = 0;
@@ -130,6 +134,7 @@ class Rewriter implements RewriteContext {
       const { node } = cell;
       if (answer === undefined) {
         for (const discarded of this.#emitted) this.#forget(discarded);
+        this.#wishes.clear();
         this.#nodeNames.add(node.name);
         cell = cell.next;
         continue;
@@ -179,6 +184,7 @@ class Rewriter implements RewriteContext {
     }
     this.#unlink(cell);
     let last = before;
+    const cells: Cell[] = [];
     for (const emitted of this.#emitted) {
       const outputs = emitted.outputs.map((output) => {
         const heir = heirs.get(output);
@@ -186,6 +192,7 @@ class Rewriter implements RewriteContext {
         return heir ?? output;
       });
       last = this.#insertAfter(last, { ...emitted, inputs: emitted.inputs.map(inherit), outputs });
+      cells.push(last);
     }
     node.outputs.forEach((old, index) => {
       const value = inherit(answer[index]);
@@ -196,15 +203,23 @@ class Rewriter implements RewriteContext {
     const sources: string[] = [];
     for (const value of new Set(node.inputs)) if (value) this.#release(value, cell, sources);
     this.#inherit(last === before ? undefined : last, sources);
-    // Emitted nodes that nothing uses (a rewrite may prepare more than it needs).
-    for (let emitted: Cell | undefined = last; emitted && emitted !== before; ) {
-      const { previous }: Cell = emitted;
-      this.#removeIfDead(emitted, []);
-      emitted = previous;
-    }
+    // A rewrite may prepare more than it needs.
+    for (const emitted of [...cells].reverse()) this.#removeIfDead(emitted, []);
+    for (const emitted of cells) this.#grantWish(emitted);
+    this.#wishes.clear();
     let start = before;
     while (start.removed) start = start.previous as Cell;
     return start.next;
+  }
+
+  /** A node that was to be called like one that it replaced. */
+  #grantWish(cell: Cell): void {
+    const { node } = cell;
+    const wish = this.#wishes.get(node.name);
+    if (cell.removed || wish === undefined || wish === node.name || this.#nodeNames.has(wish)) return;
+    this.#nodeNames.delete(node.name);
+    this.#nodeNames.add(wish);
+    cell.node = { ...node, name: wish };
   }
 
   #refuseMissing(node: Node, value: Value): never {
@@ -354,10 +369,12 @@ class Rewriter implements RewriteContext {
     const name = unique(options.name ?? visited.name, this.#nodeNames);
     const trimmed = [...inputs];
     while (trimmed.length > 0 && trimmed[trimmed.length - 1] === undefined) trimmed.pop();
-    const untyped: Node = { op, version: options.version ?? visited.version, name, sources: visited.sources, inputs: trimmed, outputs: [], attributes };
+    const placeholders = Array.from({ length: options.outputCount ?? 0 }, (): Value => ({ name: "", type: { dtype: "float32", shape: [] } }));
+    const untyped: Node = { op, version: options.version ?? visited.version, name, sources: visited.sources, inputs: trimmed, outputs: placeholders, attributes };
     const { types } = this.#rule(untyped, this);
     const outputs = types.map((type, index): Value => ({ name: unique(index === 0 ? `${name}:out` : `${name}:out${index}`, this.#valueNames), type }));
     this.#emitted.push({ ...untyped, outputs });
+    if (options.name !== undefined) this.#wishes.set(name, options.name);
     return outputs;
   }
 

@@ -7,6 +7,7 @@ import { floatOf, integerAttribute, integerOf, integersAttribute } from "../grap
 import { type Dim, sameDim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
+import { permutationOf } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
 import { reshaped } from "./tensor-transform.ts";
 
@@ -32,10 +33,10 @@ function gemm(node: Node, context: RewriteContext, a: Value, b: Value, c: Value 
   const weights = context.constant(b);
   const transposeB = integerOf(node, "transB", 0) !== 0;
   const left = integerOf(node, "transA", 0) !== 0 ? swapped(context, a, `${node.name}/a`) : a;
-  const right = weights && alpha !== 1 ? context.addConstant(b.name, scaled(weights, alpha)) : !weights && transposeB ? swapped(context, b, `${node.name}/b`) : b;
+  const right = weights && alpha !== 1 ? context.addConstant(b.name, scaled(weights, alpha)) : b;
   const columns = (node.outputs[0] as Value).type.shape[1] as Dim;
   const bias = c && (weights || alpha === 1) ? rowBias(context, c, beta, columns) : undefined;
-  const attributes = weights && transposeB ? { transposeB: integerAttribute(1) } : {};
+  const attributes = transposeB ? { transposeB: integerAttribute(1) } : {};
   let result = context.emit("leafcutter.MatMul", [left, right, bias], attributes);
   if (!weights && alpha !== 1) result = times(context, result, alpha, node.name);
   if (!c || bias || beta === 0) return result;
@@ -65,6 +66,20 @@ function product(node: Node, context: RewriteContext, a: Value, b: Value): Value
   const single = context.constant(column) && column.type.shape.length <= left.type.shape.length && column.type.shape.slice(0, -2).every((dim) => sameDim(dim, 1));
   const right = single ? viewed(context, column, column.type.shape.slice(-2), `${node.name}/b`) : column;
   return reshape(context, context.emit("leafcutter.MatMul", [left, right]), output.type.shape);
+}
+
+/** A Transpose of the last two axes of the right operand is part of the product: panels are read in either order. */
+export function absorbTranspose(node: Node, context: RewriteContext): Value | undefined {
+  const [left, right, ...rest] = node.inputs;
+  const producer = right && context.producer(right);
+  if (!producer || producer.op !== "Transpose") return undefined;
+  const permutation = permutationOf(producer);
+  const rank = permutation.length;
+  const swapsLast = permutation.every((axis, index) => axis === (index < rank - 2 ? index : 2 * rank - 3 - index));
+  if (!swapsLast) return undefined;
+  const { transposeB: _, ...attributes } = node.attributes;
+  const transposeB = integerOf(node, "transposeB", 0) === 0 ? { transposeB: integerAttribute(1) } : {};
+  return context.emit(node.op, [left, producer.inputs[0], ...rest], { ...attributes, ...transposeB });
 }
 
 /** Another shape for a constant or a computed value. */

@@ -8,7 +8,7 @@ import { dimsAttribute, integerOf, integersAttribute, integersOf, stringOf } fro
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import { canonicalProduct } from "./canonicalise-product.ts";
+import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
 import { isIdentity, permutationOf } from "./permutation.ts";
@@ -75,6 +75,7 @@ const rules: Readonly<Record<string, Rule>> = {
   MaxPool: absorbPadding,
   Gemm: canonicalProduct,
   MatMul: canonicalProduct,
+  "leafcutter.MatMul": absorbTranspose,
 };
 
 function sameDtype(node: Node): Value | undefined {
@@ -114,17 +115,37 @@ function sliceAxes(node: Node, context: RewriteContext): ReadonlyMap<number, Sli
   );
 }
 
-/** A Slice of everything vanishes; a Slice of a Slice on other axes becomes one. */
+/** A Slice of everything vanishes; that of one operand of a Concat is the operand; a Slice of a Slice on other axes becomes one. */
 function slice(node: Node, context: RewriteContext): Value | undefined {
   const x = first(node) as Value;
   const axes = sliceAxes(node, context);
   if (!axes) return undefined;
   if (unlessShapeChanges(node, context) && [...axes.values()].every(({ step }) => step > 0)) return x;
   const producer = context.producer(x);
+  const operand = producer?.op === "Concat" ? joinedOperand(producer, axes) : undefined;
+  if (operand) return operand;
   const inner = producer?.op === "Slice" ? sliceAxes(producer, context) : undefined;
   if (!producer || !inner || [...axes.keys()].some((axis) => inner.has(axis))) return undefined;
   const all = [...inner, ...axes].sort(([a], [b]) => a - b);
   return emitSlice(context, producer.inputs[0] as Value, all.map(([axis]) => axis), all.map(([, { start }]) => start), all.map(([, { end }]) => end), all.map(([, { step }]) => step));
+}
+
+/** The operand of a Concat that exactly fills the range. */
+function joinedOperand(concat: Node, axes: ReadonlyMap<number, SliceAxis>): Value | undefined {
+  const [[axis, range] = [], other] = [...axes];
+  const joined = concat.inputs as readonly Value[];
+  const rank = joined[0]?.type.shape.length ?? 0;
+  if (axis === undefined || !range || other || range.step !== 1 || axis !== (integerOf(concat, "axis", 1) + rank) % rank) return undefined;
+  const extents = joined.map(({ type }) => type.shape[axis]);
+  if (!extents.every((extent) => typeof extent === "number")) return undefined;
+  const total = extents.reduce((sum, extent) => sum + extent, 0);
+  const clamp = (bound: number): number => Math.min(total, Math.max(0, bound < 0 ? bound + total : bound));
+  let first = 0;
+  return joined.find((_, index) => {
+    const start = first;
+    first += extents[index] as number;
+    return start === clamp(range.start) && first === clamp(range.end) && first > start;
+  });
 }
 
 function emitSlice(context: RewriteContext, x: Value, axes: readonly number[], starts: readonly Dim[], ends: readonly Dim[], steps: readonly number[]): Value {

@@ -81,5 +81,5 @@ function resolved(node: Node, context: RewriteContext): readonly Value[] | undef
     return undefined;
   });
   if (inputs.some((value, index) => value && positions[index])) return undefined;
-  return context.emitNode(node.op, inputs, attributes);
+  return context.emitNode(node.op, inputs, attributes, { outputCount: node.outputs.length });
 }

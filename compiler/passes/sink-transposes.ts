@@ -42,6 +42,10 @@ function viewOfUnitAxes(node: Node, context: RewriteContext): Value | undefined 
 }
 
 function sink(node: Node, context: RewriteContext): Value | undefined {
+  if (node.op === "Transpose") {
+    const result = throughMerge(node, context);
+    if (result) return result;
+  }
   if (node.op === "Concat") return sinkJoin(node, context, node.inputs as readonly Value[]);
   const source = sourceOf(node.inputs[0], context);
   if (source) {
@@ -314,6 +318,18 @@ function sinkReshape(node: Node, { value, permutation }: Source, context: Rewrit
   const output = node.outputs[0] as Value;
   const joins = context.consumers(output).length > 0 && context.consumers(output).every(({ op }) => op === "Transpose");
   return isIdentity(after) || to.length <= from.length || joins ? restore(context, node, viewed, after) : undefined;
+}
+
+/** A Transpose after a Reshape that only merges axes, itself after a Transpose: both Transposes become one, before the Reshape. */
+function throughMerge(node: Node, context: RewriteContext): Value | undefined {
+  const merged = node.inputs[0] as Value;
+  const merge = context.producer(merged);
+  const source = merge?.op === "Reshape" && context.isOnlyUse(merged, node) ? sourceOf(merge.inputs[0], context) : undefined;
+  const groups = source && matchingGroups((merge?.inputs[0] as Value).type.shape, merged.type.shape);
+  if (!source || !groups?.every(({ from, to }) => to.length === 1 && from.length > 0)) return undefined;
+  const order = permutationOf(node).flatMap((axis) => groups[axis]?.from ?? []);
+  const moved = transpose(context, source.value, composed(source.permutation, order), `${node.name}/transpose`);
+  return reshape(context, moved, (node.outputs[0] as Value).type.shape, node.name);
 }
 
 interface Group {

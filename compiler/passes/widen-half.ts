@@ -35,9 +35,16 @@ function widenedAttribute(name: string, attribute: Attribute): Attribute {
 const widenedAttributes = (attributes: Attributes): Attributes =>
   Object.fromEntries(Object.entries(attributes).map(([name, attribute]) => [name, widenedAttribute(name, attribute)]));
 
+/** A cast at the edge of the graph, as this pass leaves them (and fusion may rename them). */
+function isEdgeCast(node: Node): boolean {
+  const half = (values: readonly (Value | undefined)[]): boolean => values.some((value) => value && isHalf(value.type.dtype));
+  return (node.op === "Cast" || node.op === "leafcutter.Elementwise") && half(node.inputs) !== half(node.outputs);
+}
+
 function usesHalf(graph: Graph): boolean {
-  const values = [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)];
-  return values.some(({ type }) => isHalf(type.dtype));
+  const computing = graph.nodes.filter((node) => !isEdgeCast(node));
+  const values = [...graph.constants.keys(), ...computing.flatMap(({ inputs, outputs }) => [...inputs, ...outputs])];
+  return values.some((value) => value && isHalf(value.type.dtype));
 }
 
 function widen(graph: Graph): Graph {
