@@ -65,6 +65,6 @@ export function installChromium(): string | undefined {
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return undefined;
   const unattended = { DEBIAN_FRONTEND: "noninteractive" };
   run("apt-get", ["update"], unattended);
-  run("apt-get", ["install", "-y", "--no-install-recommends", "chromium"], unattended);
+  run("apt-get", ["install", "-y", "chromium"], unattended);
   return findChromium();
 }
