@@ -99,6 +99,16 @@ describe.each([true, false])("with worker: %s", (worker) => {
     });
   });
 
+  test("an operator without a kernel runs as a host step", async () => {
+    await withSession(await tinyPackage({ reference: "Neg" }), async (session) => {
+      await session.stats({ profile: true });
+      const { y, z } = await session.run({ x: { data: x(2) } });
+      expect(Array.from(z?.data as Float32Array, (value) => 0 - value)).toEqual([...(y?.data as Float32Array)]);
+      const { steps } = await session.stats();
+      expect(steps?.map(({ where }) => where)).toEqual(["wasm", "wasm", "host"]);
+    });
+  });
+
   test("reports progress up to the last byte, ready before any weight", async () => {
     const events: Progress[] = [];
     const files = await tinyPackage();
