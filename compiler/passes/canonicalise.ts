@@ -8,6 +8,7 @@ import { dimsAttribute, integerOf, integersAttribute, integersOf, stringOf } fro
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
+import { canonicalEinsum } from "./canonicalise-einsum.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
@@ -73,6 +74,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Conv: absorbPadding,
   AveragePool: absorbPadding,
   MaxPool: absorbPadding,
+  Einsum: canonicalEinsum,
   Gemm: canonicalProduct,
   MatMul: canonicalProduct,
   "leafcutter.MatMul": absorbTranspose,

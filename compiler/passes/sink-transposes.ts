@@ -46,6 +46,7 @@ function sink(node: Node, context: RewriteContext): Value | undefined {
     const result = throughMerge(node, context);
     if (result) return result;
   }
+  if (node.op === "leafcutter.MatMul") return intoWeights(node, context);
   if (node.op === "Concat") return sinkJoin(node, context, node.inputs as readonly Value[]);
   const source = sourceOf(node.inputs[0], context);
   if (source) {
@@ -330,6 +331,28 @@ function throughMerge(node: Node, context: RewriteContext): Value | undefined {
   const order = permutationOf(node).flatMap((axis) => groups[axis]?.from ?? []);
   const moved = transpose(context, source.value, composed(source.permutation, order), `${node.name}/transpose`);
   return reshape(context, moved, (node.outputs[0] as Value).type.shape, node.name);
+}
+
+/** A flattened operand of constant weights: the rows of the weights change places instead. */
+function intoWeights(node: Node, context: RewriteContext): Value | undefined {
+  const [flat, weights, ...rest] = node.inputs;
+  const flatten = flat && context.producer(flat);
+  const source = flatten?.op === "Reshape" ? sourceOf(flatten.inputs[0], context) : undefined;
+  const tensor = weights && context.constant(weights);
+  if (!flat || !source || !tensor || tensor.shape.length !== 2 || weights.type.storage?.kind === "int8") return undefined;
+  const last = matchingGroups((flatten?.inputs[0] as Value).type.shape, flat.type.shape)?.at(-1);
+  const [firstMerged] = last?.from ?? [];
+  if (!last || firstMerged === undefined || last.to.length !== 1 || source.permutation.some((axis, index) => index < firstMerged && axis !== index)) return undefined;
+  const inner = last.from.map((axis) => (flatten?.inputs[0] as Value).type.shape[axis] as number);
+  // Axis i of the rows as they are -> its place in the order of the source.
+  const back = inverseOf(source.permutation.slice(firstMerged).map((axis) => axis - firstMerged));
+  const transposed = integerOf(node, "transposeB", 0) !== 0;
+  const columns = tensor.shape[transposed ? 0 : 1] as number;
+  const moved = transposed
+    ? permuted(reshaped(tensor, [columns, ...inner]), [0, ...back.map((axis) => axis + 1)])
+    : permuted(reshaped(tensor, [...inner, columns]), [...back, inner.length]);
+  const rows = context.addConstant(weights.name, reshaped(moved, tensor.shape), weights.type.storage);
+  return context.emit(node.op, [reshape(context, source.value, flat.type.shape, `${node.name}/flat`), rows, ...rest], node.attributes);
 }
 
 interface Group {

@@ -169,6 +169,18 @@ export const passCases: readonly PassCase[] = [
     const joined = b.add("Reshape", [b.add("Transpose", [mixed], { perm: integersAttribute([0, 2, 1, 3]) }), b.integers("joined", 0, 0, 6)]);
     b.output("y", b.add("Add", [b.add("MatMul", [joined, b.weights("o", 6, 6)]), x]));
   }),
+  passCase("flattened-into-product", (b) => {
+    const x = b.conv("stem", b.input("x", "float32", [2, 3, 4, 5]), 4, 3);
+    const flat = b.add("Flatten", [x]);
+    b.output("y", b.add("Gemm", [flat, b.weights("w", 6, 80), b.weights("c", 6)], { transB: integerAttribute(1) }));
+    b.output("z", b.add("MatMul", [flat, b.weights("v", 80, 3)]));
+  }),
+  passCase("einsum", (b) => {
+    const x = b.input("x", "float32", [2, 3, 4, 5]);
+    const y = b.add("Einsum", [x, b.weights("w", 4, 5, 6)], { equation: stringAttribute("abcd,cde->abe") });
+    b.output("y", b.add("Einsum", [b.weights("v", 2, 6, 7), y], { equation: stringAttribute("aec, abe -> abc") }));
+    b.output("z", b.add("Einsum", [x, x], { equation: stringAttribute("bqhd,bkhd->bhqk") }));
+  }),
   passCase("gelu", (b) => {
     const y = b.add("MatMul", [b.input("x", "float32", [3, 4]), b.weights("w", 4, 5)]);
     const inner = b.add("Add", [b.add("Erf", [b.add("Div", [y, b.scalar("root", Math.SQRT2)])]), b.scalar("one", 1)]);
