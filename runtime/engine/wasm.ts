@@ -11,7 +11,7 @@ import type { WasmVariantName } from "../format/manifest.ts";
 import type { HostStep, KernelStep, Port, Program } from "../format/program.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
-import { BoundHostStep, type LoadedReferences } from "./host-step.ts";
+import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
@@ -41,6 +41,11 @@ interface Stretch {
 
 export function createWasmEngine(options: WasmEngineOptions): WasmEngine {
   return new WasmEngine(options);
+}
+
+/** Imports the reference functions of the program's host steps, then creates the engine. */
+export async function openWasmEngine(options: Omit<WasmEngineOptions, "references">): Promise<WasmEngine> {
+  return new WasmEngine({ ...options, references: await loadReferences(options.program) });
 }
 
 function createMemory(pages: number): WebAssembly.Memory {

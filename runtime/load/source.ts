@@ -151,7 +151,11 @@ export function openSource(source: string | PackageFiles, environment: Environme
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(source)?.[1]?.toLowerCase();
   if (scheme === undefined && isNode) return diskSource(source);
   if (scheme === "file" && isNode) return diskSource(process.getBuiltinModule("node:url").fileURLToPath(source));
-  if (scheme !== undefined && URL.canParse(source)) return remoteSource(new URL(source), environment.fetch);
+  try {
+    return remoteSource(new URL(source), environment.fetch);
+  } catch {
+    // Not an address: the error below says so.
+  }
   throw new LeafcutterError({
     code: "option-invalid",
     message: "the source is not an address of a package",

@@ -235,13 +235,13 @@ export class Model implements LocalSession {
   readonly #queue = new RunQueue();
   readonly #rejected: Rejection[];
   readonly #notes: string[] = [];
-  #engine: Engine;
+  /** undefined once disposed, so that the memory can go. */
+  #engine: Engine | undefined;
   #kinds: readonly EngineKind[];
   #reason: string;
   #selfTest: string;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #testing: AbortController | undefined;
-  #disposed = false;
   #profile = false;
   #runs = 0;
   #lastRun: number | undefined;
@@ -259,6 +259,11 @@ export class Model implements LocalSession {
     this.outputs = reader.manifest.outputs;
   }
 
+  get #running(): Engine {
+    if (this.#engine === undefined) throw new LeafcutterError(sessionDisposed);
+    return this.#engine;
+  }
+
   /** The known answers that come before the first result; falls back until an engine passes. */
   async checkKnownAnswers(): Promise<void> {
     for (;;) {
@@ -268,7 +273,7 @@ export class Model implements LocalSession {
         throw new LeafcutterError({
           code: "self-test-failed",
           message: "this device does not compute what the model was compiled to compute",
-          where: this.#engine.variant,
+          where: this.#running.variant,
           received: why,
           advice: "Update the browser or the graphics driver, or use another backend.",
         });
@@ -286,7 +291,7 @@ export class Model implements LocalSession {
     try {
       return await this.#queue.add(async (stop) => {
         const start = performance.now();
-        const result = await this.#engine.run(own, { signal: stop, profile: this.#profile });
+        const result = await this.#running.run(own, { signal: stop, profile: this.#profile });
         this.#finished(start, result.steps);
         return result.outputs;
       }, signal);
@@ -296,28 +301,28 @@ export class Model implements LocalSession {
   }
 
   runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>> {
-    if (this.#disposed) throw new LeafcutterError(sessionDisposed);
-    if (!(this.#engine instanceof WasmEngine) || !this.#queue.idle) {
+    const engine = this.#running;
+    if (!(engine instanceof WasmEngine) || !this.#queue.idle) {
       throw new LeafcutterError({
         code: "option-invalid",
         message: "runSync needs a WebAssembly backend and no other run under way",
-        received: this.#queue.idle ? this.#engine.variant : "a run under way",
+        received: this.#queue.idle ? engine.variant : "a run under way",
       });
     }
     const start = performance.now();
-    const result = this.#engine.runSync(inputs, { profile: this.#profile });
+    const result = engine.runSync(inputs, { profile: this.#profile });
     this.#finished(start, result.steps);
     this.#testWhenIdle();
     return result.outputs;
   }
 
   async stats({ profile }: StatsOptions = {}): Promise<Stats> {
-    if (this.#disposed) throw new LeafcutterError(sessionDisposed);
     if (profile !== undefined) this.#profile = profile;
     await this.#reader.settled();
-    const { memory } = this.#engine.program;
+    const { program, variant } = this.#running;
+    const { memory } = program;
     return {
-      variant: this.#engine.variant,
+      variant,
       reason: this.#reason,
       rejected: [...this.#rejected],
       memoryBytes: memory.pages * pageBytes,
@@ -333,11 +338,10 @@ export class Model implements LocalSession {
   }
 
   async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
     clearTimeout(this.#idle);
     await this.#queue.end(sessionDisposed);
-    this.#engine.dispose();
+    this.#engine?.dispose();
+    this.#engine = undefined;
     await this.#reader.settled();
   }
 
@@ -348,13 +352,13 @@ export class Model implements LocalSession {
   }
 
   async #failureBeforeFirstResult(): Promise<string | undefined> {
-    const [failure] = await this.#engine.probeKernels();
+    const [failure] = await this.#running.probeKernels();
     if (failure !== undefined) {
       return `the kernel ${failure.kernel} gives ${failure.received}, expected ${failure.expected}`;
     }
     const test = this.#reader.manifest.selfTest;
     if (test === undefined || this.#kinds[0]?.selfTestFirst !== true) return undefined;
-    const why = await runSelfTest(test, this.#engine);
+    const why = await runSelfTest(test, this.#running);
     if (why === undefined) this.#selfTest = "passed";
     return why;
   }
@@ -363,9 +367,10 @@ export class Model implements LocalSession {
   async #fallBack(why: string): Promise<boolean> {
     const [current, next, ...rest] = this.#kinds;
     if (current === undefined || next === undefined) return false;
-    const failed = this.#engine;
-    this.#engine = await this.#maker.create(next, failed.memory);
-    if (failed.memory === undefined) await this.#reader.readShards(this.#engine.weights);
+    const failed = this.#running;
+    const engine = await this.#maker.create(next, failed.memory);
+    if (failed.memory === undefined) await this.#reader.readShards(engine.weights);
+    this.#engine = engine;
     failed.dispose();
     this.#kinds = [next, ...rest];
     this.#rejected.push({ variant: current.variant, why });
@@ -376,7 +381,7 @@ export class Model implements LocalSession {
 
   /** Runs the model's self-test once nothing else has run for a while; a run that arrives goes first. */
   #testWhenIdle(): void {
-    if (this.#selfTest !== "pending" || this.#disposed || !this.#queue.idle) return;
+    if (this.#selfTest !== "pending" || this.#engine === undefined || !this.#queue.idle) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
       this.#testing = new AbortController();
@@ -390,7 +395,7 @@ export class Model implements LocalSession {
     if (test === undefined) return;
     let why: string | undefined;
     try {
-      why = await runSelfTest(test, this.#engine, stop);
+      why = await runSelfTest(test, this.#running, stop);
     } catch (error) {
       if (stop.aborted) return;
       why = error instanceof Error ? error.message : String(error);

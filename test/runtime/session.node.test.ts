@@ -103,7 +103,8 @@ describe.each([true, false])("with worker: %s", (worker) => {
     await withSession(await tinyPackage({ reference: "Neg" }), async (session) => {
       await session.stats({ profile: true });
       const { y, z } = await session.run({ x: { data: x(2) } });
-      expect(Array.from(z?.data as Float32Array, (value) => 0 - value)).toEqual([...(y?.data as Float32Array)]);
+      expect(y?.data).toEqual(expectedOutput(x(2)));
+      expect(z?.data).toEqual(expectedOutput(x(2)).map((value) => -value));
       const { steps } = await session.stats();
       expect(steps?.map(({ where }) => where)).toEqual(["wasm", "wasm", "host"]);
     });
@@ -305,6 +306,15 @@ describe.each([true, false])("with worker: %s", (worker) => {
       load(await tinyPackage({ probe: true, modules: { "wasm-simd": broken } }), { worker }),
     ).rejects.toMatchObject({ code: "self-test-failed" });
   });
+});
+
+test("a worker that dies rejects what is pending and all that follows", async () => {
+  const workerUrl = new URL("./dying.node-worker.ts", import.meta.url);
+  const session = await load(await tinyPackage(), { workerUrl });
+  const pending = [session.stats(), session.run({ x: { data: x(1) } })];
+  for (const call of pending) await expect(call).rejects.toMatchObject({ code: "worker-failed" });
+  await expect(session.stats()).rejects.toMatchObject({ code: "worker-failed" });
+  await session.dispose();
 });
 
 test("a worker that does not come up is a typed error", async () => {
