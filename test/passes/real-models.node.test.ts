@@ -1,0 +1,69 @@
+/** What the pipeline makes of real models: which operators are left, and that results are those of the data set. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { diskFolder, fileSource } from "../../compiler/file-source.ts";
+import type { Graph } from "../../compiler/graph/graph.ts";
+import { readDataSets } from "../../compiler/import/data-set.ts";
+import { matchPorts } from "../../compiler/import/match-ports.ts";
+import { importOnnx } from "../../compiler/import/onnx/import.ts";
+import { optimise } from "../../compiler/pipeline.ts";
+import { evaluateGraph } from "../graph/evaluate.ts";
+import { difference } from "../ops/compare.ts";
+
+const shared = resolve(import.meta.dirname, "../../../shared");
+const missing = existsSync(`${shared}/models`) ? undefined : "the folder ../shared/models is absent";
+
+/** With `batches`, a symbolic batch of 1 to 4. */
+async function canonical(folder: string, batches = false): Promise<Graph> {
+  const [set] = await readDataSets(diskFolder(`${shared}/${folder}`));
+  const graph = await importOnnx(fileSource(`${shared}/${folder}/model.onnx`), {
+    sampleShapes: set?.inputs ?? [],
+    ...(batches ? { dims: { batch: { lower: 1, upper: 4 } } } : {}),
+  });
+  return optimise(graph, { verify: true });
+}
+
+/** How often each operator occurs; kernels with an epilogue count apart. */
+function operatorCounts(graph: Graph): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { op, attributes } of graph.nodes) {
+    const name = attributes["epilogue"] ? `${op} + epilogue` : op;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+const expected: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  "models/squeezenet_v1.1": { Transpose: 1, "leafcutter.Conv + epilogue": 26, "leafcutter.Pool": 3, Concat: 8, ReduceMean: 1, Reshape: 1, Softmax: 1 },
+  // The 17 bottlenecks end in a linear convolution: ten with a residual as epilogue, seven without.
+  "models/mobilenetv2_float": { Transpose: 1, "leafcutter.Conv + epilogue": 45, "leafcutter.Conv": 7, ReduceMean: 1, Reshape: 1, "leafcutter.MatMul": 1 },
+  "models/ultraface_rfb320": { Transpose: 1, "leafcutter.Conv + epilogue": 37, "leafcutter.Conv": 15, Concat: 4, Reshape: 8, Softmax: 1, Slice: 2, "leafcutter.Elementwise": 4 },
+  "models/super_resolution": { Reshape: 2, "leafcutter.Conv + epilogue": 3, "leafcutter.Conv": 1, DepthToSpace: 1 },
+  "demo-models/cifar10": { "leafcutter.Elementwise": 1, Transpose: 1, "leafcutter.Conv + epilogue": 10, ReduceMean: 1, "leafcutter.MatMul": 1 },
+  "demo-models/digits": { Reshape: 1, "leafcutter.Conv + epilogue": 7, ReduceMean: 1, "leafcutter.MatMul": 1 },
+};
+
+/** Small enough to run by plain loops. */
+const executed = ["demo-models/digits", "demo-models/cifar10", "models/ultraface_rfb320"];
+
+describe.skipIf(missing)(`real models${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  for (const [folder, counts] of Object.entries(expected))
+    test(`${folder}: what is left`, async () => {
+      expect(operatorCounts(await canonical(folder))).toEqual(counts);
+    });
+
+  for (const folder of executed)
+    test(`${folder}: results of the data set`, { timeout: 60_000 }, async () => {
+      const [set] = await readDataSets(diskFolder(`${shared}/${folder}`));
+      if (!set) throw new Error(`${folder} has no data set`);
+      const batches = folder.startsWith("demo-models");
+      const graph = await canonical(folder, batches);
+      const batch = set.inputs[0]?.shape[0] ?? 1;
+      const inputs = matchPorts(graph.inputs.map(({ name }) => name), set.inputs);
+      const outputs = matchPorts(graph.outputs.map(({ name }) => name), set.outputs);
+      expect(outputs.size).toBe(set.outputs.length);
+      const actual = evaluateGraph(graph, Object.fromEntries(inputs), new Map([["batch", batch]]));
+      for (const [name, tensor] of outputs) expect(difference(actual[name], tensor, { absolute: 1e-4, relative: 1e-3 }), `output ${name}`).toBeUndefined();
+    });
+});
