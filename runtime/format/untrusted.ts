@@ -15,8 +15,14 @@ const maximumDepth = 64;
 const maximumRank = 16;
 const maximumNameLength = 4096;
 
-function show(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(JSON.stringify(value) ?? typeof value);
+/** A value in short, however large or deep it is. */
+function show(value: unknown, depth = 0): string {
+  if (Array.isArray(value)) {
+    const items = depth < 4 ? value.slice(0, 8).map((item) => show(item, depth + 1)) : ["…"];
+    return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
+  }
+  if (typeof value === "object" && value !== null) return `an object of ${Object.keys(value).slice(0, 8).join(", ")}`;
+  const text = typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : String(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
@@ -97,7 +103,7 @@ export class UntrustedReader {
     this.#extentSyntax(value, where, symbols, 0);
     const bounds = extentBounds(value as Extent, symbols);
     if (!(bounds[0] >= lower && bounds[1] <= upper)) {
-      this.fail(where, `values from ${lower} to ${upper}`, { bounds, extent: value });
+      this.fail(where, `values from ${lower} to ${upper}`, bounds);
     }
     return bounds;
   }
@@ -143,6 +149,9 @@ export class UntrustedReader {
       this.#extentSyntax(right, `${where}[2]`, symbols, depth + 1);
       if ((operation === "/" || operation === "%") && extentBounds(right as Extent, symbols)[0] < 1) {
         this.fail(`${where}[2]`, "a divisor that is at least 1", right);
+      }
+      if (!extentBounds(value as unknown as Extent, symbols).every(Number.isSafeInteger)) {
+        this.fail(where, "values of at most 2^53 - 1", value);
       }
     }
   }

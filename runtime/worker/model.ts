@@ -255,8 +255,9 @@ export class Model implements LocalSession {
     this.#rejected = [...choice.rejected];
     this.#reason = backend === "auto" || backend === "wasm" ? "the fastest that this host runs" : "asked for";
     this.#selfTest = reader.manifest.selfTest === undefined ? "absent" : "pending";
-    this.inputs = reader.manifest.inputs;
-    this.outputs = reader.manifest.outputs;
+    const plain = ({ name, dtype, shape }: PortDescription): PortDescription => ({ name, dtype, shape });
+    this.inputs = reader.manifest.inputs.map(plain);
+    this.outputs = reader.manifest.outputs.map(plain);
   }
 
   get #running(): Engine {

@@ -62,6 +62,7 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   ["a kernel that does not exist", ["steps", 0, "kernel"], 3, "steps[0].kernel"],
   ["a range below zero", ["steps", 0, "range"], -1, "steps[0].range"],
   ["a division by zero", ["steps", 0, "range"], ["/", "batch", 0], "steps[0].range[2]"],
+  ["numbers beyond 2^53", ["steps", 0, "range"], ["%", ["*", 2 ** 52, 2 ** 52], 7], "steps[0].range[1]"],
   ["an unknown operation", ["steps", 0, "range"], ["^", "batch", 2], "steps[0].range[0]"],
   ["an extent outside memory", ["steps", 0, "accesses", 0, "bytes"], symbolic, "steps[0].accesses[0].bytes"],
   ["an access outside the arena", ["steps", 0, "accesses", 0, "bytes"], 60_000, "steps[0].accesses[0]"],
@@ -86,6 +87,33 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   const error = errorAfter(program, path, value, (json) => validateProgram(json, references));
   expect(error?.code).toBe("program-invalid");
   expect(error?.diagnostic.where).toBe(place);
+});
+
+/** Every value of a JSON tree, by path. */
+function pathsOf(node: unknown, path: readonly (string | number)[] = []): readonly (readonly (string | number)[])[] {
+  if (typeof node !== "object" || node === null) return [path];
+  return [
+    ...(path.length > 0 ? [path] : []),
+    ...Object.entries(node).flatMap(([key, item]) => pathsOf(item, [...path, key])),
+  ];
+}
+
+const hostile: readonly unknown[] = [
+  ...[null, -1, 0.5, 1e308, 2 ** 53, "", "batch", "__proto__", true, [], {}, [[]], ["+", 1], ["/", 1, 0]],
+  ...[
+    ["*", 2 ** 52, 2 ** 52],
+    ["%", ["*", 2 ** 40, ["*", 2 ** 40, "batch"]], 7],
+    ["+", "batch", ["*", -4, "batch"]],
+  ],
+  JSON.parse("[".repeat(5000) + "]".repeat(5000)),
+];
+
+test("whatever replaces a value of a program, the answer is a program or a typed error", () => {
+  const outcomes = pathsOf(program).flatMap((path) =>
+    hostile.map((value) => errorAfter(program, path, value, (json) => validateProgram(json, references))?.code),
+  );
+  expect(new Set(outcomes)).toEqual(new Set([undefined, "program-invalid"]));
+  expect(outcomes.filter((code) => code === undefined).length).toBeLessThan(outcomes.length / 5);
 });
 
 const files = await tinyPackage();
@@ -114,4 +142,11 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
 ])("a manifest that disagrees with its program by %s is refused", (_, path, value, place) => {
   const error = errorAfter(manifest, path, value, (json) => checkAgreement(validateManifest(json), tinyProgram()));
   expect(error?.diagnostic.where).toBe(place);
+});
+
+test("whatever replaces a value of a manifest, the answer is a manifest or a typed error", () => {
+  const outcomes = pathsOf(manifest).flatMap((path) =>
+    hostile.map((value) => errorAfter(manifest, path, value, validateManifest)?.code),
+  );
+  expect(new Set(outcomes)).toEqual(new Set([undefined, "package-invalid"]));
 });
