@@ -96,6 +96,8 @@ function libraryEnvironment(entries: readonly string[], where: "page" | "node"):
       },
       rolldownOptions: {
         external: isExternal,
+        /** What an entry shares with its lazy parts stays in the entry: no second round trip before it runs. */
+        preserveEntrySignatures: "allow-extension",
         output: {
           chunkFileNames: `${dirname(entries[0] ?? "")}/chunks/[name]-[hash].js`,
           minify: where === "page",

@@ -15,6 +15,8 @@ export interface PackageOptions {
   /** "sha256-" + base64 of the manifest's SHA-256. */
   readonly integrity?: string | undefined;
   readonly cache?: boolean | undefined;
+  /** The manifest's bytes, when they have been fetched already. */
+  readonly manifest?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that have just arrived. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
@@ -228,10 +230,12 @@ export async function openPackage(
     options.cache === false ? "switched off by the option cache" : source.uncached,
   );
   const path = source.manifestPath;
-  const chunks = await source.open(path, signal);
-  const bytes = await collect(chunks, path).catch((error: unknown) => {
-    throw signal?.aborted ? loadAborted() : error;
-  });
+  const fetched = async (): Promise<Uint8Array> => collect(await source.open(path, signal), path);
+  const bytes =
+    options.manifest ??
+    (await fetched().catch((error: unknown) => {
+      throw signal?.aborted ? loadAborted() : error;
+    }));
   options.onBytes?.(bytes.byteLength);
   if (pinned !== undefined) {
     const digest = new StreamDigest(environment.subtle);

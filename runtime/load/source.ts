@@ -145,6 +145,22 @@ export function absoluteSource(source: string | URL | PackageFiles): string | Pa
   return new URL(source, typeof document === "undefined" ? location.href : document.baseURI).href;
 }
 
+/** The manifest of an absolute source that is a web address, asked for now; undefined for others, and when it fails. */
+export async function fetchManifest(
+  location: string | PackageFiles,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  if (typeof location !== "string" || !/^https?:/i.test(location)) return undefined;
+  try {
+    const url = new URL(location);
+    const [folder, file] = manifestOf(url.pathname);
+    const response = await fetch(new URL(`${folder}${file}${url.search}`, url), { signal: signal ?? null });
+    return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Opens an absolute source. Throws LeafcutterError option-invalid for an address with an unknown scheme. */
 export function openSource(source: string | PackageFiles, environment: Environment): PackageSource {
   if (typeof source !== "string") return memorySource(source);

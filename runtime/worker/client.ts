@@ -8,7 +8,7 @@ import type { TensorInput } from "../engine/input.ts";
 import { type Diagnostic, LeafcutterError } from "../format/diagnostic.ts";
 import type { PortDescription } from "../format/manifest.ts";
 import type { Tensor, TensorArray } from "../format/tensor.ts";
-import type { PackageFiles } from "../load/source.ts";
+import { fetchManifest, type PackageFiles } from "../load/source.ts";
 import type { LoadOptions, RunOptions, Session, Stats, StatsOptions } from "./contract.ts";
 import { diagnosticOf, type HostApi, type HostOptions, type LoadedPorts, type Outcome } from "./protocol.ts";
 import { runAborted, sessionDisposed } from "./run-queue.ts";
@@ -150,7 +150,7 @@ export async function openWorkerSession(
   { workerUrl, signal, onProgress, ...rest }: LoadOptions,
 ): Promise<Session> {
   const { backend, integrity, maxMemory, cache } = rest;
-  const options: HostOptions = {
+  const cloned: HostOptions = {
     ...(backend === undefined ? {} : { backend }),
     ...(integrity === undefined ? {} : { integrity }),
     ...(maxMemory === undefined ? {} : { maxMemory }),
@@ -161,6 +161,8 @@ export async function openWorkerSession(
   const abort = (): void => connection.tell((host) => host.abortLoad());
   signal?.addEventListener("abort", abort);
   try {
+    const manifest = await fetchManifest(location, signal);
+    const options: HostOptions = manifest === undefined ? cloned : { ...cloned, manifest };
     const content = typeof location === "string" ? location : packFiles(location);
     const report = proxy(onProgress ?? (() => undefined));
     const ports = await connection.call((host) => host.load(content, options, report));

@@ -23,7 +23,10 @@ import { references as knownReferences } from "../reference/table.ts";
 import type { LoadOptions, LocalSession, Progress, RunOptions, Stats, StatsOptions } from "./contract.ts";
 import { RunQueue, sessionDisposed } from "./run-queue.ts";
 
-export type ModelOptions = Omit<LoadOptions, "worker" | "workerUrl">;
+export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl"> {
+  /** The manifest's bytes, when the page has fetched them already. */
+  readonly manifest?: Uint8Array;
+}
 
 /** The host that a model is loaded in. */
 export interface ModelEnvironment extends Environment {
@@ -186,10 +189,11 @@ export async function openModel(
     if (stop.signal.aborted) throw loadAborted();
   };
   try {
-    const { integrity, cache } = options;
+    const { integrity, cache, manifest: fetched } = options;
     const reader = await openPackage(location, environment, {
       integrity,
       cache,
+      manifest: fetched,
       signal: stop.signal,
       onBytes: meter.add,
     });

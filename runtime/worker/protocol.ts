@@ -14,7 +14,10 @@ export type Outcome<T> =
   | { readonly kind: "failure"; readonly diagnostic: Diagnostic };
 
 /** The options of a load that can be cloned. */
-export type HostOptions = Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache">;
+export interface HostOptions extends Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache"> {
+  /** The manifest, which the page fetches while the worker starts. */
+  readonly manifest?: Uint8Array;
+}
 
 export interface LoadedPorts {
   readonly inputs: readonly PortDescription[];
