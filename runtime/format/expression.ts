@@ -7,23 +7,64 @@
 import type { DType } from "./dtype.ts";
 
 export type UnaryOperation =
-  | "negate" | "abs" | "sign" | "reciprocal" | "sqrt" | "exp" | "log"
-  | "floor" | "ceil" | "round" | "truncate"
-  | "sin" | "cos" | "tan" | "asin" | "acos" | "atan"
-  | "sinh" | "cosh" | "tanh" | "asinh" | "acosh" | "atanh"
-  | "erf" | "sigmoid" | "softplus"
-  | "not" | "bitNot" | "isNaN" | "isPositiveInfinity" | "isNegativeInfinity";
+  | "negate"
+  | "abs"
+  | "sign"
+  | "reciprocal"
+  | "sqrt"
+  | "exp"
+  | "log"
+  | "floor"
+  | "ceil"
+  | "round"
+  | "truncate"
+  | "sin"
+  | "cos"
+  | "tan"
+  | "asin"
+  | "acos"
+  | "atan"
+  | "sinh"
+  | "cosh"
+  | "tanh"
+  | "asinh"
+  | "acosh"
+  | "atanh"
+  | "erf"
+  | "sigmoid"
+  | "softplus"
+  | "not"
+  | "bitNot"
+  | "isNaN"
+  | "isPositiveInfinity"
+  | "isNegativeInfinity";
 
 export type BinaryOperation =
   /** Integer division truncates towards zero; by zero gives 0. */
-  | "add" | "subtract" | "multiply" | "divide"
+  | "add"
+  | "subtract"
+  | "multiply"
+  | "divide"
   /** `modulo` takes the sign of the divisor, `remainder` that of the dividend. */
-  | "modulo" | "remainder"
+  | "modulo"
+  | "remainder"
   /** NaN in either operand gives NaN. */
-  | "minimum" | "maximum" | "power"
-  | "equal" | "less" | "lessOrEqual" | "greater" | "greaterOrEqual"
-  | "and" | "or" | "xor"
-  | "bitAnd" | "bitOr" | "bitXor" | "shiftLeft" | "shiftRight";
+  | "minimum"
+  | "maximum"
+  | "power"
+  | "equal"
+  | "less"
+  | "lessOrEqual"
+  | "greater"
+  | "greaterOrEqual"
+  | "and"
+  | "or"
+  | "xor"
+  | "bitAnd"
+  | "bitOr"
+  | "bitXor"
+  | "shiftLeft"
+  | "shiftRight";
 
 export type Expression =
   /** The element of operand `index` at the current point. In an epilogue operand 0 is the accumulator. */
@@ -36,8 +77,18 @@ export type Expression =
   | { readonly kind: "parameter"; readonly index: number }
   | { readonly kind: "constant"; readonly dtype: DType; readonly value: number }
   | { readonly kind: "unary"; readonly operation: UnaryOperation; readonly value: Expression }
-  | { readonly kind: "binary"; readonly operation: BinaryOperation; readonly left: Expression; readonly right: Expression }
-  | { readonly kind: "select"; readonly condition: Expression; readonly whenTrue: Expression; readonly whenFalse: Expression }
+  | {
+      readonly kind: "binary";
+      readonly operation: BinaryOperation;
+      readonly left: Expression;
+      readonly right: Expression;
+    }
+  | {
+      readonly kind: "select";
+      readonly condition: Expression;
+      readonly whenTrue: Expression;
+      readonly whenFalse: Expression;
+    }
   | { readonly kind: "cast"; readonly dtype: DType; readonly value: Expression };
 
 /** Constructors, so that formulas read as formulas. */
@@ -46,7 +97,11 @@ export const axis = (index: number): Expression => ({ kind: "axis", axis: index 
 export const parameter = (index: number): Expression => ({ kind: "parameter", index });
 export const load = (operand: number, at: readonly Expression[]): Expression => ({ kind: "load", operand, at });
 export const constant = (value: number, dtype: DType = "float32"): Expression => ({ kind: "constant", dtype, value });
-export const unary = (operation: UnaryOperation, value: Expression): Expression => ({ kind: "unary", operation, value });
+export const unary = (operation: UnaryOperation, value: Expression): Expression => ({
+  kind: "unary",
+  operation,
+  value,
+});
 export const binary = (operation: BinaryOperation, left: Expression, right: Expression): Expression => ({
   kind: "binary",
   operation,
@@ -61,7 +116,13 @@ export const select = (condition: Expression, whenTrue: Expression, whenFalse: E
 });
 export const cast = (dtype: DType, value: Expression): Expression => ({ kind: "cast", dtype, value });
 
-const comparisons: ReadonlySet<BinaryOperation> = new Set(["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"]);
+const comparisons: ReadonlySet<BinaryOperation> = new Set([
+  "equal",
+  "less",
+  "lessOrEqual",
+  "greater",
+  "greaterOrEqual",
+]);
 const tests: ReadonlySet<UnaryOperation> = new Set(["isNaN", "isPositiveInfinity", "isNegativeInfinity"]);
 
 /** The dtype of an expression whose operands have the dtypes `operands`. */

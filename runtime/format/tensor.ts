@@ -30,21 +30,22 @@ export interface Tensor<T extends DType = DType> {
   readonly data: ArrayOf[T];
 }
 
-const constructors: { readonly [T in DType]: new (buffer: ArrayBuffer, offset: number, length: number) => ArrayOf[T] } = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-};
+const constructors: { readonly [T in DType]: new (buffer: ArrayBuffer, offset: number, length: number) => ArrayOf[T] } =
+  {
+    float32: Float32Array,
+    float64: Float64Array,
+    float16: Uint16Array,
+    bfloat16: Uint16Array,
+    int8: Int8Array,
+    uint8: Uint8Array,
+    int16: Int16Array,
+    uint16: Uint16Array,
+    int32: Int32Array,
+    uint32: Uint32Array,
+    int64: BigInt64Array,
+    uint64: BigUint64Array,
+    bool: Uint8Array,
+  };
 
 /** A typed view of `length` elements of `buffer`, which must be aligned for the type. */
 export function viewOf<T extends DType>(dtype: T, buffer: ArrayBufferLike, offset: number, length: number): ArrayOf[T] {
@@ -69,7 +70,11 @@ export function zeros<T extends DType>(dtype: T, shape: readonly number[]): Tens
 }
 
 /** A tensor from plain numbers (bigint types are converted; values are stored as the type stores them). */
-export function tensorOf<T extends DType>(dtype: T, shape: readonly number[], values: ArrayLike<number | bigint>): Tensor<T> {
+export function tensorOf<T extends DType>(
+  dtype: T,
+  shape: readonly number[],
+  values: ArrayLike<number | bigint>,
+): Tensor<T> {
   const tensor = zeros(dtype, shape);
   const wide = dtype === "int64" || dtype === "uint64";
   for (let i = 0; i < values.length; i++) {
