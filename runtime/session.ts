@@ -18,6 +18,6 @@ export async function load(source: string | URL | PackageFiles, options?: LoadOp
 export async function load(source: string | URL | PackageFiles, options: LoadOptions = {}): Promise<Session> {
   const location = absoluteSource(source);
   if (options.worker !== false) return openWorkerSession(location, options);
-  const { modelEnvironment, openModel } = await import("./worker/model.ts");
+  const { modelEnvironment, openModel } = await import("./worker/open-model.ts");
   return openModel(location, options, modelEnvironment());
 }

@@ -8,7 +8,7 @@ import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { WasmVariantName } from "../format/manifest.ts";
-import type { HostStep, KernelStep, Port, Program } from "../format/program.ts";
+import { type HostStep, type KernelStep, type Port, type Program, pageBytes } from "../format/program.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
 import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
@@ -57,7 +57,7 @@ function createMemory(pages: number): WebAssembly.Memory {
       {
         code: "memory-exceeded",
         message: "the browser does not give the memory that the model needs",
-        expected: `${pages * 65536} bytes`,
+        expected: `${pages * pageBytes} bytes`,
         received,
         advice: "Close other pages, or compile the model for smaller dimensions or with fewer bytes of weights.",
       },

@@ -91,6 +91,9 @@ export interface ProgramKernel {
   readonly probe?: KernelProbe;
 }
 
+/** Bytes of a page of WebAssembly memory. */
+export const pageBytes = 65536;
+
 export interface MemoryMap {
   /** 64 KiB pages of the WebAssembly.Memory: initial = maximum. */
   readonly pages: number;

@@ -12,12 +12,12 @@ import {
   type MemoryMap,
   type Program,
   type ProgramStep,
+  pageBytes,
   type Region,
   recordBytes,
 } from "./program.ts";
 import { type Symbols, UntrustedReader } from "./untrusted.ts";
 
-const pageBytes = 65536;
 const maximumPages = 65536;
 const guardBytes = 64;
 const maximumSteps = 100_000;

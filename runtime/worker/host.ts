@@ -6,7 +6,8 @@
 import { expose, releaseProxy, transfer } from "comlink/dist/esm/comlink.mjs";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { LeafcutterError } from "../format/diagnostic.ts";
-import { type Model, modelEnvironment, openModel } from "./model.ts";
+import type { Model } from "./model.ts";
+import { modelEnvironment, openModel } from "./open-model.ts";
 import { diagnosticOf, type HostApi, type Outcome } from "./protocol.ts";
 import { sessionDisposed } from "./run-queue.ts";
 

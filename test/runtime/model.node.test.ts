@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { missingFeature } from "../../runtime/engine/probe.ts";
 import type { Stats } from "../../runtime/index.ts";
 import { hostEnvironment } from "../../runtime/load/environment.ts";
-import { type ModelEnvironment, type ModelOptions, openModel } from "../../runtime/worker/model.ts";
+import { type ModelEnvironment, type ModelOptions, openModel } from "../../runtime/worker/open-model.ts";
 import { expectedOutput, tinyModule, tinyPackage, width } from "./tiny-package.ts";
 
 const everything: ModelEnvironment = { ...hostEnvironment(), missingFeature: () => undefined };
