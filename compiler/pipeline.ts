@@ -13,6 +13,8 @@ import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
 import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
+import { recogniseNorm } from "./passes/recognise-norm.ts";
+import { recogniseTable } from "./passes/recognise-table.ts";
 import { removeDead } from "./passes/remove-dead.ts";
 import { sinkTransposes } from "./passes/sink-transposes.ts";
 import { sinkViews } from "./passes/sink-views.ts";
@@ -29,6 +31,12 @@ export const pipeline: readonly Pass[] = [
   canonicalise,
   // Removed operators and new constants leave more to fold.
   foldConstants,
+  // Duplicates hide that two means are the same one.
+  mergeDuplicates,
+  // Spelled-out patterns, before fusion takes them apart; tables before biases join the product.
+  recogniseNorm,
+  recogniseTable,
+  foldConstants,
   // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.
   foldBatchNorm,
   // Before layout, so that equal branches are rewritten once and transposes on both sides of them meet.
@@ -37,9 +45,10 @@ export const pipeline: readonly Pass[] = [
   // Transposes of one value to NHWC, made for each of its readers, become one.
   mergeDuplicates,
   sinkTransposes,
-  // What is between a kernel and its activation now are views only.
+  // Views that transposes became join their neighbours,
+  canonicalise,
+  // so that what is between a kernel and its activation is at most one of them.
   sinkViews,
-  // Views that transposes became join their neighbours; both are in the way of fusion.
   canonicalise,
   // Constants whose views and transposes now stand next to them.
   foldConstants,

@@ -386,10 +386,11 @@ class Rewriter implements RewriteContext {
   }
 }
 
-/** `wish`, or `wish` with the first free number behind it; added to `taken`. */
+/** `wish`, or `wish` with the first free number behind it (in place of its own); added to `taken`. */
 function unique(wish: string, taken: Set<string>): string {
   let name = wish;
-  for (let number = 2; taken.has(name); number++) name = `${wish}.${number}`;
+  const stem = wish.replace(/\.\d+$/, "");
+  for (let number = 2; taken.has(name); number++) name = `${stem}.${number}`;
   taken.add(name);
   return name;
 }

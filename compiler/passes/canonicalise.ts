@@ -4,12 +4,13 @@
  * Split becomes Slices, explicit padding joins the window that follows it. Each rule stands with its condition.
  */
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import { dimsAttribute, integerOf, integersAttribute, integersOf, stringOf } from "../graph/attribute.ts";
+import { dimsAttribute, integerAttribute, integerOf, integersAttribute, integersOf, stringOf } from "../graph/attribute.ts";
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { canonicalEinsum } from "./canonicalise-einsum.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
+import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
 import { isIdentity, permutationOf } from "./permutation.ts";
@@ -18,7 +19,11 @@ import { reshape } from "./reshape.ts";
 type Replacement = Value | readonly (Value | undefined)[] | undefined;
 type Rule = (node: Node, context: RewriteContext) => Replacement;
 
-export const canonicalise = rewritePass("canonicalise", "one spelling for each meaning, and nothing that does nothing", (node, context) => rules[node.op]?.(node, context));
+export const canonicalise = rewritePass(
+  "canonicalise",
+  "one spelling for each meaning, and nothing that does nothing",
+  (node, context) => rules[node.op]?.(node, context) ?? withoutExpand(node, context),
+);
 
 const first = (node: Node): Value | undefined => node.inputs[0];
 
@@ -71,6 +76,10 @@ const rules: Readonly<Record<string, Rule>> = {
   Pow: power,
   Sub: (node, context) => byConstant(node, context, "Add", (value) => -value),
   Div: (node, context) => byConstant(node, context, "Mul", (value) => 1 / value),
+  GlobalAveragePool: (node, context) => globalPool(node, context, "ReduceMean"),
+  GlobalMaxPool: (node, context) => globalPool(node, context, "ReduceMax"),
+  GlobalLpPool: (node, context) => (integerOf(node, "p", 2) === 2 ? globalPool(node, context, "ReduceL2") : undefined),
+  ReduceSum: sumOfSquares,
   Conv: absorbPadding,
   AveragePool: absorbPadding,
   MaxPool: absorbPadding,
@@ -79,6 +88,40 @@ const rules: Readonly<Record<string, Rule>> = {
   MatMul: canonicalProduct,
   "leafcutter.MatMul": absorbTranspose,
 };
+
+/** A pool over all of space is a reduction. */
+function globalPool(node: Node, context: RewriteContext, op: string): Value | undefined {
+  const x = first(node) as Value;
+  const axes = x.type.shape.slice(2).map((_, index) => index + 2);
+  return x.type.dtype === "float32" ? context.emit(op, [x], { axes: integersAttribute(axes), keepdims: integerAttribute(1) }, { version: 13 }) : undefined;
+}
+
+/** sum(x * x) reads x once. */
+function sumOfSquares(node: Node, context: RewriteContext): Value | undefined {
+  const product = context.producer(first(node) as Value);
+  const [x, y] = product?.inputs ?? [];
+  if (product?.op !== "Mul" || !x || x !== y) return undefined;
+  // Before version 18 its axes are an attribute.
+  const [, axesInput] = node.inputs;
+  return context.emit("ReduceSumSquare", [x, axesInput], node.attributes, { version: axesInput ? 18 : node.version });
+}
+
+/** An elementwise operator broadcasts by itself what an Expand in front of it spells out. */
+function withoutExpand(node: Node, context: RewriteContext): Value | undefined {
+  const [output] = node.outputs;
+  const expanded = node.inputs.map((value) => {
+    const producer = value && context.producer(value);
+    return producer?.op === "Expand" ? producer.inputs[0] : undefined;
+  });
+  if (!output || node.outputs.length !== 1 || !expanded.some((source) => source) || !isElementwise(node, context)) return undefined;
+  for (const [index, source] of expanded.entries()) {
+    if (!source) continue;
+    const inputs = node.inputs.map((value, position) => (position === index ? source : value));
+    if (!sameShape(broadcastDims(inputs.filter((value) => value !== undefined)), output.type.shape)) continue;
+    return context.emit(node.op, inputs, node.attributes);
+  }
+  return undefined;
+}
 
 function sameDtype(node: Node): Value | undefined {
   const x = first(node);

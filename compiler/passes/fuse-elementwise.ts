@@ -1,12 +1,13 @@
 /**
  * Turns what is still elementwise into leafcutter.Elementwise and joins chains of it into one pass over memory.
- * A producer is taken in when the node is its only reader and has the same shape, or when computing it again is
- * cheaper than loading it. Bounded by the number of operands a loop can stream and by the size of the expression.
+ * A producer is taken in when the node is its only reader and has the same shape, or when it is cheaper to compute
+ * again in each of its readers than to store. Bounded by the number of operands a loop can stream and by the size of the expression.
  */
 import { expressionType } from "../../runtime/format/expression.ts";
 import { expressionAttribute } from "../graph/attribute.ts";
 import { sameShape } from "../graph/dimension.ts";
 import type { Value } from "../graph/graph.ts";
+import type { RewriteContext } from "../graph/rewrite.ts";
 import { absorb, elementwiseForm, expressionSize, isCheap } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 
@@ -22,7 +23,8 @@ export const fuseElementwise = rewritePass("fuse-elementwise", "a chain of eleme
     const inner = producer && elementwiseForm(producer, context);
     if (!inner) continue;
     const moved = context.isOnlyUse(value, node) && sameShape(value.type.shape, output.type.shape);
-    if (!moved && !(isCheap(inner.expression) && inner.inputs.length === 1)) continue;
+    const repeated = isCheap(inner.expression) && inner.inputs.length === 1 && isReadElementwise(value, context);
+    if (!moved && !repeated) continue;
     const joined = absorb(form, value, inner);
     if (joined.inputs.length > maximumOperands || expressionSize(joined.expression) > maximumSize) continue;
     return context.emit("leafcutter.Elementwise", joined.inputs, { expression: expressionAttribute(joined.expression) });
@@ -31,3 +33,7 @@ export const fuseElementwise = rewritePass("fuse-elementwise", "a chain of eleme
   if (node.op === "leafcutter.Elementwise" || expressionType(form.expression, dtypes) !== output.type.dtype) return undefined;
   return context.emit("leafcutter.Elementwise", form.inputs, { expression: expressionAttribute(form.expression) });
 });
+
+/** Whether all readers can take the value's computation in. */
+const isReadElementwise = (value: Value, context: RewriteContext): boolean =>
+  !context.isOutput(value) && context.consumers(value).every((consumer) => elementwiseForm(consumer, context) !== undefined);

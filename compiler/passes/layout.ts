@@ -5,7 +5,7 @@
  * two-dimensional with a height of 1. Three-dimensional ones, and those whose weights are computed, keep their form.
  */
 import { dimsAttribute, integerAttribute, integerOf, integersAttribute, stringAttribute } from "../graph/attribute.ts";
-import type { Dim } from "../graph/dimension.ts";
+import { type Dim, sameDim } from "../graph/dimension.ts";
 import type { Attributes, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { kernelShapeOf, resolveTransposedWindow, resolveWindow, weightKernelOf, type WindowAxis } from "../ops/contraction/window.ts";
@@ -32,33 +32,40 @@ export const layout = rewritePass(
         return pool(node, context, "average");
       case "LpPool":
         return pool(node, context, "lp");
-      case "GlobalAveragePool":
-        return globalPool(node, context, "ReduceMean");
-      case "GlobalMaxPool":
-        return globalPool(node, context, "ReduceMax");
-      case "GlobalLpPool":
-        return integerOf(node, "p", 2) === 2 ? globalPool(node, context, "ReduceL2") : undefined;
       default:
         return undefined;
     }
   },
 );
 
-/** The operand with channels last and two spatial axes. */
-function enter(context: RewriteContext, node: Node, x: Value): Value {
-  const last = transpose(context, x, toChannelsLast(x.type.shape.length), `${node.name}/nhwc`);
-  const [batch, width, channels] = last.type.shape;
-  return last.type.shape.length === 3 ? reshape(context, last, [batch as Dim, 1, width as Dim, channels as Dim], `${node.name}/nhwc`) : last;
+/**
+ * How many spatial axes the operator works along. A column (width 1) is handled as a row: kernels tile along the width,
+ * and for a single column that is only another view.
+ */
+function isColumn(axes: readonly WindowAxis[]): boolean {
+  const [, width] = axes;
+  return width !== undefined && sameDim(width.input, 1) && sameDim(width.output, 1) && width.kernel === 1 && sameDim(width.padBefore, 0);
+}
+
+/** The operand with channels last and two spatial axes, of which the first is 1 for `row`. */
+function enter(context: RewriteContext, node: Node, x: Value, row: boolean): Value {
+  const name = `${node.name}/nhwc`;
+  const last = transpose(context, x, toChannelsLast(x.type.shape.length), name);
+  const [batch, width] = last.type.shape;
+  return row ? reshape(context, last, [batch as Dim, 1, width as Dim, last.type.shape.at(-1) as Dim], name) : last;
 }
 
 /** Back to the layout that the rest of the graph expects. */
-function leave(context: RewriteContext, node: Node, y: Value, rank: number): Value {
-  const [batch, , width, channels] = y.type.shape;
-  const flat = rank === 3 ? reshape(context, y, [batch as Dim, width as Dim, channels as Dim], `${node.name}/nchw`) : y;
-  return transpose(context, flat, toChannelsFirst(rank), `${node.name}/nchw`);
+function leave(context: RewriteContext, node: Node, y: Value, rank: number, row: boolean): Value {
+  const name = `${node.name}/nchw`;
+  const [batch, , width, channels] = y.type.shape as readonly [Dim, Dim, Dim, Dim];
+  const flat = row ? reshape(context, y, rank === 3 ? [batch, width, channels] : [batch, width, 1, channels], name) : y;
+  return transpose(context, flat, toChannelsFirst(rank), name);
 }
 
 interface ResolvedWindow {
+  /** Whether the operator works along one axis only, which becomes the width. */
+  readonly row: boolean;
   readonly attributes: Attributes;
   readonly kernel: readonly number[];
   readonly output: readonly Dim[];
@@ -67,11 +74,13 @@ interface ResolvedWindow {
 /** strides, dilations and pads of two spatial axes; undefined when the padding depends on symbols. */
 function windowAttributes(axes: readonly WindowAxis[]): ResolvedWindow | undefined {
   const unit: WindowAxis = { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, padBefore: 0, padAfter: 0 };
-  const both = axes.length === 1 ? [unit, ...axes] : axes;
+  const row = axes.length === 1 || isColumn(axes);
+  const both = row ? [unit, axes[0] as WindowAxis] : axes;
   const pads = [...both.map(({ padBefore }) => padBefore), ...both.map(({ padAfter }) => padAfter)];
   const known = pads.filter((pad) => typeof pad === "number");
   if (known.length < pads.length) return undefined;
   return {
+    row,
     attributes: {
       strides: integersAttribute(both.map(({ stride }) => stride)),
       dilations: integersAttribute(both.map(({ dilation }) => dilation)),
@@ -86,21 +95,19 @@ function convolution(node: Node, context: RewriteContext, op: "leafcutter.Conv" 
   const [x, weights, bias] = node.inputs;
   const tensor = weights && context.constant(weights);
   if (!x || !weights || !tensor || (bias && !context.constant(bias))) return undefined;
-  const rank = x.type.shape.length;
   const operator = operatorContext(node, context);
   const resolve = op === "leafcutter.Conv" ? resolveWindow : resolveTransposedWindow;
   const window = windowAttributes(resolve(operator, x.type.shape.slice(2), weightKernelOf(operator)));
   if (!window) return undefined;
-  const planar =
-    rank === 4
-      ? weights
-      : context.addConstant(weights.name, reshaped(tensor, [...tensor.shape.slice(0, 2), 1, ...tensor.shape.slice(2)]), weights.type.storage);
+  const planarShape = [...tensor.shape.slice(0, 2), ...window.kernel];
+  const planar = window.row ? context.addConstant(weights.name, reshaped(tensor, planarShape), weights.type.storage) : weights;
   const attributes = {
     ...window.attributes,
     group: integerAttribute(integerOf(node, "group", 1)),
     ...(op === "leafcutter.ConvTranspose" ? { outputShape: dimsAttribute(window.output) } : {}),
   };
-  return leave(context, node, context.emit(op, [enter(context, node, x), planar, bias], attributes), rank);
+  const y = context.emit(op, [enter(context, node, x, window.row), planar, bias], attributes);
+  return leave(context, node, y, x.type.shape.length, window.row);
 }
 
 function pool(node: Node, context: RewriteContext, mode: "max" | "average" | "lp"): Value | undefined {
@@ -116,11 +123,6 @@ function pool(node: Node, context: RewriteContext, mode: "max" | "average" | "lp
     ...(mode === "average" ? { countIncludePad: integerAttribute(integerOf(node, "count_include_pad", 0)) } : {}),
     ...(mode === "lp" ? { p: integerAttribute(integerOf(node, "p", 2)) } : {}),
   };
-  return leave(context, node, context.emit("leafcutter.Pool", [enter(context, node, x)], attributes), x.type.shape.length);
-}
-
-function globalPool(node: Node, context: RewriteContext, op: string): Value {
-  const x = node.inputs[0] as Value;
-  const axes = { axes: integersAttribute([1, 2]), keepdims: integerAttribute(1) };
-  return leave(context, node, context.emit(op, [enter(context, node, x)], axes, { version: 13 }), x.type.shape.length);
+  const y = context.emit("leafcutter.Pool", [enter(context, node, x, window.row)], attributes);
+  return leave(context, node, y, x.type.shape.length, window.row);
 }

@@ -124,6 +124,11 @@ export const passCases: readonly PassCase[] = [
     const z = b.add("Relu", [b.add("Conv", [y, b.weights("v", 4, 1, 3)], { group: integerAttribute(4), dilations: integersAttribute([2]) })]);
     b.output("y", b.add("MaxPool", [z], { kernel_shape: integersAttribute([2]) }));
   }),
+  passCase("single-column", (b) => {
+    const x = b.input("x", "float32", [2, 3, 9, 1]);
+    const y = b.add("Relu", [b.add("Conv", [x, b.weights("w", 4, 3, 3, 1)], { pads: integersAttribute([1, 0, 1, 0]), strides: integersAttribute([2, 1]) })]);
+    b.output("y", b.add("MaxPool", [y], { kernel_shape: integersAttribute([2, 1]) }));
+  }),
   passCase("focus-slices", (b) => {
     const x = b.input("x", "float32", [1, 3, 8, 8]);
     const part = (row: number, column: number): Value => {
@@ -180,6 +185,30 @@ export const passCases: readonly PassCase[] = [
     const y = b.add("Einsum", [x, b.weights("w", 4, 5, 6)], { equation: stringAttribute("abcd,cde->abe") });
     b.output("y", b.add("Einsum", [b.weights("v", 2, 6, 7), y], { equation: stringAttribute("aec, abe -> abc") }));
     b.output("z", b.add("Einsum", [x, x], { equation: stringAttribute("bqhd,bkhd->bhqk") }));
+  }),
+  passCase("one-hot-product", (b) => {
+    const ids = b.input("ids", "int32", [1, 12, 1]);
+    const counting = b.constant("counting", tensorOf("int32", [1, 1, 5], [0, 1, 2, 3, 4]));
+    const encoded = b.add("Cast", [b.add("Equal", [ids, counting])], { to: integerAttribute(1) });
+    const product = b.add("MatMul", [encoded, b.weights("table", 5, 3)]);
+    b.output("y", b.add("Mul", [b.add("Tanh", [b.add("Add", [product, b.weights("bias", 3)])]), b.input("x", "float32", [1, 12, 3])]));
+  }),
+  passCase("norm-as-torch-writes-it", (b) => {
+    const x = b.input("x", "float32", [2, 3, 8]);
+    const mean = (value: Value): Value => b.add("ReduceMean", [value], { axes: integersAttribute([-1]) }, { version: 17 });
+    const centred = b.add("Sub", [x, mean(x)]);
+    const variance = mean(b.add("Pow", [centred, b.scalar("two", 2)]));
+    const normal = b.add("Div", [centred, b.add("Sqrt", [b.add("Add", [variance, b.scalar("epsilon", 1e-5)])])]);
+    b.output("y", b.add("Add", [b.add("Mul", [normal, b.weights("scale", 8)]), b.weights("shift", 8)]));
+  }),
+  passCase("norm-as-tensorflow-writes-it", (b) => {
+    const x = b.input("x", "float32", [2, 3, 8]);
+    const mean = b.add("GlobalAveragePool", [x]);
+    const difference = b.add("Sub", [x, mean]);
+    const variance = b.add("GlobalAveragePool", [b.add("Mul", [difference, difference])]);
+    const root = b.add("Sqrt", [b.add("Add", [variance, b.scalar("epsilon", 1e-6)])]);
+    const factor = b.add("Mul", [b.add("Reciprocal", [root]), b.weights("scale", 8)]);
+    b.output("y", b.add("Add", [b.add("Mul", [x, factor]), b.add("Sub", [b.weights("shift", 8), b.add("Mul", [mean, factor])])]));
   }),
   passCase("gelu", (b) => {
     const y = b.add("MatMul", [b.input("x", "float32", [3, 4]), b.weights("w", 4, 5)]);
