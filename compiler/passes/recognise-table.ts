@@ -53,6 +53,13 @@ function oneHotIndex(encoded: Value, context: RewriteContext): Value | undefined
 /** 0, 1, 2, … along the last axis. */
 const counts = ({ shape, data }: Tensor): boolean => shape.at(-1) === data.length && (data as ArrayLike<number | bigint> & Iterable<number | bigint>).length > 1 && Array.from(data as ArrayLike<number | bigint>, Number).every((value, position) => value === position);
 
+/** Constant, or computed from constants (and folded after this pass). */
+function isKnown(value: Value, context: RewriteContext): boolean {
+  if (context.constant(value)) return true;
+  const producer = context.producer(value);
+  return producer !== undefined && isElementwise(producer, context) && producer.inputs.every((operand) => !operand || isKnown(operand, context));
+}
+
 /** f(table[index]) = f(table)[index], when the other operands are constant along the rows. */
 function intoTable(node: Node, context: RewriteContext): Value | undefined {
   const [output] = node.outputs;
@@ -60,14 +67,13 @@ function intoTable(node: Node, context: RewriteContext): Value | undefined {
   const gathered = node.inputs.find((value) => value && context.producer(value)?.op === "Gather");
   const gather = gathered && context.producer(gathered);
   const [rows, index] = gather?.inputs ?? [];
-  const table = rows && context.constant(rows);
-  if (!gathered || !gather || !rows || !index || !table || table.shape.length !== 2 || integerOf(gather, "axis", 0) !== 0) return undefined;
+  if (!gathered || !gather || !rows || !index || !isKnown(rows, context) || rows.type.shape.length !== 2 || integerOf(gather, "axis", 0) !== 0) return undefined;
   if (!sameShape(gathered.type.shape, output.type.shape) || !isElementwise(node, context)) return undefined;
   // Not when the table is longer than what is read from it.
   const read = index.type.shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : 1), 1);
   const readers = context.consumers(gathered);
-  if (table.shape[0] === undefined || table.shape[0] > read || readers.some((reader) => !isElementwise(reader, context))) return undefined;
-  const columns = table.shape[1] as number;
+  const [length, columns] = rows.type.shape as readonly [number, number];
+  if (length > read || readers.some((reader) => !isElementwise(reader, context))) return undefined;
   const isRow = (value: Value): boolean => {
     const used = value.type.shape.filter((dim) => !sameDim(dim, 1));
     return context.constant(value) !== undefined && value.type.shape.length <= 2 && (used.length === 0 || (used.length === 1 && sameDim(value.type.shape.at(-1) ?? 0, columns)));
