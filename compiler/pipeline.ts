@@ -7,6 +7,7 @@ import { verifyGraph } from "./graph/verify.ts";
 import { inferNode } from "./ops/infer.ts";
 import { canonicalise } from "./passes/canonicalise.ts";
 import { foldBatchNorm } from "./passes/fold-batch-norm.ts";
+import { foldFocus } from "./passes/fold-focus.ts";
 import { foldConstants } from "./passes/fold-constants.ts";
 import { fuseElementwise } from "./passes/fuse-elementwise.ts";
 import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
@@ -39,6 +40,8 @@ export const pipeline: readonly Pass[] = [
   foldConstants,
   // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.
   foldBatchNorm,
+  // On NCHW operators, where Slices that were split by axis are one already.
+  foldFocus,
   // Before layout, so that equal branches are rewritten once and transposes on both sides of them meet.
   mergeDuplicates,
   layout,
