@@ -1,13 +1,22 @@
 /** The table of operators: one line a record. */
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
+import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
+import { leafcutterConvOperator, leafcutterConvTransposeOperator } from "./contraction/leafcutter-convolution.ts";
+import { leafcutterMatmulOperator } from "./contraction/leafcutter-matmul.ts";
+import { leafcutterPoolOperator } from "./contraction/leafcutter-pool.ts";
+import { gemmOperator, matmulOperator } from "./contraction/matmul.ts";
+import { poolingOperators } from "./contraction/pooling.ts";
 import { activationOperators } from "./elementwise/activation.ts";
 import { arithmeticOperators } from "./elementwise/arithmetic.ts";
 import { conversionOperators } from "./elementwise/convert.ts";
 import { logicOperators } from "./elementwise/logic.ts";
 import { mathOperators } from "./elementwise/math.ts";
 import { microsoftOperators } from "./elementwise/microsoft.ts";
+import { batchNormalizationOperator } from "./normalisation/batch-normalization.ts";
+import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
+import { reduceOperators } from "./reduction/reduce.ts";
 
 const operators: readonly Operator[] = [
   ...arithmeticOperators,
@@ -16,6 +25,19 @@ const operators: readonly Operator[] = [
   ...microsoftOperators,
   ...logicOperators,
   ...conversionOperators,
+  convOperator,
+  convTransposeOperator,
+  leafcutterConvOperator,
+  leafcutterConvTransposeOperator,
+  leafcutterMatmulOperator,
+  leafcutterPoolOperator,
+  gemmOperator,
+  matmulOperator,
+  ...poolingOperators,
+  batchNormalizationOperator,
+  softmaxOperator,
+  logSoftmaxOperator,
+  ...reduceOperators,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));

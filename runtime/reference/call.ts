@@ -1,7 +1,7 @@
 /** Typed access to the inputs and attributes of a reference call. Errors are operator-invalid: import has checked the node before. */
 import { LeafcutterError } from "../format/diagnostic.ts";
-import type { Tensor } from "../format/tensor.ts";
 import type { Expression } from "../format/expression.ts";
+import type { Tensor } from "../format/tensor.ts";
 import type { ReferenceAttribute, ReferenceCall } from "./reference.ts";
 
 export function refuse(message: string, expected?: string, received?: string): never {
@@ -14,7 +14,8 @@ export function refuse(message: string, expected?: string, received?: string): n
 }
 
 /** A required input. */
-export const inputOf = (call: ReferenceCall, index: number): Tensor => call.inputs[index] ?? refuse(`input ${index} is missing`);
+export const inputOf = (call: ReferenceCall, index: number): Tensor =>
+  call.inputs[index] ?? refuse(`input ${index} is missing`);
 
 export function numberOf(call: ReferenceCall, name: string, fallback: number): number {
   const value = call.attributes[name] ?? fallback;
@@ -42,7 +43,9 @@ export function integersOf(call: ReferenceCall, name: string, index: number): re
 /** A possibly negative axis of a tensor of rank `rank`. */
 export function axisOf(axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
-  return positive >= 0 && positive < Math.max(rank, 1) ? positive : refuse("axis is out of range", `-${rank}..${rank - 1}`, String(axis));
+  return positive >= 0 && positive < Math.max(rank, 1)
+    ? positive
+    : refuse("axis is out of range", `-${rank}..${rank - 1}`, String(axis));
 }
 
 /** Whether an attribute is present and an expression. */

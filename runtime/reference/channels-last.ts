@@ -13,7 +13,13 @@ function moved(tensor: Tensor, outer: number, rows: number, columns: number, sha
 /** [N, C, spatial…] to [N, spatial…, C]. */
 export function channelsLast(tensor: Tensor): Tensor {
   const [batch = 1, channels = 1, ...spatial] = tensor.shape;
-  return moved(tensor, batch, channels, spatial.reduce((a, b) => a * b, 1), [batch, ...spatial, channels]);
+  return moved(
+    tensor,
+    batch,
+    channels,
+    spatial.reduce((a, b) => a * b, 1),
+    [batch, ...spatial, channels],
+  );
 }
 
 /** [N, spatial…, C] to [N, C, spatial…]. */
@@ -21,5 +27,11 @@ export function channelsFirst(tensor: Tensor): Tensor {
   const batch = tensor.shape[0] ?? 1;
   const channels = tensor.shape[tensor.shape.length - 1] ?? 1;
   const spatial = tensor.shape.slice(1, -1);
-  return moved(tensor, batch, spatial.reduce((a, b) => a * b, 1), channels, [batch, channels, ...spatial]);
+  return moved(
+    tensor,
+    batch,
+    spatial.reduce((a, b) => a * b, 1),
+    channels,
+    [batch, channels, ...spatial],
+  );
 }

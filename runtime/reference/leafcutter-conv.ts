@@ -2,14 +2,14 @@
  * leafcutter.Conv and leafcutter.ConvTranspose: the canonical two-dimensional convolutions. Input [N, H, W, C], weights in
  * ONNX order, bias or none, epilogue operands; the epilogue sees the biased sum as input 0 and operand k as input k.
  */
-import { isExpression } from "./call.ts";
+
+import type { Tensor } from "../format/tensor.ts";
+import { inputOf, isExpression, listOf } from "./call.ts";
 import { channelsFirst, channelsLast } from "./channels-last.ts";
 import { conv } from "./conv.ts";
 import { convTranspose } from "./conv-transpose.ts";
 import { evaluateElementwise } from "./expression.ts";
-import { inputOf, listOf } from "./call.ts";
 import type { Reference, ReferenceCall } from "./reference.ts";
-import type { Tensor } from "../format/tensor.ts";
 
 function finished(call: ReferenceCall, sum: Tensor): readonly Tensor[] {
   const epilogue = call.attributes["epilogue"];

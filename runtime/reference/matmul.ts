@@ -3,8 +3,8 @@ import { isBigInteger } from "../format/dtype.ts";
 import { elementCount, type Tensor, zeros } from "../format/tensor.ts";
 import { broadcastIndex, broadcastShapes } from "./broadcast.ts";
 import { inputOf, isExpression, numberOf, refuse } from "./call.ts";
-import { numbersOf, tensorOfNumbers } from "./numbers.ts";
 import { evaluateElementwise } from "./expression.ts";
+import { numbersOf, tensorOfNumbers } from "./numbers.ts";
 import type { Reference } from "./reference.ts";
 
 /** Matrices of both operands as [batch…, rows, inner] and [batch…, inner, columns]. */
@@ -45,10 +45,16 @@ function multiply(a: Tensor, b: Tensor): Tensor {
   return tensorOfNumbers(a.dtype, shape, sums);
 }
 
-function forEachCell(batch: number, rows: number, columns: number, visit: (matrix: number, row: number, column: number, cell: number) => void): void {
+function forEachCell(
+  batch: number,
+  rows: number,
+  columns: number,
+  visit: (matrix: number, row: number, column: number, cell: number) => void,
+): void {
   let cell = 0;
   for (let matrix = 0; matrix < batch; matrix++)
-    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) visit(matrix, row, column, cell++);
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) visit(matrix, row, column, cell++);
 }
 
 /** The last two axes exchanged. */
@@ -72,7 +78,11 @@ export const leafcutterMatmul: Reference = (call) => {
   const columns = product.shape[product.shape.length - 1] ?? 1;
   const biasValues = bias && numbersOf(bias);
   const sum = biasValues
-    ? tensorOfNumbers(product.dtype, product.shape, Array.from(numbersOf(product), (value, i) => value + biasValues[i % columns]!))
+    ? tensorOfNumbers(
+        product.dtype,
+        product.shape,
+        Array.from(numbersOf(product), (value, i) => value + biasValues[i % columns]!),
+      )
     : product;
   const epilogue = call.attributes["epilogue"];
   return [isExpression(epilogue) ? evaluateElementwise(epilogue, [sum, ...call.inputs.slice(3)]) : sum];
@@ -87,12 +97,17 @@ export const gemm: Reference = (call) => {
   const alpha = numberOf(call, "alpha", 1);
   const beta = numberOf(call, "beta", 1);
   const wide = (tensor: Tensor): Tensor =>
-    tensor.dtype === "float16" || tensor.dtype === "bfloat16" ? tensorOfNumbers("float64", tensor.shape, numbersOf(tensor)) : tensor;
+    tensor.dtype === "float16" || tensor.dtype === "bfloat16"
+      ? tensorOfNumbers("float64", tensor.shape, numbersOf(tensor))
+      : tensor;
   const product = multiply(wide(left), wide(right));
   const c = call.inputs[2];
   if (!c && alpha === 1) return [tensorOfNumbers(a.dtype, product.shape, numbersOf(product))];
   const index = c && broadcastIndex(c.shape, product.shape);
   const addend = c && numbersOf(c);
-  const scaled = Float64Array.from(numbersOf(product), (value, i) => alpha * value + (addend && index ? beta * addend[index(i)]! : 0));
+  const scaled = Float64Array.from(
+    numbersOf(product),
+    (value, i) => alpha * value + (addend && index ? beta * addend[index(i)]! : 0),
+  );
   return [tensorOfNumbers(a.dtype, product.shape, isBigInteger(a.dtype) ? scaled.map(Math.trunc) : scaled)];
 };

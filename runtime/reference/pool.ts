@@ -99,7 +99,11 @@ export function normCollector(p: number): Collector {
 }
 
 const windowOf = (call: ReferenceCall): Spatial =>
-  slidingWindow(call, inputOf(call, 0).shape.slice(2), listOf(call, "kernel_shape") ?? refuse("attribute kernel_shape is missing"));
+  slidingWindow(
+    call,
+    inputOf(call, 0).shape.slice(2),
+    listOf(call, "kernel_shape") ?? refuse("attribute kernel_shape is missing"),
+  );
 
 const wholeWindow = (x: Tensor): Spatial => {
   const spatial = x.shape.slice(2);
@@ -130,11 +134,17 @@ export const averagePool: Reference = (call) => [
   pooled(inputOf(call, 0), windowOf(call), averageCollector(numberOf(call, "count_include_pad", 0) === 1)),
 ];
 
-export const lpPool: Reference = (call) => [pooled(inputOf(call, 0), windowOf(call), normCollector(numberOf(call, "p", 2)))];
+export const lpPool: Reference = (call) => [
+  pooled(inputOf(call, 0), windowOf(call), normCollector(numberOf(call, "p", 2))),
+];
 
-export const globalMaxPool: Reference = (call) => [pooled(inputOf(call, 0), wholeWindow(inputOf(call, 0)), maximumCollector())];
+export const globalMaxPool: Reference = (call) => [
+  pooled(inputOf(call, 0), wholeWindow(inputOf(call, 0)), maximumCollector()),
+];
 
-export const globalAveragePool: Reference = (call) => [pooled(inputOf(call, 0), wholeWindow(inputOf(call, 0)), averageCollector(false))];
+export const globalAveragePool: Reference = (call) => [
+  pooled(inputOf(call, 0), wholeWindow(inputOf(call, 0)), averageCollector(false)),
+];
 
 export const globalLpPool: Reference = (call) => [
   pooled(inputOf(call, 0), wholeWindow(inputOf(call, 0)), normCollector(numberOf(call, "p", 2))),

@@ -49,9 +49,18 @@ const reductions = {
     numbers: (values) => sum(values) / values.length,
     integers: (values) => (values.length === 0 ? 0n : bigSum(values) / BigInt(values.length)),
   },
-  ReduceMax: { numbers: (values) => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY), integers: extreme((a, b) => a > b) },
-  ReduceMin: { numbers: (values) => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY), integers: extreme((a, b) => a < b) },
-  ReduceProd: { numbers: (values) => values.reduce((a, b) => a * b, 1), integers: (values) => values.reduce((a, b) => a * b, 1n) },
+  ReduceMax: {
+    numbers: (values) => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+    integers: extreme((a, b) => a > b),
+  },
+  ReduceMin: {
+    numbers: (values) => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
+    integers: extreme((a, b) => a < b),
+  },
+  ReduceProd: {
+    numbers: (values) => values.reduce((a, b) => a * b, 1),
+    integers: (values) => values.reduce((a, b) => a * b, 1n),
+  },
   ReduceL1: { numbers: (values) => sum(values.map(Math.abs)), integers: (values) => bigSum(values.map(magnitude)) },
   ReduceL2: { numbers: l2, integers: truncated(l2) },
   ReduceLogSum: { numbers: logSum, integers: truncated(logSum) },
@@ -102,7 +111,11 @@ function reference(reduction: Reduction): Reference {
 function reduced(x: Tensor, shape: readonly number[], groups: readonly number[][], reduction: Reduction): Tensor {
   const read = readerOf(x);
   if (isFloat(x.dtype))
-    return tensorOfNumbers(x.dtype, shape, groups.map((group) => reduction.numbers(group.map((i) => read(i) as number))));
+    return tensorOfNumbers(
+      x.dtype,
+      shape,
+      groups.map((group) => reduction.numbers(group.map((i) => read(i) as number))),
+    );
   const result = zeros(x.dtype, shape);
   const write = writerOf(result);
   groups.forEach((group, index) => {

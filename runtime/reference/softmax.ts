@@ -5,7 +5,11 @@ import { numbersOf, tensorOfNumbers } from "./numbers.ts";
 import type { Reference, ReferenceCall } from "./reference.ts";
 
 /** The three extents an axis splits a shape into; flattening versions have no inner one. */
-export function rowsOf(call: ReferenceCall): { readonly outer: number; readonly length: number; readonly inner: number } {
+export function rowsOf(call: ReferenceCall): {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+} {
   const { shape } = inputOf(call, 0);
   const flattens = call.version < 13;
   const given = numberOf(call, "axis", flattens ? 1 : -1);

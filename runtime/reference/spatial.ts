@@ -32,20 +32,36 @@ interface Axis {
   readonly after: number;
 }
 
-function build(call: ReferenceCall, input: readonly number[], kernel: readonly number[], resolve: (axis: number, stride: number, span: number) => Axis): Spatial {
+function build(
+  call: ReferenceCall,
+  input: readonly number[],
+  kernel: readonly number[],
+  resolve: (axis: number, stride: number, span: number) => Axis,
+): Spatial {
   const rank = input.length;
   const stride = strided(call, "strides", rank);
   const dilation = strided(call, "dilations", rank);
-  const axes = input.map((_, axis) => resolve(axis, stride[axis] ?? 1, ((kernel[axis] ?? 1) - 1) * (dilation[axis] ?? 1) + 1));
+  const axes = input.map((_, axis) =>
+    resolve(axis, stride[axis] ?? 1, ((kernel[axis] ?? 1) - 1) * (dilation[axis] ?? 1) + 1),
+  );
   return {
     rank,
     input: tripled(input, 1),
     kernel: tripled(kernel, 1),
-    output: tripled(axes.map(({ output }) => output), 1),
+    output: tripled(
+      axes.map(({ output }) => output),
+      1,
+    ),
     stride: tripled(stride, 1),
     dilation: tripled(dilation, 1),
-    before: tripled(axes.map(({ before }) => before), 0),
-    after: tripled(axes.map(({ after }) => after), 0),
+    before: tripled(
+      axes.map(({ before }) => before),
+      0,
+    ),
+    after: tripled(
+      axes.map(({ after }) => after),
+      0,
+    ),
   };
 }
 

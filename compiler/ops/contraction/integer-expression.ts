@@ -19,7 +19,8 @@ export class Parameters {
 
 export const integer = (value: number): Expression => constant(value, "int32");
 
-const valueOf = (expression: Expression): number | undefined => (expression.kind === "constant" ? expression.value : undefined);
+const valueOf = (expression: Expression): number | undefined =>
+  expression.kind === "constant" ? expression.value : undefined;
 
 export function plus(left: Expression, right: Expression): Expression {
   const [a, b] = [valueOf(left), valueOf(right)];
@@ -46,7 +47,8 @@ export function over(left: Expression, right: Expression): Expression {
   return valueOf(right) === 1 ? left : binary("divide", left, right);
 }
 
-export const both = (left: Expression | undefined, right: Expression): Expression => (left ? binary("and", left, right) : right);
+export const both = (left: Expression | undefined, right: Expression): Expression =>
+  left ? binary("and", left, right) : right;
 
 /** One coordinate of a guarded load. `valid` is a further condition; without `extent` the index is known to be in bounds. */
 export interface GuardedIndex {

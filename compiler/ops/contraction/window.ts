@@ -3,7 +3,16 @@
  * explicit padding and output extents, one entry per spatial axis. Used by inference, lowering and the layout pass.
  */
 import { integerOf, integersOf, stringOf } from "../../graph/attribute.ts";
-import { addDims, ceilDivideDims, type Dim, divideDims, maximumDim, minimumDim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import {
+  addDims,
+  ceilDivideDims,
+  type Dim,
+  divideDims,
+  maximumDim,
+  minimumDim,
+  multiplyDims,
+  subtractDims,
+} from "../../graph/dimension.ts";
 import type { OperatorContext } from "../operator.ts";
 
 /** One spatial axis. Padding is symbolic only when auto_pad meets a symbolic extent and a stride above 1. */
@@ -18,11 +27,19 @@ export interface WindowAxis {
 }
 
 /** A list attribute with one entry per axis, checked for its length. */
-function perAxis(context: OperatorContext, name: string, count: number, fallback: number, least: number): readonly number[] {
+function perAxis(
+  context: OperatorContext,
+  name: string,
+  count: number,
+  fallback: number,
+  least: number,
+): readonly number[] {
   const values = integersOf(context.node, name) ?? [];
   if (values.length === 0) return new Array<number>(count).fill(fallback);
-  if (values.length !== count) context.fail(`attribute ${name} has the wrong length`, String(count), String(values.length));
-  if (values.some((value) => value < least)) context.fail(`attribute ${name} is out of range`, `at least ${least}`, values.join(", "));
+  if (values.length !== count)
+    context.fail(`attribute ${name} has the wrong length`, String(count), String(values.length));
+  if (values.some((value) => value < least))
+    context.fail(`attribute ${name} is out of range`, `at least ${least}`, values.join(", "));
   return values;
 }
 
@@ -30,7 +47,11 @@ function perAxis(context: OperatorContext, name: string, count: number, fallback
 const spanOf = (kernel: number, dilation: number): number => (kernel - 1) * dilation + 1;
 
 /** Windows of Conv, DeformConv and the pools over `spatial`. `padBefore` and `padAfter` of SAME are those of the ONNX standard. */
-export function resolveWindow(context: OperatorContext, spatial: readonly Dim[], kernel: readonly number[]): readonly WindowAxis[] {
+export function resolveWindow(
+  context: OperatorContext,
+  spatial: readonly Dim[],
+  kernel: readonly number[],
+): readonly WindowAxis[] {
   const count = spatial.length;
   if (kernel.length !== count) context.fail("the kernel has the wrong rank", String(count), String(kernel.length));
   const strides = perAxis(context, "strides", count, 1, 1);
@@ -48,7 +69,8 @@ export function resolveWindow(context: OperatorContext, spatial: readonly Dim[],
       case "SAME_LOWER": {
         const output = ceilDivideDims(input, stride);
         // With stride 1 the total does not depend on the extent.
-        const needed = stride === 1 ? span - 1 : addDims(multiplyDims(addDims(output, -1), stride), span, multiplyDims(input, -1));
+        const needed =
+          stride === 1 ? span - 1 : addDims(multiplyDims(addDims(output, -1), stride), span, multiplyDims(input, -1));
         const total = maximumDim(0, needed);
         const small = divideDims(total, 2);
         const large = subtractDims(total, small);
@@ -76,12 +98,17 @@ export function resolveWindow(context: OperatorContext, spatial: readonly Dim[],
 
 function extentOf(context: OperatorContext, padded: Dim, span: number, stride: number): Dim {
   const output = addDims(divideDims(addDims(padded, -span), stride), 1);
-  if (typeof output === "number" && output < 0) context.fail("the window is larger than the padded input", `at least ${span}`, String(padded));
+  if (typeof output === "number" && output < 0)
+    context.fail("the window is larger than the padded input", `at least ${span}`, String(padded));
   return output;
 }
 
 /** Windows of ConvTranspose: `output` is the extent of the result, `kernel` slides over it. */
-export function resolveTransposedWindow(context: OperatorContext, spatial: readonly Dim[], kernel: readonly number[]): readonly WindowAxis[] {
+export function resolveTransposedWindow(
+  context: OperatorContext,
+  spatial: readonly Dim[],
+  kernel: readonly number[],
+): readonly WindowAxis[] {
   const count = spatial.length;
   if (kernel.length !== count) context.fail("the kernel has the wrong rank", String(count), String(kernel.length));
   const strides = perAxis(context, "strides", count, 1, 1);

@@ -1,0 +1,106 @@
+/** Shapes of matrix products with numpy broadcasting, and the nest that computes any of them by definition. */
+import { binary, type Expression, input } from "../../../runtime/format/expression.ts";
+import { type Dim, sameDim } from "../../graph/dimension.ts";
+import { type AffineIndex, along, broadcastAccess, fixed, type LoopNest } from "../../loop/loop.ts";
+import type { OperatorContext } from "../operator.ts";
+import { replaceInputs } from "./operands.ts";
+
+/** The extent two dims broadcast to; a symbol meets 1 or itself. */
+export function broadcastDims(context: OperatorContext, left: Dim, right: Dim): Dim {
+  if (left === 1 || sameDim(left, right)) return right;
+  if (right === 1) return left;
+  if (typeof left === "number" && typeof right === "number")
+    context.fail("shapes do not broadcast", String(left), String(right));
+  // One side is symbolic: the number, if any, is what the symbol must be.
+  return typeof left === "number" ? left : right;
+}
+
+export function broadcastShape(context: OperatorContext, left: readonly Dim[], right: readonly Dim[]): readonly Dim[] {
+  const rank = Math.max(left.length, right.length);
+  return Array.from({ length: rank }, (_, axis) =>
+    broadcastDims(context, left[axis - rank + left.length] ?? 1, right[axis - rank + right.length] ?? 1),
+  );
+}
+
+/** A product of A [batch…, M, K] and B [batch…, K, N] after one-dimensional operands have gained an axis. */
+export interface Product {
+  readonly batch: readonly Dim[];
+  readonly rows: Dim;
+  readonly inner: Dim;
+  readonly columns: Dim;
+  readonly leftBatch: readonly Dim[];
+  readonly rightBatch: readonly Dim[];
+  /** Whether A or B is a vector, whose axis the result does not have. */
+  readonly leftVector: boolean;
+  readonly rightVector: boolean;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+export function productOfInputs(context: OperatorContext, transposeA: boolean, transposeB: boolean): Product {
+  const [a, b] = [context.type(0), context.type(1)];
+  if (a.dtype !== b.dtype) context.fail("the operands have different types", a.dtype, b.dtype);
+  if (a.shape.length === 0 || b.shape.length === 0) context.fail("an operand is a scalar", "rank 1 or more", "rank 0");
+  const [leftVector, rightVector] = [a.shape.length === 1, b.shape.length === 1];
+  const left = leftVector ? [1, ...a.shape] : a.shape;
+  const right = rightVector ? [...b.shape, 1] : b.shape;
+  const [leftRows = 1, leftColumns = 1] = left.slice(-2);
+  const [rightRows = 1, rightColumns = 1] = right.slice(-2);
+  const [rows, inner] = transposeA ? [leftColumns, leftRows] : [leftRows, leftColumns];
+  const [depth, columns] = transposeB ? [rightColumns, rightRows] : [rightRows, rightColumns];
+  if (typeof inner === "number" && typeof depth === "number" && inner !== depth)
+    context.fail("the inner extents differ", String(inner), String(depth));
+  const [leftBatch, rightBatch] = [left.slice(0, -2), right.slice(0, -2)];
+  const batch = broadcastShape(context, leftBatch, rightBatch);
+  return { batch, rows, inner, columns, leftBatch, rightBatch, leftVector, rightVector, transposeA, transposeB };
+}
+
+export const productShape = ({ batch, rows, columns, leftVector, rightVector }: Product): readonly Dim[] => [
+  ...batch,
+  ...(leftVector ? [] : [rows]),
+  ...(rightVector ? [] : [columns]),
+];
+
+/**
+ * Iteration axes: batch…, row, column, then the reduced inner one. `addends` are further operands, broadcast to the
+ * result; `finish` sees the sum as input 0 and addend k as input k + 1.
+ */
+export function productNest(
+  context: OperatorContext,
+  product: Product,
+  addends: readonly number[],
+  finish: Expression | undefined,
+): LoopNest {
+  const { dtype } = context.type(0);
+  const rank = product.batch.length;
+  const [row, column, inner] = [along(rank), along(rank + 1), along(rank + 2)];
+  const order = (first: AffineIndex, second: AffineIndex, swap: boolean): AffineIndex[] =>
+    swap ? [second, first] : [first, second];
+  const left = product.leftVector ? [inner] : order(row, inner, product.transposeA);
+  const right = product.rightVector ? [inner] : order(inner, column, product.transposeB);
+  const shape = productShape(product);
+  const result = [
+    ...product.batch.map((_, axis) => along(axis)),
+    ...(product.leftVector ? [] : [row]),
+    ...(product.rightVector ? [] : [column]),
+  ];
+  const addendAccess = (index: number): readonly AffineIndex[] => {
+    const own = context.type(index).shape;
+    return own.map((extent, axis) => (extent === 1 ? fixed(0) : result[axis + shape.length - own.length]!));
+  };
+  return {
+    extents: [...product.batch, product.rows, product.columns, product.inner],
+    reductions: 1,
+    operands: [
+      { dtype, access: [...broadcastAccess(product.leftBatch, rank), ...left] },
+      { dtype, access: [...broadcastAccess(product.rightBatch, rank), ...right] },
+      ...addends.map((index) => ({ dtype: context.type(index).dtype, access: addendAccess(index) })),
+    ],
+    parameters: [],
+    body: binary("multiply", input(0), input(1)),
+    combine: "add",
+    // The nest's operands 0 and 1 stand before the addends: its input k + 1 is operand k.
+    ...(finish ? { finish: replaceInputs(finish, (index) => input(index === 0 ? 0 : index + 2)) } : {}),
+    output: { dtype, access: result },
+  };
+}
