@@ -21,8 +21,22 @@ import { productOf } from "../../graph/dimension.ts";
 import type { ReduceProblem } from "../../kernels/problem.ts";
 import { along, fixed, type LoopNest } from "../../loop/loop.ts";
 import { Parameters } from "../contraction/integer-expression.ts";
-import { firstOutput, hasGeneratedCode, inputOperand, replaceInputs, stepsOf, temporaryOperand } from "../contraction/operands.ts";
-import { closeTolerance, defineOperator, exactTolerance, type Lowering, type Operator, type OperatorContext } from "../operator.ts";
+import {
+  firstOutput,
+  hasGeneratedCode,
+  inputOperand,
+  replaceInputs,
+  stepsOf,
+  temporaryOperand,
+} from "../contraction/operands.ts";
+import {
+  closeTolerance,
+  defineOperator,
+  exactTolerance,
+  type Lowering,
+  type Operator,
+  type OperatorContext,
+} from "../operator.ts";
 import { reducedAxes, reducedShape } from "./axes.ts";
 
 interface Reduction {
@@ -75,7 +89,11 @@ const adjacent = (axes: readonly number[]): boolean => axes.every((axis, i) => i
 function denseExtents(context: OperatorContext, axes: readonly number[]) {
   const { shape } = context.type(0);
   const [first = 0, last = first] = [axes[0], axes[axes.length - 1]];
-  return { outer: productOf(shape.slice(0, first)), reduced: productOf(shape.slice(first, last + 1)), inner: productOf(shape.slice(last + 1)) };
+  return {
+    outer: productOf(shape.slice(0, first)),
+    reduced: productOf(shape.slice(first, last + 1)),
+    inner: productOf(shape.slice(last + 1)),
+  };
 }
 
 /** A reduction of no axes: the elements themselves through map and finish, or unchanged when axes are empty on purpose. */
@@ -98,7 +116,8 @@ function lowerLogSumExp(context: OperatorContext): Lowering | undefined {
   if (!axes) return { kind: "view" };
   const { extents, source, target, kept, keptExtents } = accessOf(context, axes);
   const operand = { dtype, access: source };
-  const infinite = (value: Expression): Expression => binary("equal", unary("abs", value), constant(Number.POSITIVE_INFINITY, dtype));
+  const infinite = (value: Expression): Expression =>
+    binary("equal", unary("abs", value), constant(Number.POSITIVE_INFINITY, dtype));
   const finiteMaximum = (value: Expression): Expression => ({
     kind: "select",
     condition: infinite(value),
@@ -106,7 +125,13 @@ function lowerLogSumExp(context: OperatorContext): Lowering | undefined {
     whenFalse: value,
   });
   const shared = { extents, reductions: axes.length, parameters: [] };
-  const largest: LoopNest = { ...shared, operands: [operand], body: input(0), combine: "maximum", output: { dtype, access: kept } };
+  const largest: LoopNest = {
+    ...shared,
+    operands: [operand],
+    body: input(0),
+    combine: "maximum",
+    output: { dtype, access: kept },
+  };
   const sum: LoopNest = {
     ...shared,
     operands: [operand, { dtype, access: kept }],
@@ -125,7 +150,12 @@ function lowerLogSumExp(context: OperatorContext): Lowering | undefined {
   };
 }
 
-const record = (op: string, reference: Operator["reference"], lowerNode: NonNullable<Operator["lower"]>, tolerance: Operator["tolerance"]): Operator =>
+const record = (
+  op: string,
+  reference: Operator["reference"],
+  lowerNode: NonNullable<Operator["lower"]>,
+  tolerance: Operator["tolerance"],
+): Operator =>
   defineOperator({
     op,
     infer: (context) => {
@@ -138,22 +168,19 @@ const record = (op: string, reference: Operator["reference"], lowerNode: NonNull
     tolerance,
   });
 
-const simple = (op: string, reference: Operator["reference"], reduction: Reduction, tolerance = closeTolerance): Operator =>
-  record(op, reference, (context) => lower(context, reduction), tolerance);
+const simple = (
+  op: string,
+  reference: Operator["reference"],
+  reduction: Reduction,
+  tolerance = closeTolerance,
+): Operator => record(op, reference, (context) => lower(context, reduction), tolerance);
 
 export const reduceOperators: readonly Operator[] = [
   simple("ReduceSum", reduceSum, { combine: "add", integers: true }),
   simple("ReduceMean", reduceMean, { combine: "add", finish: binary("divide", input(0), input(1)), integers: true }),
   simple("ReduceMax", reduceMax, { combine: "maximum", integers: true }, exactTolerance),
   simple("ReduceMin", reduceMin, { combine: "minimum", integers: true }, exactTolerance),
-export const reduceProdOperator = defineOperator({
-  ...simple("ReduceProd", reduceProd, { combine: "multiply", integers: true }),
-  // The number of elements behind some axes, as exporters compute it.
-  elements: (context) => {
-    const elements = context.elements(0);
-    return elements && context.type(0).shape.length === 1 && reducedAxes(context) ? [productOf(elements)] : undefined;
-  },
-});
+  simple("ReduceProd", reduceProd, { combine: "multiply", integers: true }),
   simple("ReduceL1", reduceL1, { combine: "add", map: unary("abs", input(0)), integers: true }),
   simple("ReduceL2", reduceL2, { combine: "add", map: square, finish: unary("sqrt", input(0)), integers: false }),
   simple("ReduceLogSum", reduceLogSum, { combine: "add", finish: unary("log", input(0)), integers: false }),
