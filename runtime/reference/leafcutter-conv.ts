@@ -12,7 +12,7 @@ import { evaluateElementwise } from "./expression.ts";
 import type { Reference, ReferenceCall } from "./reference.ts";
 
 function finished(call: ReferenceCall, sum: Tensor): readonly Tensor[] {
-  const epilogue = call.attributes["epilogue"];
+  const epilogue = call.attributes.epilogue;
   return [isExpression(epilogue) ? evaluateElementwise(epilogue, [sum, ...call.inputs.slice(3)]) : sum];
 }
 

@@ -26,6 +26,6 @@ export const leafcutterPool: Reference = (call) => {
   const window = slidingWindow(call, x.shape.slice(2), kernel);
   const extents = listOf(call, "outputShape");
   const y = channelsLast(pooled(x, extents ? { ...window, output: tripled(extents, 1) } : window, collectorOf(call)));
-  const epilogue = call.attributes["epilogue"];
+  const epilogue = call.attributes.epilogue;
   return [isExpression(epilogue) ? evaluateElementwise(epilogue, [y, ...call.inputs.slice(1)]) : y];
 };

@@ -84,7 +84,7 @@ export const leafcutterMatmul: Reference = (call) => {
         Array.from(numbersOf(product), (value, i) => value + biasValues[i % columns]!),
       )
     : product;
-  const epilogue = call.attributes["epilogue"];
+  const epilogue = call.attributes.epilogue;
   return [isExpression(epilogue) ? evaluateElementwise(epilogue, [sum, ...call.inputs.slice(3)]) : sum];
 };
 

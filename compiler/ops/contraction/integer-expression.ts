@@ -19,24 +19,24 @@ export class Parameters {
 
 export const integer = (value: number): Expression => constant(value, "int32");
 
-const valueOf = (expression: Expression): number | undefined =>
+const knownValue = (expression: Expression): number | undefined =>
   expression.kind === "constant" ? expression.value : undefined;
 
 export function plus(left: Expression, right: Expression): Expression {
-  const [a, b] = [valueOf(left), valueOf(right)];
+  const [a, b] = [knownValue(left), knownValue(right)];
   if (a !== undefined && b !== undefined) return integer(a + b);
   if (a === 0) return right;
   return b === 0 ? left : binary("add", left, right);
 }
 
 export function minus(left: Expression, right: Expression): Expression {
-  const [a, b] = [valueOf(left), valueOf(right)];
+  const [a, b] = [knownValue(left), knownValue(right)];
   if (a !== undefined && b !== undefined) return integer(a - b);
   return b === 0 ? left : binary("subtract", left, right);
 }
 
 export function times(left: Expression, right: Expression): Expression {
-  const [a, b] = [valueOf(left), valueOf(right)];
+  const [a, b] = [knownValue(left), knownValue(right)];
   if (a !== undefined && b !== undefined) return integer(a * b);
   if (a === 1) return right;
   return b === 1 ? left : binary("multiply", left, right);
@@ -44,7 +44,7 @@ export function times(left: Expression, right: Expression): Expression {
 
 /** left / right for non-negative operands, rounded down. */
 export function over(left: Expression, right: Expression): Expression {
-  return valueOf(right) === 1 ? left : binary("divide", left, right);
+  return knownValue(right) === 1 ? left : binary("divide", left, right);
 }
 
 export const both = (left: Expression | undefined, right: Expression): Expression =>

@@ -123,7 +123,7 @@ const lowerNorm = (context: OperatorContext): Lowering | undefined => {
 
 /** Version 1 has p as a float. */
 const normOf = (context: OperatorContext): number =>
-  context.node.attributes["p"]?.kind === "float" ? floatOf(context.node, "p", 2) : integerOf(context.node, "p", 2);
+  context.node.attributes.p?.kind === "float" ? floatOf(context.node, "p", 2) : integerOf(context.node, "p", 2);
 
 const maxPoolOperator = defineOperator({
   op: "MaxPool",

@@ -180,7 +180,14 @@ export const reduceOperators: readonly Operator[] = [
   simple("ReduceMean", reduceMean, { combine: "add", finish: binary("divide", input(0), input(1)), integers: true }),
   simple("ReduceMax", reduceMax, { combine: "maximum", integers: true }, exactTolerance),
   simple("ReduceMin", reduceMin, { combine: "minimum", integers: true }, exactTolerance),
-  simple("ReduceProd", reduceProd, { combine: "multiply", integers: true }),
+  defineOperator({
+    ...simple("ReduceProd", reduceProd, { combine: "multiply", integers: true }),
+    // The number of elements behind some axes, as exporters compute it.
+    elements: (context) => {
+      const elements = context.elements(0);
+      return elements && context.type(0).shape.length === 1 && reducedAxes(context) ? [productOf(elements)] : undefined;
+    },
+  }),
   simple("ReduceL1", reduceL1, { combine: "add", map: unary("abs", input(0)), integers: true }),
   simple("ReduceL2", reduceL2, { combine: "add", map: square, finish: unary("sqrt", input(0)), integers: false }),
   simple("ReduceLogSum", reduceLogSum, { combine: "add", finish: unary("log", input(0)), integers: false }),
