@@ -56,15 +56,35 @@ export class GraphBuilder {
   }
 
   /** A node with one output. */
-  add(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, options: NodeOptions = {}): Value {
+  add(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): Value {
     return this.addNode(op, inputs, attributes, options)[0] as Value;
   }
 
   /** A node with any number of outputs. */
-  addNode(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, options: NodeOptions = {}): readonly Value[] {
+  addNode(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): readonly Value[] {
     const name = this.#unique(options.name ?? `${op}_${this.#nodes.length}`, this.#nodeNames);
-    const placeholders = (options.outputs ?? []).map((output): Value => ({ name: output, type: { dtype: "float32", shape: [] } }));
-    const untyped: Node = { op, version: options.version ?? latestVersion, name, sources: [name], inputs, outputs: placeholders, attributes };
+    const placeholders = (options.outputs ?? []).map(
+      (output): Value => ({ name: output, type: { dtype: "float32", shape: [] } }),
+    );
+    const untyped: Node = {
+      op,
+      version: options.version ?? latestVersion,
+      name,
+      sources: [name],
+      inputs,
+      outputs: placeholders,
+      attributes,
+    };
     const { types, elements } = this.#rule(untyped, this.facts);
     const outputs = types.map((type, index): Value => {
       const wish = options.outputs?.[index] ?? (index === 0 ? `${name}:out` : `${name}:out${index}`);
@@ -81,7 +101,14 @@ export class GraphBuilder {
   }
 
   finish(): Graph {
-    return { name: this.#name, symbols: this.#symbols, inputs: this.#inputs, outputs: this.#outputs, constants: this.#constants, nodes: this.#nodes };
+    return {
+      name: this.#name,
+      symbols: this.#symbols,
+      inputs: this.#inputs,
+      outputs: this.#outputs,
+      constants: this.#constants,
+      nodes: this.#nodes,
+    };
   }
 
   #unique(wish: string, taken: Set<string>): string {

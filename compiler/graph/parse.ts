@@ -11,7 +11,8 @@ import type { Attribute, Graph, Node, Storage, TensorType, Value } from "./graph
 
 export const parseGraph = (text: string): Graph => new Parser(text).graph();
 
-const tokenPattern = /\s*(?:(\n)|("(?:[^"\\]|\\.)*")|(-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Infinity|NaN)(?![\w/]))|(\$\d+)|(\.\.)|([A-Za-z_](?:[\w./-]|:(?=[\w./]))*)|([^\s]))/y;
+const tokenPattern =
+  /\s*(?:(\n)|("(?:[^"\\]|\\.)*")|(-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Infinity|NaN)(?![\w/]))|(\$\d+)|(\.\.)|([A-Za-z_](?:[\w./-]|:(?=[\w./]))*)|([^\s]))/y;
 
 interface Token {
   readonly kind: "text" | "number" | "input" | "word" | "mark";
@@ -37,13 +38,62 @@ function tokensOf(text: string): readonly Token[] {
 }
 
 const unaryOperations: ReadonlySet<string> = new Set<UnaryOperation>([
-  "negate", "abs", "sign", "reciprocal", "sqrt", "exp", "log", "floor", "ceil", "round", "truncate", "sin", "cos", "tan", "asin", "acos", "atan",
-  "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "sigmoid", "softplus", "not", "bitNot", "isNaN", "isPositiveInfinity", "isNegativeInfinity",
+  "negate",
+  "abs",
+  "sign",
+  "reciprocal",
+  "sqrt",
+  "exp",
+  "log",
+  "floor",
+  "ceil",
+  "round",
+  "truncate",
+  "sin",
+  "cos",
+  "tan",
+  "asin",
+  "acos",
+  "atan",
+  "sinh",
+  "cosh",
+  "tanh",
+  "asinh",
+  "acosh",
+  "atanh",
+  "erf",
+  "sigmoid",
+  "softplus",
+  "not",
+  "bitNot",
+  "isNaN",
+  "isPositiveInfinity",
+  "isNegativeInfinity",
 ]);
 
 const binaryOperations: ReadonlySet<string> = new Set<BinaryOperation>([
-  "add", "subtract", "multiply", "divide", "modulo", "remainder", "minimum", "maximum", "power", "equal", "less", "lessOrEqual", "greater",
-  "greaterOrEqual", "and", "or", "xor", "bitAnd", "bitOr", "bitXor", "shiftLeft", "shiftRight",
+  "add",
+  "subtract",
+  "multiply",
+  "divide",
+  "modulo",
+  "remainder",
+  "minimum",
+  "maximum",
+  "power",
+  "equal",
+  "less",
+  "lessOrEqual",
+  "greater",
+  "greaterOrEqual",
+  "and",
+  "or",
+  "xor",
+  "bitAnd",
+  "bitOr",
+  "bitXor",
+  "shiftLeft",
+  "shiftRight",
 ]);
 
 const isUnary = (word: string): word is UnaryOperation => unaryOperations.has(word);
@@ -104,11 +154,21 @@ class Parser {
         attributes[name] = this.#attribute();
       });
     const sources: string[] = [];
-    if (this.#accept("from")) do sources.push(this.#name()); while (this.#accept(","));
+    if (this.#accept("from"))
+      do sources.push(this.#name());
+      while (this.#accept(","));
     this.#expect("#");
     const name = this.#name();
     // Declared only now: a node does not read its own outputs.
-    return { op, version, name, sources, inputs, outputs: outputs.map(([output, type]) => this.#declare(output, type)), attributes };
+    return {
+      op,
+      version,
+      name,
+      sources,
+      inputs,
+      outputs: outputs.map(([output, type]) => this.#declare(output, type)),
+      attributes,
+    };
   }
 
   /** `name: type, name: type end` */
@@ -173,7 +233,14 @@ class Parser {
   #dim(): Dim {
     if (this.#accept("(")) {
       const operation = this.#next().text;
-      if (operation !== "+" && operation !== "*" && operation !== "/" && operation !== "%" && operation !== "min" && operation !== "max") {
+      if (
+        operation !== "+" &&
+        operation !== "*" &&
+        operation !== "/" &&
+        operation !== "%" &&
+        operation !== "min" &&
+        operation !== "max"
+      ) {
         this.#position--;
         return this.#fail("+, *, /, %, min or max");
       }
@@ -217,7 +284,12 @@ class Parser {
   }
 
   #tensorData(dtype: DType, shape: readonly number[]): Tensor {
-    if (this.#accept("[")) return tensorOf(dtype, shape, this.#items("]", () => this.#tensorNumber()));
+    if (this.#accept("["))
+      return tensorOf(
+        dtype,
+        shape,
+        this.#items("]", () => this.#tensorNumber()),
+      );
     this.#expect("base64");
     const bytes = this.#base64();
     return { dtype, shape, data: viewOf(dtype, bytes.buffer, 0, elementCount(shape)) };
@@ -237,7 +309,8 @@ class Parser {
   #expression(): Expression {
     const token = this.#next();
     if (token.kind === "input") return { kind: "input", index: Number(token.text.slice(1)) };
-    if (token.kind === "number") return { kind: "constant", value: Number(token.text), dtype: this.#accept(":") ? this.#dtype() : "float32" };
+    if (token.kind === "number")
+      return { kind: "constant", value: Number(token.text), dtype: this.#accept(":") ? this.#dtype() : "float32" };
     if (token.text !== "(") {
       this.#position--;
       return this.#fail("an expression");
@@ -256,7 +329,12 @@ class Parser {
       case "parameter":
         return { kind: "parameter", index: this.#number() };
       case "select":
-        return { kind: "select", condition: this.#expression(), whenTrue: this.#expression(), whenFalse: this.#expression() };
+        return {
+          kind: "select",
+          condition: this.#expression(),
+          whenTrue: this.#expression(),
+          whenFalse: this.#expression(),
+        };
       case "cast":
         return { kind: "cast", dtype: this.#dtype(), value: this.#expression() };
       case "load": {
@@ -275,7 +353,8 @@ class Parser {
   #items<T>(end: string, read: () => T): readonly T[] {
     const items: T[] = [];
     if (this.#accept(end)) return items;
-    do items.push(read()); while (this.#accept(","));
+    do items.push(read());
+    while (this.#accept(","));
     this.#expect(end);
     return items;
   }

@@ -26,9 +26,11 @@ const inlineElements = 16;
 
 export function printGraph(graph: Graph, options: PrintOptions = {}): string {
   const lines = [`graph ${JSON.stringify(graph.name)}`];
-  for (const { name, lower, upper } of graph.symbols.values()) lines.push(`symbol ${printName(name)} ${lower}..${upper}`);
+  for (const { name, lower, upper } of graph.symbols.values())
+    lines.push(`symbol ${printName(name)} ${lower}..${upper}`);
   for (const input of graph.inputs) lines.push(`input ${printValue(input)}`);
-  for (const [value, tensor] of graph.constants) lines.push(`constant ${printValue(value)} = ${printTensorData(tensor, options)}`);
+  for (const [value, tensor] of graph.constants)
+    lines.push(`constant ${printValue(value)} = ${printTensorData(tensor, options)}`);
   for (const node of graph.nodes) lines.push(printNode(node, options));
   for (const { name, value } of graph.outputs) lines.push(`output ${JSON.stringify(name)} = ${printName(value.name)}`);
   return `${lines.join("\n")}\n`;
@@ -36,17 +38,31 @@ export function printGraph(graph: Graph, options: PrintOptions = {}): string {
 
 /** As the tokens of parse.ts. */
 const words = /^[A-Za-z_](?:[\w./-]|:(?=[\w./]))*$/;
-const reserved: ReadonlySet<string> = new Set(["graph", "symbol", "input", "constant", "output", "from", "none", "as", "NaN", "Infinity"]);
+const reserved: ReadonlySet<string> = new Set([
+  "graph",
+  "symbol",
+  "input",
+  "constant",
+  "output",
+  "from",
+  "none",
+  "as",
+  "NaN",
+  "Infinity",
+]);
 
 /** A name as it is, or quoted when it could be read as something else. */
-export const printName = (name: string): string => (words.test(name) && !reserved.has(name) ? name : JSON.stringify(name));
+export const printName = (name: string): string =>
+  words.test(name) && !reserved.has(name) ? name : JSON.stringify(name);
 
 const printValue = (value: Value): string => `${printName(value.name)}: ${printType(value.type)}`;
 
 export function printType({ dtype, shape, storage }: TensorType): string {
   const type = `${dtype}[${shape.map(printDim).join(", ")}]`;
   if (!storage) return type;
-  return storage.kind === "float16" ? `${type} as float16` : `${type} as int8 axis ${storage.axis} scales ${base64Of(storage.scales)}`;
+  return storage.kind === "float16"
+    ? `${type} as float16`
+    : `${type} as int8 axis ${storage.axis} scales ${base64Of(storage.scales)}`;
 }
 
 /** Prefix form with brackets: `batch`, `(+ (* batch 4) 1)`. */
@@ -62,7 +78,8 @@ function printNode(node: Node, options: PrintOptions): string {
     .sort()
     .map((name) => `${printName(name)}: ${printAttribute(node.attributes[name] as Attribute, options)}`);
   const braces = attributes.length > 0 ? ` {${attributes.join(", ")}}` : "";
-  const sources = node.sources.length > 0 ? ` from ${node.sources.map((source) => JSON.stringify(source)).join(", ")}` : "";
+  const sources =
+    node.sources.length > 0 ? ` from ${node.sources.map((source) => JSON.stringify(source)).join(", ")}` : "";
   return `${outputs} = ${printName(node.op)}@${node.version}(${inputs})${braces}${sources} # ${JSON.stringify(node.name)}`;
 }
 
@@ -104,7 +121,9 @@ export function printExpression(expression: Expression): string {
     case "parameter":
       return `(parameter ${expression.index})`;
     case "constant":
-      return expression.dtype === "float32" ? printNumber(expression.value) : `${printNumber(expression.value)}:${expression.dtype}`;
+      return expression.dtype === "float32"
+        ? printNumber(expression.value)
+        : `${printNumber(expression.value)}:${expression.dtype}`;
     case "load":
       return `(load ${[String(expression.operand), ...expression.at.map(printExpression)].join(" ")})`;
     case "unary":
@@ -119,12 +138,14 @@ export function printExpression(expression: Expression): string {
 }
 
 function printTensorData(tensor: Tensor, options: PrintOptions): string {
-  if (tensor.data.length <= inlineElements && !hasUnprintableNaN(tensor)) return `[${Array.from(tensor.data as ArrayLike<number | bigint>, (value) => (typeof value === "bigint" ? String(value) : printNumber(value))).join(", ")}]`;
+  if (tensor.data.length <= inlineElements && !hasUnprintableNaN(tensor))
+    return `[${Array.from(tensor.data as ArrayLike<number | bigint>, (value) => (typeof value === "bigint" ? String(value) : printNumber(value))).join(", ")}]`;
   return options.digests ? `digest ${digestOf(tensor)}` : `base64 ${base64Of(tensor.data)}`;
 }
 
 /** NaN has many bit patterns: text knows only one. */
-const hasUnprintableNaN = ({ data }: Tensor): boolean => (data instanceof Float32Array || data instanceof Float64Array) && data.some(Number.isNaN);
+const hasUnprintableNaN = ({ data }: Tensor): boolean =>
+  (data instanceof Float32Array || data instanceof Float64Array) && data.some(Number.isNaN);
 
 const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 

@@ -34,7 +34,12 @@ export interface RewriteContext extends Facts {
   /** A new node with one output. Types are inferred. */
   emit(op: string, inputs: readonly (Value | undefined)[], attributes?: Attributes, options?: EmitOptions): Value;
   /** A new node with any number of outputs. */
-  emitNode(op: string, inputs: readonly (Value | undefined)[], attributes?: Attributes, options?: EmitOptions): readonly Value[];
+  emitNode(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes?: Attributes,
+    options?: EmitOptions,
+  ): readonly Value[];
   /** A new constant. */
   addConstant(name: string, tensor: Tensor, storage?: Storage): Value;
 }
@@ -95,7 +100,13 @@ class Rewriter implements RewriteContext {
     this.#outputValues = new Set(graph.outputs.map(({ value }) => value));
     this.#nodeCount = graph.nodes.length;
     for (const value of [...graph.inputs, ...graph.constants.keys()]) this.#valueNames.add(value.name);
-    this.#head = { node: { op: "", version: 0, name: "", sources: [], inputs: [], outputs: [], attributes: {} }, previous: undefined, next: undefined, dirty: false, removed: false };
+    this.#head = {
+      node: { op: "", version: 0, name: "", sources: [], inputs: [], outputs: [], attributes: {} },
+      previous: undefined,
+      next: undefined,
+      dirty: false,
+      removed: false,
+    };
     let last = this.#head;
     for (const node of graph.nodes) {
       last = this.#insertAfter(last, node);
@@ -141,7 +152,10 @@ class Rewriter implements RewriteContext {
       }
       applied = true;
       this.#countRewrite();
-      cell = this.#replace(cell, Array.isArray(answer) ? (answer as readonly (Value | undefined)[]) : [answer as Value]);
+      cell = this.#replace(
+        cell,
+        Array.isArray(answer) ? (answer as readonly (Value | undefined)[]) : [answer as Value],
+      );
     }
     return applied;
   }
@@ -231,7 +245,8 @@ class Rewriter implements RewriteContext {
   }
 
   #inherit(cell: Cell | undefined, sources: readonly string[]): void {
-    if (cell && sources.length > 0) cell.node = { ...cell.node, sources: [...new Set([...sources, ...cell.node.sources])] };
+    if (cell && sources.length > 0)
+      cell.node = { ...cell.node, sources: [...new Set([...sources, ...cell.node.sources])] };
   }
 
   #insertAfter(previous: Cell, node: Node): Cell {
@@ -245,7 +260,10 @@ class Rewriter implements RewriteContext {
 
   #consumersOf(value: Value): Set<Cell> {
     let set = this.#consumers.get(value);
-    if (!set) this.#consumers.set(value, (set = new Set()));
+    if (!set) {
+      set = new Set();
+      this.#consumers.set(value, set);
+    }
     return set;
   }
 
@@ -290,7 +308,11 @@ class Rewriter implements RewriteContext {
     const pending = [cell];
     for (let next = pending.pop(); next; next = pending.pop()) {
       const { node } = next;
-      if (next.removed || node.outputs.some((output) => this.#outputValues.has(output) || this.#consumers.get(output)?.size)) continue;
+      if (
+        next.removed ||
+        node.outputs.some((output) => this.#outputValues.has(output) || this.#consumers.get(output)?.size)
+      )
+        continue;
       this.#unlink(next);
       this.#changed = true;
       sources.push(...node.sources);
@@ -335,7 +357,10 @@ class Rewriter implements RewriteContext {
     const tensor = this.#constants.get(value);
     if (tensor) return elementsOfTensor(tensor);
     const { dtype, shape } = value.type;
-    const count = shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : longestShape + 1), 1);
+    const count = shape.reduce<number>(
+      (product, dim) => product * (typeof dim === "number" ? dim : longestShape + 1),
+      1,
+    );
     if (count > longestShape || !/^(u?int|bool)/.test(dtype)) return undefined;
     const producer = this.#producers.get(value)?.node ?? this.#emitted.find(({ outputs }) => outputs.includes(value));
     return producer?.outputs[0] === value ? this.#rule(producer, this).elements : undefined;
@@ -360,19 +385,45 @@ class Rewriter implements RewriteContext {
     return only?.node === consumer;
   }
 
-  emit(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, options: EmitOptions = {}): Value {
+  emit(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: EmitOptions = {},
+  ): Value {
     return this.emitNode(op, inputs, attributes, options)[0] as Value;
   }
 
-  emitNode(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, options: EmitOptions = {}): readonly Value[] {
+  emitNode(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: EmitOptions = {},
+  ): readonly Value[] {
     const visited = this.#visited as Node;
     const name = unique(options.name ?? visited.name, this.#nodeNames);
     const trimmed = [...inputs];
     while (trimmed.length > 0 && trimmed[trimmed.length - 1] === undefined) trimmed.pop();
-    const placeholders = Array.from({ length: options.outputCount ?? 0 }, (): Value => ({ name: "", type: { dtype: "float32", shape: [] } }));
-    const untyped: Node = { op, version: options.version ?? visited.version, name, sources: visited.sources, inputs: trimmed, outputs: placeholders, attributes };
+    const placeholders = Array.from(
+      { length: options.outputCount ?? 0 },
+      (): Value => ({ name: "", type: { dtype: "float32", shape: [] } }),
+    );
+    const untyped: Node = {
+      op,
+      version: options.version ?? visited.version,
+      name,
+      sources: visited.sources,
+      inputs: trimmed,
+      outputs: placeholders,
+      attributes,
+    };
     const { types } = this.#rule(untyped, this);
-    const outputs = types.map((type, index): Value => ({ name: unique(index === 0 ? `${name}:out` : `${name}:out${index}`, this.#valueNames), type }));
+    const outputs = types.map(
+      (type, index): Value => ({
+        name: unique(index === 0 ? `${name}:out` : `${name}:out${index}`, this.#valueNames),
+        type,
+      }),
+    );
     this.#emitted.push({ ...untyped, outputs });
     if (options.name !== undefined) this.#wishes.set(name, options.name);
     return outputs;

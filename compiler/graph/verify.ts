@@ -38,7 +38,8 @@ export function verifyGraph(graph: Graph, rule: TypeRule, stage: string): void {
     checkSymbols(value.type.shape, `value ${value.name}`);
   };
   const checkSymbols = (dims: readonly Dim[], where: string): void => {
-    for (const symbol of dims.flatMap(symbolsOf)) if (!graph.symbols.has(symbol)) fail(where, `symbol ${symbol} has no bounds`);
+    for (const symbol of dims.flatMap(symbolsOf))
+      if (!graph.symbols.has(symbol)) fail(where, `symbol ${symbol} has no bounds`);
   };
 
   for (const input of graph.inputs) declare(input, "inputs");
@@ -51,8 +52,10 @@ export function verifyGraph(graph: Graph, rule: TypeRule, stage: string): void {
     const where = `node ${node.name} (${node.op})`;
     if (nodeNames.has(node.name)) fail(where, "the name belongs to two nodes");
     nodeNames.add(node.name);
-    for (const value of node.inputs) if (value && !produced.has(value)) fail(where, `operand ${value.name} is not produced earlier`);
-    for (const attribute of Object.values(node.attributes)) if (attribute.kind === "dims") checkSymbols(attribute.value, where);
+    for (const value of node.inputs)
+      if (value && !produced.has(value)) fail(where, `operand ${value.name} is not produced earlier`);
+    for (const attribute of Object.values(node.attributes))
+      if (attribute.kind === "dims") checkSymbols(attribute.value, where);
     checkTypes(node, where);
     for (const output of node.outputs) declare(output, where);
   }
@@ -68,7 +71,13 @@ export function verifyGraph(graph: Graph, rule: TypeRule, stage: string): void {
     node.outputs.forEach((output, index) => {
       const inferred = types[index];
       if (!inferred) fail(where, `inference gives no type for output ${index}`);
-      else if (formatType(inferred) !== formatType(output.type)) fail(where, `output ${index} has another type than inference gives`, formatType(inferred), formatType(output.type));
+      else if (formatType(inferred) !== formatType(output.type))
+        fail(
+          where,
+          `output ${index} has another type than inference gives`,
+          formatType(inferred),
+          formatType(output.type),
+        );
     });
     const [first] = node.outputs;
     if (first && elements) facts.setElements(first, elements);
@@ -77,10 +86,13 @@ export function verifyGraph(graph: Graph, rule: TypeRule, stage: string): void {
 
 function constantProblem(value: Value, tensor: Tensor): string | undefined {
   const { dtype, shape, storage } = value.type;
-  if (dtype !== tensor.dtype || shape.join() !== tensor.shape.join()) return "the tensor has another type than the value";
+  if (dtype !== tensor.dtype || shape.join() !== tensor.shape.join())
+    return "the tensor has another type than the value";
   if (tensor.data.length !== elementCount(tensor.shape)) return `the tensor has ${tensor.data.length} elements`;
-  if (storage?.kind === "int8" && storage.scales.length !== shape[storage.axis]) return `the storage has ${storage.scales.length} scales`;
+  if (storage?.kind === "int8" && storage.scales.length !== shape[storage.axis])
+    return `the storage has ${storage.scales.length} scales`;
   return undefined;
 }
 
-const formatType = ({ dtype, shape }: Pick<TensorType, "dtype" | "shape">): string => `${dtype}[${shape.map(formatDim).join(", ")}]`;
+const formatType = ({ dtype, shape }: Pick<TensorType, "dtype" | "shape">): string =>
+  `${dtype}[${shape.map(formatDim).join(", ")}]`;

@@ -21,9 +21,14 @@ function parse(text: string): Equation | undefined {
   if (!match) return undefined;
   const [, left = "", right = "", given] = match;
   // Without a result: every letter that occurs once, in alphabetical order.
-  const once = [...left, ...right].filter((letter, _, all) => all.indexOf(letter) === all.lastIndexOf(letter)).sort().join("");
+  const once = [...left, ...right]
+    .filter((letter, _, all) => all.indexOf(letter) === all.lastIndexOf(letter))
+    .sort()
+    .join("");
   const result = given ?? once;
-  return [left, right, result].every((letters) => new Set(letters).size === letters.length) ? { left, right, result } : undefined;
+  return [left, right, result].every((letters) => new Set(letters).size === letters.length)
+    ? { left, right, result }
+    : undefined;
 }
 
 const letters = (text: string, keep: (letter: string) => boolean): string => [...text].filter(keep).join("");
@@ -42,16 +47,36 @@ export function canonicalEinsum(node: Node, context: RewriteContext): Value | un
   const inner = letters(left, (letter) => isShared(letter) && !result.includes(letter));
   const rows = letters(left, (letter) => !right.includes(letter));
   const columns = letters(right, (letter) => !left.includes(letter));
-  if ([...rows, ...columns].some((letter) => !result.includes(letter)) || result.length !== batch.length + rows.length + columns.length) return undefined;
+  if (
+    [...rows, ...columns].some((letter) => !result.includes(letter)) ||
+    result.length !== batch.length + rows.length + columns.length
+  )
+    return undefined;
 
   const extents = new Map<string, Dim>();
-  [...left].forEach((letter, axis) => extents.set(letter, a.type.shape[axis] as Dim));
-  [...right].forEach((letter, axis) => extents.set(letter, b.type.shape[axis] as Dim));
+  for (const [axis, letter] of [...left].entries()) extents.set(letter, a.type.shape[axis] as Dim);
+  for (const [axis, letter] of [...right].entries()) extents.set(letter, b.type.shape[axis] as Dim);
   const dims = (text: string): readonly Dim[] => [...text].map((letter) => extents.get(letter) as Dim);
-  const ordered = (value: Value, from: string, to: string, name: string): Value => transpose(context, value, [...to].map((letter) => from.indexOf(letter)), name);
+  const ordered = (value: Value, from: string, to: string, name: string): Value =>
+    transpose(
+      context,
+      value,
+      [...to].map((letter) => from.indexOf(letter)),
+      name,
+    );
 
-  const matrixA = reshape(context, ordered(a, left, batch + rows + inner, `${node.name}/a`), [...dims(batch), productOf(dims(rows)), productOf(dims(inner))], `${node.name}/a`);
-  const matrixB = reshape(context, ordered(b, right, batch + inner + columns, `${node.name}/b`), [...dims(batch), productOf(dims(inner)), productOf(dims(columns))], `${node.name}/b`);
+  const matrixA = reshape(
+    context,
+    ordered(a, left, batch + rows + inner, `${node.name}/a`),
+    [...dims(batch), productOf(dims(rows)), productOf(dims(inner))],
+    `${node.name}/a`,
+  );
+  const matrixB = reshape(
+    context,
+    ordered(b, right, batch + inner + columns, `${node.name}/b`),
+    [...dims(batch), productOf(dims(inner)), productOf(dims(columns))],
+    `${node.name}/b`,
+  );
   const product = context.emit("leafcutter.MatMul", [matrixA, matrixB], {}, { name: node.name });
   const natural = batch + rows + columns;
   const separated = reshape(context, product, dims(natural), `${node.name}/result`);

@@ -44,7 +44,12 @@ function gemm(node: Node, context: RewriteContext, a: Value, b: Value, c: Value 
 }
 
 function times(context: RewriteContext, value: Value, factor: number, name: string): Value {
-  return context.emit("Mul", [value, context.addConstant(`${name}/factor`, tensorOf("float32", [], [factor]))], {}, { version: 14 });
+  return context.emit(
+    "Mul",
+    [value, context.addConstant(`${name}/factor`, tensorOf("float32", [], [factor]))],
+    {},
+    { version: 14 },
+  );
 }
 
 /** A constant [N], [1, N], [1] or scalar as a dense [N]. */
@@ -55,7 +60,11 @@ function rowBias(context: RewriteContext, c: Value, beta: number, columns: Dim):
   if (!isRow && tensor.data.length !== 1) return undefined;
   if (isRow && beta === 1 && tensor.shape.length === 1) return c;
   const row = Array.from({ length: columns }, (_, index) => (tensor.data[isRow ? index : 0] as number) * beta);
-  return context.addConstant(c.name, tensorOf("float32", [columns], row), isRow && beta === 1 ? c.type.storage : undefined);
+  return context.addConstant(
+    c.name,
+    tensorOf("float32", [columns], row),
+    isRow && beta === 1 ? c.type.storage : undefined,
+  );
 }
 
 function product(node: Node, context: RewriteContext, a: Value, b: Value): Value {
@@ -63,7 +72,10 @@ function product(node: Node, context: RewriteContext, a: Value, b: Value): Value
   const left = a.type.shape.length === 1 ? viewed(context, a, [1, a.type.shape[0] as Dim], `${node.name}/a`) : a;
   const column = b.type.shape.length === 1 ? viewed(context, b, [b.type.shape[0] as Dim, 1], `${node.name}/b`) : b;
   // A batch of one weight matrix is a weight matrix, unless it gives the result its rank.
-  const single = context.constant(column) && column.type.shape.length <= left.type.shape.length && column.type.shape.slice(0, -2).every((dim) => sameDim(dim, 1));
+  const single =
+    context.constant(column) &&
+    column.type.shape.length <= left.type.shape.length &&
+    column.type.shape.slice(0, -2).every((dim) => sameDim(dim, 1));
   const right = single ? viewed(context, column, column.type.shape.slice(-2), `${node.name}/b`) : column;
   return reshape(context, context.emit("leafcutter.MatMul", [left, right]), output.type.shape);
 }
@@ -72,7 +84,7 @@ function product(node: Node, context: RewriteContext, a: Value, b: Value): Value
 export function absorbTranspose(node: Node, context: RewriteContext): Value | undefined {
   const [left, right, ...rest] = node.inputs;
   const producer = right && context.producer(right);
-  if (!producer || producer.op !== "Transpose") return undefined;
+  if (producer?.op !== "Transpose") return undefined;
   const permutation = permutationOf(producer);
   const rank = permutation.length;
   const swapsLast = permutation.every((axis, index) => axis === (index < rank - 2 ? index : 2 * rank - 3 - index));

@@ -4,7 +4,14 @@
  * Split becomes Slices, explicit padding joins the window that follows it. Each rule stands with its condition.
  */
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import { dimsAttribute, integerAttribute, integerOf, integersAttribute, integersOf, stringOf } from "../graph/attribute.ts";
+import {
+  dimsAttribute,
+  integerAttribute,
+  integerOf,
+  integersAttribute,
+  integersOf,
+  stringOf,
+} from "../graph/attribute.ts";
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
@@ -36,11 +43,20 @@ const unlessShapeChanges: Rule = (node) => {
 const view: Rule = (node, context) => {
   const output = node.outputs[0] as Value;
   let source = first(node);
-  for (let producer = source && context.producer(source); producer && views.has(producer.op); producer = source && context.producer(source)) source = producer.inputs[0];
+  for (
+    let producer = source && context.producer(source);
+    producer && views.has(producer.op);
+    producer = source && context.producer(source)
+  )
+    source = producer.inputs[0];
   if (!source) return undefined;
-  const explicit = node.op === "Reshape" && source === first(node) && node.attributes["shape"]?.kind === "dims" && !node.inputs[1];
-  const alreadyExplicit = explicit && node.attributes["shape"]?.kind === "dims" && sameShape(node.attributes["shape"].value, output.type.shape);
-  return alreadyExplicit && !sameShape(source.type.shape, output.type.shape) ? undefined : reshape(context, source, output.type.shape);
+  const explicit =
+    node.op === "Reshape" && source === first(node) && node.attributes.shape?.kind === "dims" && !node.inputs[1];
+  const alreadyExplicit =
+    explicit && node.attributes.shape?.kind === "dims" && sameShape(node.attributes.shape.value, output.type.shape);
+  return alreadyExplicit && !sameShape(source.type.shape, output.type.shape)
+    ? undefined
+    : reshape(context, source, output.type.shape);
 };
 
 const views: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
@@ -53,7 +69,8 @@ const rules: Readonly<Record<string, Rule>> = {
   Dropout: (node, context) => {
     const training = node.inputs[2];
     const inference = !training || context.constant(training)?.data[0] === 0;
-    const masked = node.outputs[1] && (context.consumers(node.outputs[1]).length > 0 || context.isOutput(node.outputs[1]));
+    const masked =
+      node.outputs[1] && (context.consumers(node.outputs[1]).length > 0 || context.isOutput(node.outputs[1]));
     return inference && !masked ? [first(node)] : undefined;
   },
   Cast: sameDtype,
@@ -72,7 +89,10 @@ const rules: Readonly<Record<string, Rule>> = {
   Concat: concat,
   Slice: slice,
   Split: split,
-  Pad: (node, context) => (stringOf(node, "mode", "constant") === "constant" && isZero(parameterOf(node, "pads", 1, context)) ? first(node) : undefined),
+  Pad: (node, context) =>
+    stringOf(node, "mode", "constant") === "constant" && isZero(parameterOf(node, "pads", 1, context))
+      ? first(node)
+      : undefined,
   Pow: power,
   Sub: (node, context) => byConstant(node, context, "Add", (value) => -value),
   Div: (node, context) => byConstant(node, context, "Mul", (value) => 1 / value),
@@ -93,7 +113,9 @@ const rules: Readonly<Record<string, Rule>> = {
 function globalPool(node: Node, context: RewriteContext, op: string): Value | undefined {
   const x = first(node) as Value;
   const axes = x.type.shape.slice(2).map((_, index) => index + 2);
-  return x.type.dtype === "float32" ? context.emit(op, [x], { axes: integersAttribute(axes), keepdims: integerAttribute(1) }, { version: 13 }) : undefined;
+  return x.type.dtype === "float32"
+    ? context.emit(op, [x], { axes: integersAttribute(axes), keepdims: integerAttribute(1) }, { version: 13 })
+    : undefined;
 }
 
 /** sum(x * x) reads x once. */
@@ -113,7 +135,8 @@ function withoutExpand(node: Node, context: RewriteContext): Value | undefined {
     const producer = value && context.producer(value);
     return producer?.op === "Expand" ? producer.inputs[0] : undefined;
   });
-  if (!output || node.outputs.length !== 1 || !expanded.some((source) => source) || !isElementwise(node, context)) return undefined;
+  if (!output || node.outputs.length !== 1 || !expanded.some((source) => source) || !isElementwise(node, context))
+    return undefined;
   for (const [index, source] of expanded.entries()) {
     if (!source) continue;
     const inputs = node.inputs.map((value, position) => (position === index ? source : value));
@@ -128,14 +151,19 @@ function sameDtype(node: Node): Value | undefined {
   return x?.type.dtype === (node.outputs[0] as Value).type.dtype ? x : undefined;
 }
 
-const isZero = (pads: readonly number[] | "absent" | undefined): boolean => pads !== undefined && pads !== "absent" && pads.every((pad) => pad === 0);
+const isZero = (pads: readonly number[] | "absent" | undefined): boolean =>
+  pads !== undefined && pads !== "absent" && pads.every((pad) => pad === 0);
 
 /** Empty operands add nothing. */
 function concat(node: Node, context: RewriteContext): Value | undefined {
   const axis = integerOf(node, "axis", 1);
-  const operands = node.inputs.filter((value): value is Value => value !== undefined && value.type.shape.at(axis) !== 0);
+  const operands = node.inputs.filter(
+    (value): value is Value => value !== undefined && value.type.shape.at(axis) !== 0,
+  );
   if (operands.length === 1) return operands[0];
-  return operands.length === 0 || operands.length === node.inputs.length ? undefined : context.emit(node.op, operands, node.attributes);
+  return operands.length === 0 || operands.length === node.inputs.length
+    ? undefined
+    : context.emit(node.op, operands, node.attributes);
 }
 
 interface SliceAxis {
@@ -155,7 +183,10 @@ function sliceAxes(node: Node, context: RewriteContext): ReadonlyMap<number, Sli
   return new Map(
     starts.map((start, index) => {
       const axis = axes === "absent" ? index : (axes[index] as number);
-      return [axis < 0 ? axis + rank : axis, { start, end: ends[index] as number, step: steps === "absent" ? 1 : (steps[index] as number) }];
+      return [
+        axis < 0 ? axis + rank : axis,
+        { start, end: ends[index] as number, step: steps === "absent" ? 1 : (steps[index] as number) },
+      ];
     }),
   );
 }
@@ -172,7 +203,14 @@ function slice(node: Node, context: RewriteContext): Value | undefined {
   const inner = producer?.op === "Slice" ? sliceAxes(producer, context) : undefined;
   if (!producer || !inner || [...axes.keys()].some((axis) => inner.has(axis))) return undefined;
   const all = [...inner, ...axes].sort(([a], [b]) => a - b);
-  return emitSlice(context, producer.inputs[0] as Value, all.map(([axis]) => axis), all.map(([, { start }]) => start), all.map(([, { end }]) => end), all.map(([, { step }]) => step));
+  return emitSlice(
+    context,
+    producer.inputs[0] as Value,
+    all.map(([axis]) => axis),
+    all.map(([, { start }]) => start),
+    all.map(([, { end }]) => end),
+    all.map(([, { step }]) => step),
+  );
 }
 
 /** The operand of a Concat that exactly fills the range. */
@@ -180,7 +218,14 @@ function joinedOperand(concat: Node, axes: ReadonlyMap<number, SliceAxis>): Valu
   const [[axis, range] = [], other] = [...axes];
   const joined = concat.inputs as readonly Value[];
   const rank = joined[0]?.type.shape.length ?? 0;
-  if (axis === undefined || !range || other || range.step !== 1 || axis !== (integerOf(concat, "axis", 1) + rank) % rank) return undefined;
+  if (
+    axis === undefined ||
+    !range ||
+    other ||
+    range.step !== 1 ||
+    axis !== (integerOf(concat, "axis", 1) + rank) % rank
+  )
+    return undefined;
   const extents = joined.map(({ type }) => type.shape[axis]);
   if (!extents.every((extent) => typeof extent === "number")) return undefined;
   const total = extents.reduce((sum, extent) => sum + extent, 0);
@@ -193,11 +238,23 @@ function joinedOperand(concat: Node, axes: ReadonlyMap<number, SliceAxis>): Valu
   });
 }
 
-function emitSlice(context: RewriteContext, x: Value, axes: readonly number[], starts: readonly Dim[], ends: readonly Dim[], steps: readonly number[]): Value {
+function emitSlice(
+  context: RewriteContext,
+  x: Value,
+  axes: readonly number[],
+  starts: readonly Dim[],
+  ends: readonly Dim[],
+  steps: readonly number[],
+): Value {
   return context.emit(
     "Slice",
     [x],
-    { starts: dimsAttribute(starts), ends: dimsAttribute(ends), axes: integersAttribute(axes), steps: integersAttribute(steps) },
+    {
+      starts: dimsAttribute(starts),
+      ends: dimsAttribute(ends),
+      axes: integersAttribute(axes),
+      steps: integersAttribute(steps),
+    },
     { version: 13 },
   );
 }
@@ -227,22 +284,34 @@ const isFloat32 = (value: Value | undefined): value is Value => value?.type.dtyp
 function power(node: Node, context: RewriteContext): Value | undefined {
   const x = first(node);
   const exponent = scalarOf(node.inputs[1], context);
-  if (!isFloat32(x) || exponent === undefined || !sameShape(x.type.shape, (node.outputs[0] as Value).type.shape)) return undefined;
+  if (!isFloat32(x) || exponent === undefined || !sameShape(x.type.shape, (node.outputs[0] as Value).type.shape))
+    return undefined;
   if (exponent === 1) return x;
   if (exponent === 0.5) return context.emit("Sqrt", [x], {}, { version: 13 });
   if (exponent === 2) return context.emit("Mul", [x, x], {}, { version: 14 });
-  if (exponent === 3) return context.emit("Mul", [context.emit("Mul", [x, x], {}, { version: 14 }), x], {}, { version: 14 });
+  if (exponent === 3)
+    return context.emit("Mul", [context.emit("Mul", [x, x], {}, { version: 14 }), x], {}, { version: 14 });
   return undefined;
 }
 
 /** The second operand is a constant of numbers whose inverse is finite: the commutative operator with the inverse. */
-function byConstant(node: Node, context: RewriteContext, op: "Add" | "Mul", inverse: (value: number) => number): Value | undefined {
+function byConstant(
+  node: Node,
+  context: RewriteContext,
+  op: "Add" | "Mul",
+  inverse: (value: number) => number,
+): Value | undefined {
   const [x, y] = node.inputs;
   const tensor = y && context.constant(y);
   if (!isFloat32(x) || !y || tensor?.dtype !== "float32" || context.constant(x)) return undefined;
   const values = Array.from(tensor.data as Float32Array, inverse);
   if (values.some((value) => !Number.isFinite(Math.fround(value)))) return undefined;
-  return context.emit(op, [x, context.addConstant(y.name, tensorOf("float32", tensor.shape, values))], {}, { version: 14 });
+  return context.emit(
+    op,
+    [x, context.addConstant(y.name, tensorOf("float32", tensor.shape, values))],
+    {},
+    { version: 14 },
+  );
 }
 
 /** Constant padding in front of a window that would pad with the same value itself. */
@@ -250,17 +319,30 @@ function absorbPadding(node: Node, context: RewriteContext): Replacement {
   const x = first(node);
   const producer = x && context.producer(x);
   const source = producer?.inputs[0];
-  if (!x || !source || producer.op !== "Pad" || stringOf(producer, "mode", "constant") !== "constant" || producer.inputs[3]) return undefined;
+  if (
+    !x ||
+    !source ||
+    producer.op !== "Pad" ||
+    stringOf(producer, "mode", "constant") !== "constant" ||
+    producer.inputs[3]
+  )
+    return undefined;
   const pads = parameterOf(producer, "pads", 1, context);
   const rank = x.type.shape.length;
-  if (!pads || pads === "absent" || pads.some((pad, index) => pad < 0 || (index % rank < 2 && pad !== 0))) return undefined;
+  if (!pads || pads === "absent" || pads.some((pad, index) => pad < 0 || (index % rank < 2 && pad !== 0)))
+    return undefined;
   if (!["NOTSET", "VALID", ""].includes(stringOf(node, "auto_pad", "NOTSET"))) return undefined;
-  const fill = producer.inputs[2] ? scalarOf(producer.inputs[2], context) : producer.attributes["value"]?.kind === "float" ? producer.attributes["value"].value : 0;
+  const fill = producer.inputs[2]
+    ? scalarOf(producer.inputs[2], context)
+    : producer.attributes.value?.kind === "float"
+      ? producer.attributes.value.value
+      : 0;
   if (fill !== (node.op === "MaxPool" ? -Infinity : 0)) return undefined;
   const own = stringOf(node, "auto_pad", "NOTSET") === "VALID" ? [] : (integersOf(node, "pads") ?? []);
   // A partial window at the end would be counted differently.
   if (node.op !== "Conv" && integerOf(node, "ceil_mode", 0) !== 0) return undefined;
-  if (node.op === "AveragePool" && own.some((pad) => pad !== 0) && integerOf(node, "count_include_pad", 0) === 0) return undefined;
+  if (node.op === "AveragePool" && own.some((pad) => pad !== 0) && integerOf(node, "count_include_pad", 0) === 0)
+    return undefined;
   if (node.op === "MaxPool" && node.outputs.length > 1) return undefined;
   const spatial = rank - 2;
   const total = Array.from({ length: 2 * spatial }, (_, index) => {
@@ -269,5 +351,9 @@ function absorbPadding(node: Node, context: RewriteContext): Replacement {
   });
   const { auto_pad: _, ...attributes } = node.attributes;
   const counted = node.op === "AveragePool" ? { count_include_pad: { kind: "integer", value: 1 } as const } : {};
-  return context.emitNode(node.op, [source, ...node.inputs.slice(1)], { ...attributes, pads: integersAttribute(total), ...counted });
+  return context.emitNode(node.op, [source, ...node.inputs.slice(1)], {
+    ...attributes,
+    pads: integersAttribute(total),
+    ...counted,
+  });
 }

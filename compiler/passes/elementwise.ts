@@ -39,7 +39,9 @@ export function elementwiseForm(node: Node, facts: Facts): ElementwiseForm | und
     return { value, scalar: scalarOf(facts.constant(value)) };
   });
   // A constant of high rank may be what gives the output its rank.
-  return inlined && inlined.inputs.length > 0 && sameShape(broadcastDims(inlined.inputs), output.type.shape) ? inlined : whole;
+  return inlined && inlined.inputs.length > 0 && sameShape(broadcastDims(inlined.inputs), output.type.shape)
+    ? inlined
+    : whole;
 }
 
 function scalarOf(tensor: Tensor | undefined): Expression | undefined {
@@ -76,7 +78,9 @@ export function absorb(outer: ElementwiseForm, value: Value, inner: ElementwiseF
   const inputs: Value[] = [];
   const replaced = substitute(inner.expression, (index) => input(-1 - index));
   const marked = substitute(outer.expression, (index) => (outer.inputs[index] === value ? replaced : undefined));
-  const expression = substitute(marked, (index) => operand(inputs, (index < 0 ? inner.inputs[-1 - index] : outer.inputs[index]) as Value));
+  const expression = substitute(marked, (index) =>
+    operand(inputs, (index < 0 ? inner.inputs[-1 - index] : outer.inputs[index]) as Value),
+  );
   return { expression, inputs };
 }
 
@@ -84,8 +88,8 @@ export function absorb(outer: ElementwiseForm, value: Value, inner: ElementwiseF
 export function substitute(expression: Expression, replace: (index: number) => Expression | undefined): Expression {
   const known = new Map<Expression, Expression>();
   const recur = (child: Expression): Expression => {
-    let result = known.get(child);
-    if (!result) known.set(child, (result = step(child)));
+    const result = known.get(child) ?? step(child);
+    known.set(child, result);
     return result;
   };
   const step = (child: Expression): Expression => {
@@ -104,7 +108,12 @@ export function substitute(expression: Expression, replace: (index: number) => E
       case "binary":
         return { ...child, left: recur(child.left), right: recur(child.right) };
       case "select":
-        return { ...child, condition: recur(child.condition), whenTrue: recur(child.whenTrue), whenFalse: recur(child.whenFalse) };
+        return {
+          ...child,
+          condition: recur(child.condition),
+          whenTrue: recur(child.whenTrue),
+          whenFalse: recur(child.whenFalse),
+        };
     }
   };
   return recur(expression);
@@ -126,18 +135,39 @@ export function expressionSize(expression: Expression): number {
     case "binary":
       return 1 + expressionSize(expression.left) + expressionSize(expression.right);
     case "select":
-      return 1 + expressionSize(expression.condition) + expressionSize(expression.whenTrue) + expressionSize(expression.whenFalse);
+      return (
+        1 +
+        expressionSize(expression.condition) +
+        expressionSize(expression.whenTrue) +
+        expressionSize(expression.whenFalse)
+      );
   }
 }
 
 const cheapUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>([
-  "negate", "abs", "sign", "floor", "ceil", "round", "truncate", "not", "bitNot", "isNaN", "isPositiveInfinity", "isNegativeInfinity",
+  "negate",
+  "abs",
+  "sign",
+  "floor",
+  "ceil",
+  "round",
+  "truncate",
+  "not",
+  "bitNot",
+  "isNaN",
+  "isPositiveInfinity",
+  "isNegativeInfinity",
 ]);
 
 /** Whether computing it again costs less than storing and loading its result. */
 export function isCheap(expression: Expression): boolean {
-  return expressionSize(expression) <= 3 && operationsOf(expression).every((part) =>
-    part.kind === "unary" ? cheapUnary.has(part.operation) : part.kind !== "binary" || !["power", "divide", "modulo", "remainder"].includes(part.operation),
+  return (
+    expressionSize(expression) <= 3 &&
+    operationsOf(expression).every((part) =>
+      part.kind === "unary"
+        ? cheapUnary.has(part.operation)
+        : part.kind !== "binary" || !["power", "divide", "modulo", "remainder"].includes(part.operation),
+    )
   );
 }
 

@@ -22,8 +22,9 @@ export const foldBatchNorm = rewritePass(
 /** scale * (x - mean) / sqrt(variance + epsilon) + shift, with the constants combined in double precision. */
 function decomposed(node: Node, context: RewriteContext): readonly Value[] | undefined {
   const [x, ...parameters] = node.inputs;
-  if (!x || x.type.dtype !== "float32" || integerOf(node, "training_mode", 0) !== 0) return undefined;
-  if (node.outputs.slice(1).some((output) => context.consumers(output).length > 0 || context.isOutput(output))) return undefined;
+  if (x?.type.dtype !== "float32" || integerOf(node, "training_mode", 0) !== 0) return undefined;
+  if (node.outputs.slice(1).some((output) => context.consumers(output).length > 0 || context.isOutput(output)))
+    return undefined;
   const tensors = parameters.map((value) => value && context.constant(value));
   const [scale, shift, mean, variance] = tensors;
   if (!scale || !shift || !mean || !variance || tensors.some((tensor) => tensor?.dtype !== "float32")) return undefined;
@@ -59,13 +60,18 @@ function linearForm(node: Node, weights: Tensor): Linear | undefined {
   const inner = weights.data.length / (first * second);
   switch (node.op) {
     case "Conv":
-      return { channels: first, trailing: weights.shape.length - 2, channelOf: (flat) => Math.floor(flat / (second * inner)) };
+      return {
+        channels: first,
+        trailing: weights.shape.length - 2,
+        channelOf: (flat) => Math.floor(flat / (second * inner)),
+      };
     case "ConvTranspose": {
       const perGroup = first / group;
       return {
         channels: second * group,
         trailing: weights.shape.length - 2,
-        channelOf: (flat) => Math.floor(flat / (second * inner * perGroup)) * second + (Math.floor(flat / inner) % second),
+        channelOf: (flat) =>
+          Math.floor(flat / (second * inner * perGroup)) * second + (Math.floor(flat / inner) % second),
       };
     }
     case "leafcutter.MatMul": {
@@ -81,7 +87,12 @@ function linearForm(node: Node, weights: Tensor): Linear | undefined {
 }
 
 /** The constant as one number per channel, when it varies along the channel axis only. */
-function perChannel(tensor: Tensor | undefined, channels: number, trailing: number, rank: number): ((channel: number) => number) | undefined {
+function perChannel(
+  tensor: Tensor | undefined,
+  channels: number,
+  trailing: number,
+  rank: number,
+): ((channel: number) => number) | undefined {
   if (tensor?.dtype !== "float32" || tensor.shape.length > rank) return undefined;
   if (tensor.data.length === 1) return () => at(tensor, 0);
   const axis = tensor.shape.length - 1 - trailing;
@@ -90,16 +101,26 @@ function perChannel(tensor: Tensor | undefined, channels: number, trailing: numb
 }
 
 function folded(node: Node, context: RewriteContext): Value | undefined {
-  for (const [side, other] of [[0, 1], [1, 0]] as const) {
+  for (const [side, other] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
     const y = node.inputs[side];
     const constant = node.inputs[other];
     const producer = y && context.producer(y);
     const [x, weights, bias] = producer?.inputs ?? [];
     const tensor = weights && context.constant(weights);
-    if (!y || !constant || !producer || !x || !tensor || tensor.dtype !== "float32" || !context.isOnlyUse(y, node)) continue;
+    if (!y || !constant || !producer || !x || !tensor || tensor.dtype !== "float32" || !context.isOnlyUse(y, node))
+      continue;
     const linear = linearForm(producer, tensor);
     const oldBias = bias && context.constant(bias);
-    if (!linear || (bias && !oldBias) || producer.attributes["epilogue"] || !sameShape(y.type.shape, (node.outputs[0] as Value).type.shape)) continue;
+    if (
+      !linear ||
+      (bias && !oldBias) ||
+      producer.attributes.epilogue ||
+      !sameShape(y.type.shape, (node.outputs[0] as Value).type.shape)
+    )
+      continue;
     const value = perChannel(context.constant(constant), linear.channels, linear.trailing, y.type.shape.length);
     if (!value) continue;
     const multiply = node.op === "Mul";
@@ -108,9 +129,14 @@ function folded(node: Node, context: RewriteContext): Value | undefined {
       return multiply ? old * value(channel) : old + value(channel);
     });
     const hasBias = oldBias !== undefined || !multiply;
-    const newBias = hasBias ? context.addConstant(bias?.name ?? `${producer.name}/bias`, tensorOf("float32", [linear.channels], biases)) : undefined;
+    const newBias = hasBias
+      ? context.addConstant(bias?.name ?? `${producer.name}/bias`, tensorOf("float32", [linear.channels], biases))
+      : undefined;
     const newWeights = multiply ? context.addConstant(weights.name, scaledWeights(tensor, linear, value)) : weights;
-    return context.emit(producer.op, [x, newWeights, newBias], producer.attributes, { name: producer.name, version: producer.version });
+    return context.emit(producer.op, [x, newWeights, newBias], producer.attributes, {
+      name: producer.name,
+      version: producer.version,
+    });
   }
   return undefined;
 }

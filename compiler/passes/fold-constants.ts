@@ -23,7 +23,8 @@ const alwaysAllowedBytes = 4096;
 
 const random = /^(Random|Bernoulli|Multinomial)/;
 
-const bytesOf = (value: Value): number => byteSize[value.type.dtype] * elementCount(value.type.shape.map((dim) => (typeof dim === "number" ? dim : Infinity)));
+const bytesOf = (value: Value): number =>
+  byteSize[value.type.dtype] * elementCount(value.type.shape.map((dim) => (typeof dim === "number" ? dim : Infinity)));
 
 /** Integers that follow from shapes alone. */
 function knownIntegers(node: Node, context: RewriteContext): Value | undefined {
@@ -31,13 +32,20 @@ function knownIntegers(node: Node, context: RewriteContext): Value | undefined {
   if (!output || node.outputs.length !== 1) return undefined;
   const elements = context.elements(output);
   const { dtype, shape } = output.type;
-  if (!elements || elements.some((element) => typeof element !== "number") || shape.some((dim) => typeof dim !== "number")) return undefined;
+  if (
+    !elements ||
+    elements.some((element) => typeof element !== "number") ||
+    shape.some((dim) => typeof dim !== "number")
+  )
+    return undefined;
   return context.addConstant(output.name, tensorOf(dtype, shape as readonly number[], elements as readonly number[]));
 }
 
 function computed(node: Node, context: RewriteContext): readonly Value[] | undefined {
   if (random.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph")) return undefined;
-  const symbolic = Object.values(node.attributes).some((attribute) => attribute.kind === "dims" && attribute.value.some((dim) => typeof dim !== "number"));
+  const symbolic = Object.values(node.attributes).some(
+    (attribute) => attribute.kind === "dims" && attribute.value.some((dim) => typeof dim !== "number"),
+  );
   if (symbolic) return undefined;
   const inputs: (Tensor | undefined)[] = [];
   for (const value of node.inputs) {
@@ -49,7 +57,12 @@ function computed(node: Node, context: RewriteContext): readonly Value[] | undef
   const before = present.reduce((sum, value) => sum + bytesOf(value), 0);
   const after = node.outputs.reduce((sum, value) => sum + bytesOf(value), 0);
   if (after > Math.max(before, alwaysAllowedBytes)) return undefined;
-  const call = { inputs, attributes: referenceAttributes(node), version: node.version, outputCount: node.outputs.length };
+  const call = {
+    inputs,
+    attributes: referenceAttributes(node),
+    version: node.version,
+    outputCount: node.outputs.length,
+  };
   const results = operatorOf(node).reference(call);
   return node.outputs.map((output, index) => context.addConstant(output.name, results[index] as Tensor));
 }
@@ -71,7 +84,8 @@ const parameters: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 /** Known but symbolic integers as attributes. All integer operands of the node move together. */
 function resolved(node: Node, context: RewriteContext): readonly Value[] | undefined {
   const positions = parameters[node.op];
-  if (!positions || node.inputs.every((value, index) => !value || !positions[index] || context.constant(value))) return undefined;
+  if (!positions || node.inputs.every((value, index) => !value || !positions[index] || context.constant(value)))
+    return undefined;
   const attributes: Record<string, Attribute> = { ...node.attributes };
   const inputs = node.inputs.map((value, index) => {
     const name = positions[index];

@@ -14,26 +14,34 @@ import { rewritePass } from "./pass.ts";
 const maximumOperands = 8;
 const maximumSize = 128;
 
-export const fuseElementwise = rewritePass("fuse-elementwise", "a chain of elementwise operators reads and writes memory once", (node, context) => {
-  const form = elementwiseForm(node, context);
-  const output = node.outputs[0] as Value;
-  if (!form || form.inputs.length === 0) return undefined;
-  for (const value of form.inputs) {
-    const producer = context.producer(value);
-    const inner = producer && elementwiseForm(producer, context);
-    if (!inner) continue;
-    const moved = context.isOnlyUse(value, node) && sameShape(value.type.shape, output.type.shape);
-    const repeated = isCheap(inner.expression) && inner.inputs.length === 1 && isReadElementwise(value, context);
-    if (!moved && !repeated) continue;
-    const joined = absorb(form, value, inner);
-    if (joined.inputs.length > maximumOperands || expressionSize(joined.expression) > maximumSize) continue;
-    return context.emit("leafcutter.Elementwise", joined.inputs, { expression: expressionAttribute(joined.expression) });
-  }
-  const dtypes = form.inputs.map(({ type }) => type.dtype);
-  if (node.op === "leafcutter.Elementwise" || expressionType(form.expression, dtypes) !== output.type.dtype) return undefined;
-  return context.emit("leafcutter.Elementwise", form.inputs, { expression: expressionAttribute(form.expression) });
-});
+export const fuseElementwise = rewritePass(
+  "fuse-elementwise",
+  "a chain of elementwise operators reads and writes memory once",
+  (node, context) => {
+    const form = elementwiseForm(node, context);
+    const output = node.outputs[0] as Value;
+    if (!form || form.inputs.length === 0) return undefined;
+    for (const value of form.inputs) {
+      const producer = context.producer(value);
+      const inner = producer && elementwiseForm(producer, context);
+      if (!inner) continue;
+      const moved = context.isOnlyUse(value, node) && sameShape(value.type.shape, output.type.shape);
+      const repeated = isCheap(inner.expression) && inner.inputs.length === 1 && isReadElementwise(value, context);
+      if (!moved && !repeated) continue;
+      const joined = absorb(form, value, inner);
+      if (joined.inputs.length > maximumOperands || expressionSize(joined.expression) > maximumSize) continue;
+      return context.emit("leafcutter.Elementwise", joined.inputs, {
+        expression: expressionAttribute(joined.expression),
+      });
+    }
+    const dtypes = form.inputs.map(({ type }) => type.dtype);
+    if (node.op === "leafcutter.Elementwise" || expressionType(form.expression, dtypes) !== output.type.dtype)
+      return undefined;
+    return context.emit("leafcutter.Elementwise", form.inputs, { expression: expressionAttribute(form.expression) });
+  },
+);
 
 /** Whether all readers can take the value's computation in. */
 const isReadElementwise = (value: Value, context: RewriteContext): boolean =>
-  !context.isOutput(value) && context.consumers(value).every((consumer) => elementwiseForm(consumer, context) !== undefined);
+  !context.isOutput(value) &&
+  context.consumers(value).every((consumer) => elementwiseForm(consumer, context) !== undefined);

@@ -4,12 +4,13 @@
  * operators that end in the same node (x * sigmoid(x)). Further operands (a residual, a slope per channel) have the
  * result's shape or are broadcast along leading axes; they are computed earlier, since the fused node stands last.
  */
+
+import { type Expression, expressionType, input } from "../../runtime/format/expression.ts";
+import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expressionAttribute, expressionOf } from "../graph/attribute.ts";
 import { type Dim, sameDim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import { type Expression, expressionType, input } from "../../runtime/format/expression.ts";
-import { tensorOf } from "../../runtime/format/tensor.ts";
 import { absorb, type ElementwiseForm, elementwiseForm, expressionSize, substitute } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { reshaped, withoutLeadingOnes } from "./tensor-transform.ts";
@@ -52,7 +53,8 @@ function grow(node: Node, form: ElementwiseForm, context: RewriteContext): Regio
       if (!producer || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) continue;
       const inner = elementwiseForm(producer, context);
       const joined = inner && absorb(result, value, inner);
-      if (!joined || joined.inputs.length > maximumOperands + 1 || expressionSize(joined.expression) > maximumSize) continue;
+      if (!joined || joined.inputs.length > maximumOperands + 1 || expressionSize(joined.expression) > maximumSize)
+        continue;
       nodes.add(producer.name);
       result = joined;
       grown = true;
@@ -77,12 +79,19 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
   const producer = context.producer(value);
   const leading = producer && leadingInputs[producer.op];
   const output = node.outputs[0] as Value;
-  if (leading === undefined || !producer || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) return undefined;
+  if (
+    leading === undefined ||
+    !producer ||
+    !sameShape(value.type.shape, output.type.shape) ||
+    !isInside(value, nodes, context)
+  )
+    return undefined;
   const padded = Array.from({ length: leading }, (_, index) => producer.inputs[index]);
   const operands: (Value | undefined)[] = [...producer.inputs.slice(leading)];
   const old = expressionOf(producer, "epilogue") ?? input(0);
   const bias = biasOnly(form, value, producer, padded, context);
-  if (bias) return context.emit(producer.op, [padded[0], padded[1], bias], producer.attributes, { name: producer.name });
+  if (bias)
+    return context.emit(producer.op, [padded[0], padded[1], bias], producer.attributes, { name: producer.name });
   for (const operand of form.inputs) {
     if (operand === value || operands.includes(operand)) continue;
     const placed = placedOperand(operand, output, context);
@@ -94,7 +103,11 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
     const operand = form.inputs[index] as Value;
     return operand === value ? old : input(1 + operands.indexOf(operand));
   });
-  if (expressionSize(epilogue) > maximumSize || expressionType(epilogue, ["float32", ...operands.map((operand) => operand?.type.dtype ?? "float32")]) !== "float32") return undefined;
+  if (
+    expressionSize(epilogue) > maximumSize ||
+    expressionType(epilogue, ["float32", ...operands.map((operand) => operand?.type.dtype ?? "float32")]) !== "float32"
+  )
+    return undefined;
   const placed = operands.map((operand) => operand && (placedOperand(operand, output, context) ?? operand));
   const attributes = { ...producer.attributes, epilogue: expressionAttribute(epilogue) };
   return context.emit(producer.op, [...padded, ...placed], attributes, { name: producer.name });
@@ -107,15 +120,33 @@ function placedOperand(operand: Value, output: Value, context: RewriteContext): 
   const tensor = context.constant(operand);
   const firstUsed = shape.findIndex((dim) => !sameDim(dim, 1));
   const suffix = firstUsed < 0 ? [] : shape.slice(firstUsed);
-  if (suffix.length === 0 || !suffix.every((dim, index) => sameDim(dim, output.type.shape[output.type.shape.length - suffix.length + index] as Dim))) return undefined;
+  if (
+    suffix.length === 0 ||
+    !suffix.every((dim, index) =>
+      sameDim(dim, output.type.shape[output.type.shape.length - suffix.length + index] as Dim),
+    )
+  )
+    return undefined;
   if (!tensor || suffix.length === shape.length) return operand;
   return context.addConstant(operand.name, reshaped(tensor, withoutLeadingOnes(tensor.shape)), operand.type.storage);
 }
 
 /** value + constant per channel, directly on the sum: the new bias. */
-function biasOnly(form: ElementwiseForm, value: Value, producer: Node, inputs: readonly (Value | undefined)[], context: RewriteContext): Value | undefined {
+function biasOnly(
+  form: ElementwiseForm,
+  value: Value,
+  producer: Node,
+  inputs: readonly (Value | undefined)[],
+  context: RewriteContext,
+): Value | undefined {
   const { expression } = form;
-  if (producer.op === "leafcutter.Pool" || expressionOf(producer, "epilogue") || expression.kind !== "binary" || expression.operation !== "add") return undefined;
+  if (
+    producer.op === "leafcutter.Pool" ||
+    expressionOf(producer, "epilogue") ||
+    expression.kind !== "binary" ||
+    expression.operation !== "add"
+  )
+    return undefined;
   const channels = value.type.shape.at(-1);
   const [, , bias] = inputs;
   const oldBias = bias && context.constant(bias);
@@ -126,14 +157,23 @@ function biasOnly(form: ElementwiseForm, value: Value, producer: Node, inputs: r
   if (own < 0 || !other) return undefined;
   const addend = addendOf(other, form, channels, context);
   if (!addend) return undefined;
-  const sum = Array.from({ length: channels }, (_, channel) => addend(channel) + (oldBias ? (oldBias.data[channel] as number) : 0));
+  const sum = Array.from(
+    { length: channels },
+    (_, channel) => addend(channel) + (oldBias ? (oldBias.data[channel] as number) : 0),
+  );
   return context.addConstant(bias?.name ?? `${producer.name}/bias`, tensorOf("float32", [channels], sum));
 }
 
-function addendOf(expression: Expression, form: ElementwiseForm, channels: number, context: RewriteContext): ((channel: number) => number) | undefined {
+function addendOf(
+  expression: Expression,
+  form: ElementwiseForm,
+  channels: number,
+  context: RewriteContext,
+): ((channel: number) => number) | undefined {
   if (expression.kind === "constant") return () => expression.value;
   const operand = expression.kind === "input" ? form.inputs[expression.index] : undefined;
   const tensor = operand && context.constant(operand);
-  if (tensor?.dtype !== "float32" || tensor.data.length !== channels || tensor.shape.at(-1) !== channels) return undefined;
+  if (tensor?.dtype !== "float32" || tensor.data.length !== channels || tensor.shape.at(-1) !== channels)
+    return undefined;
   return (channel) => tensor.data[channel] as number;
 }

@@ -8,7 +8,13 @@ import { dimsAttribute, integerAttribute, integerOf, integersAttribute, stringAt
 import { type Dim, sameDim } from "../graph/dimension.ts";
 import type { Attributes, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import { kernelShapeOf, resolveTransposedWindow, resolveWindow, weightKernelOf, type WindowAxis } from "../ops/contraction/window.ts";
+import {
+  kernelShapeOf,
+  resolveTransposedWindow,
+  resolveWindow,
+  type WindowAxis,
+  weightKernelOf,
+} from "../ops/contraction/window.ts";
 import { operatorContext } from "../ops/infer.ts";
 import { rewritePass } from "./pass.ts";
 import { toChannelsFirst, toChannelsLast, transpose } from "./permutation.ts";
@@ -20,7 +26,7 @@ export const layout = rewritePass(
   "spatial operators work on NHWC, where a kernel row times its channels is one contiguous run",
   (node, context) => {
     const [x] = node.inputs;
-    if (!x || x.type.dtype !== "float32" || (x.type.shape.length !== 4 && x.type.shape.length !== 3)) return undefined;
+    if (x?.type.dtype !== "float32" || (x.type.shape.length !== 4 && x.type.shape.length !== 3)) return undefined;
     switch (node.op) {
       case "Conv":
         return convolution(node, context, "leafcutter.Conv");
@@ -44,7 +50,13 @@ export const layout = rewritePass(
  */
 function isColumn(axes: readonly WindowAxis[]): boolean {
   const [, width] = axes;
-  return width !== undefined && sameDim(width.input, 1) && sameDim(width.output, 1) && width.kernel === 1 && sameDim(width.padBefore, 0);
+  return (
+    width !== undefined &&
+    sameDim(width.input, 1) &&
+    sameDim(width.output, 1) &&
+    width.kernel === 1 &&
+    sameDim(width.padBefore, 0)
+  );
 }
 
 /** The operand with channels last and two spatial axes, of which the first is 1 for `row`. */
@@ -91,7 +103,11 @@ function windowAttributes(axes: readonly WindowAxis[]): ResolvedWindow | undefin
   };
 }
 
-function convolution(node: Node, context: RewriteContext, op: "leafcutter.Conv" | "leafcutter.ConvTranspose"): Value | undefined {
+function convolution(
+  node: Node,
+  context: RewriteContext,
+  op: "leafcutter.Conv" | "leafcutter.ConvTranspose",
+): Value | undefined {
   const [x, weights, bias] = node.inputs;
   const tensor = weights && context.constant(weights);
   if (!x || !weights || !tensor || (bias && !context.constant(bias))) return undefined;
@@ -100,7 +116,9 @@ function convolution(node: Node, context: RewriteContext, op: "leafcutter.Conv" 
   const window = windowAttributes(resolve(operator, x.type.shape.slice(2), weightKernelOf(operator)));
   if (!window) return undefined;
   const planarShape = [...tensor.shape.slice(0, 2), ...window.kernel];
-  const planar = window.row ? context.addConstant(weights.name, reshaped(tensor, planarShape), weights.type.storage) : weights;
+  const planar = window.row
+    ? context.addConstant(weights.name, reshaped(tensor, planarShape), weights.type.storage)
+    : weights;
   const attributes = {
     ...window.attributes,
     group: integerAttribute(integerOf(node, "group", 1)),

@@ -29,10 +29,15 @@ function merge(graph: Graph): Graph {
   const seen = new Map<string, Node>();
   const nodes: Node[] = [];
   for (const original of graph.nodes) {
-    const node = original.inputs.some((value) => value && substitutes.has(value)) ? { ...original, inputs: original.inputs.map((value) => value && standFor(value)) } : original;
-    const key = random.test(node.op) ? undefined : `${node.op} ${node.version} ${node.outputs.length} ${node.inputs.map(numberOf).join()} ${attributesKey(node, numberOf)}`;
+    const node = original.inputs.some((value) => value && substitutes.has(value))
+      ? { ...original, inputs: original.inputs.map((value) => value && standFor(value)) }
+      : original;
+    const key = random.test(node.op)
+      ? undefined
+      : `${node.op} ${node.version} ${node.outputs.length} ${node.inputs.map(numberOf).join()} ${attributesKey(node, numberOf)}`;
     const first = key === undefined ? undefined : seen.get(key);
-    if (first) node.outputs.forEach((output, index) => substitutes.set(output, first.outputs[index] as Value));
+    if (first)
+      for (const [index, output] of node.outputs.entries()) substitutes.set(output, first.outputs[index] as Value);
     else {
       if (key !== undefined) seen.set(key, node);
       nodes.push(node);
@@ -47,7 +52,10 @@ function merge(graph: Graph): Graph {
 function attributesKey(node: Node, numberOf: (value: Value) => number): string {
   const entries = Object.entries(node.attributes).sort(([a], [b]) => (a < b ? -1 : 1));
   return entries
-    .map(([name, attribute]) => `${name}=${attribute.kind}:${isOpaque(attribute) ? numberOf(attribute.value as unknown as Value) : JSON.stringify(attribute.value)}`)
+    .map(
+      ([name, attribute]) =>
+        `${name}=${attribute.kind}:${isOpaque(attribute) ? numberOf(attribute.value as unknown as Value) : JSON.stringify(attribute.value)}`,
+    )
     .join(";");
 }
 
@@ -57,7 +65,8 @@ const isOpaque = (attribute: Attribute): boolean => attribute.kind === "tensor" 
 function equalConstants(graph: Graph): Map<Value, Value> {
   const groups = new Map<string, Value[]>();
   const substitutes = new Map<Value, Value>();
-  const bytes = (tensor: Tensor): Uint8Array => new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+  const bytes = (tensor: Tensor): Uint8Array =>
+    new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
   for (const [value, tensor] of graph.constants) {
     const content = bytes(tensor);
     const key = `${tensor.dtype} ${tensor.shape.join()} ${value.type.storage?.kind ?? ""} ${fingerprint(content)}`;
@@ -66,7 +75,9 @@ function equalConstants(graph: Graph): Map<Value, Value> {
       groups.set(key, [value]);
       continue;
     }
-    const equal = group.find((other) => value.type.storage?.kind !== "int8" && sameBytes(bytes(graph.constants.get(other) as Tensor), content));
+    const equal = group.find(
+      (other) => value.type.storage?.kind !== "int8" && sameBytes(bytes(graph.constants.get(other) as Tensor), content),
+    );
     if (equal) substitutes.set(value, equal);
     else group.push(value);
   }
@@ -77,7 +88,8 @@ function equalConstants(graph: Graph): Map<Value, Value> {
 function fingerprint(content: Uint8Array): number {
   const step = Math.max(1, Math.floor(content.length / 4096));
   let hash = 0x811c9dc5;
-  for (let index = 0; index < content.length; index += step) hash = Math.imul(hash ^ (content[index] as number), 0x01000193);
+  for (let index = 0; index < content.length; index += step)
+    hash = Math.imul(hash ^ (content[index] as number), 0x01000193);
   return hash >>> 0;
 }
 

@@ -4,7 +4,12 @@ import type { RewriteContext } from "../graph/rewrite.ts";
 import { operatorContext } from "../ops/infer.ts";
 
 /** "absent" when the node has neither the operand nor the attribute; undefined when some integer is not known. */
-export function parameterOf(node: Node, name: string, index: number, context: RewriteContext): readonly number[] | "absent" | undefined {
+export function parameterOf(
+  node: Node,
+  name: string,
+  index: number,
+  context: RewriteContext,
+): readonly number[] | "absent" | undefined {
   if (!node.inputs[index] && !node.attributes[name]) return "absent";
   const integers = operatorContext(node, context).integers(name, index);
   return integers?.every((value) => typeof value === "number") ? integers : undefined;

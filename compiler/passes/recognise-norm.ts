@@ -12,18 +12,22 @@ import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
 import { reshaped } from "./tensor-transform.ts";
 
-export const recogniseNorm = rewritePass("recognise-norm", "a spelled-out layer normalisation is one kernel", (node, context) => {
-  switch (node.op) {
-    case "Div":
-      return quotient(node, context);
-    case "Mul":
-      return product(node, context);
-    case "Add":
-      return shifted(node, context) ?? withShift(node, context);
-    default:
-      return undefined;
-  }
-});
+export const recogniseNorm = rewritePass(
+  "recognise-norm",
+  "a spelled-out layer normalisation is one kernel",
+  (node, context) => {
+    switch (node.op) {
+      case "Div":
+        return quotient(node, context);
+      case "Mul":
+        return product(node, context);
+      case "Add":
+        return shifted(node, context) ?? withShift(node, context);
+      default:
+        return undefined;
+    }
+  },
+);
 
 const producerOf = (value: Value | undefined, op: string, context: RewriteContext): Node | undefined => {
   const node = value && context.producer(value);
@@ -33,7 +37,12 @@ const producerOf = (value: Value | undefined, op: string, context: RewriteContex
 /** Both orders of a commutative node's operands. */
 function orders(node: Node | undefined): readonly (readonly [Value, Value])[] {
   const [a, b] = node?.inputs ?? [];
-  return a && b ? [[a, b], [b, a]] : [];
+  return a && b
+    ? [
+        [a, b],
+        [b, a],
+      ]
+    : [];
 }
 
 /** First of the trailing axes that a mean is taken over, when it keeps them. */
@@ -65,26 +74,45 @@ function deviation(value: Value | undefined, context: RewriteContext): Statistic
     const centred = square?.inputs.map((operand) => centre(operand, context)) ?? [];
     const [left, right] = centred;
     if (axis === undefined || !left || !right || epsilon?.data.length !== 1) continue;
-    if (left.x === right.x && left.axis === axis && right.axis === axis) return { x: left.x, axis, mean: left.mean, epsilon: Number(epsilon.data[0]) };
+    if (left.x === right.x && left.axis === axis && right.axis === axis)
+      return { x: left.x, axis, mean: left.mean, epsilon: Number(epsilon.data[0]) };
   }
   return undefined;
 }
 
 /** `value` as x - mean(x). */
-function centre(value: Value | undefined, context: RewriteContext): Pick<Statistics, "x" | "axis" | "mean"> | undefined {
+function centre(
+  value: Value | undefined,
+  context: RewriteContext,
+): Pick<Statistics, "x" | "axis" | "mean"> | undefined {
   const [x, mean] = producerOf(value, "Sub", context)?.inputs ?? [];
   const average = producerOf(mean, "ReduceMean", context);
   const axis = meanAxis(average, context);
   return x && mean && axis !== undefined && average?.inputs[0] === x ? { x, axis, mean } : undefined;
 }
 
-function emitNorm(context: RewriteContext, { x, axis, epsilon }: Pick<Statistics, "x" | "axis" | "epsilon">, scale: Tensor | undefined, shift: Tensor | undefined, name: string): Value | undefined {
+function emitNorm(
+  context: RewriteContext,
+  { x, axis, epsilon }: Pick<Statistics, "x" | "axis" | "epsilon">,
+  scale: Tensor | undefined,
+  shift: Tensor | undefined,
+  name: string,
+): Value | undefined {
   const shape = x.type.shape.slice(axis);
   if (!shape.every((dim) => typeof dim === "number") || x.type.dtype !== "float32") return undefined;
   const count = shape.reduce((size, dim) => size * dim, 1);
   const ones = scale ?? tensorOf("float32", shape, new Array<number>(count).fill(1));
-  const operands = [x, context.addConstant(`${name}/scale`, reshaped(ones, shape)), shift && context.addConstant(`${name}/shift`, reshaped(shift, shape))];
-  return context.emit("LayerNormalization", operands, { axis: integerAttribute(axis), epsilon: floatAttribute(epsilon) }, { version: 17 });
+  const operands = [
+    x,
+    context.addConstant(`${name}/scale`, reshaped(ones, shape)),
+    shift && context.addConstant(`${name}/shift`, reshaped(shift, shape)),
+  ];
+  return context.emit(
+    "LayerNormalization",
+    operands,
+    { axis: integerAttribute(axis), epsilon: floatAttribute(epsilon) },
+    { version: 17 },
+  );
 }
 
 /** A constant that has exactly the normalised axes of x (behind leading ones). */
@@ -92,7 +120,11 @@ function affine(value: Value | undefined, x: Value, axis: number, context: Rewri
   const tensor = value && context.constant(value);
   const axes = x.type.shape.slice(axis);
   const leading = (tensor?.shape.length ?? 0) - axes.length;
-  return tensor?.dtype === "float32" && leading >= 0 && tensor.shape.length <= x.type.shape.length && sameShape(tensor.shape.slice(leading), axes) && tensor.shape.slice(0, leading).every((dim) => dim === 1)
+  return tensor?.dtype === "float32" &&
+    leading >= 0 &&
+    tensor.shape.length <= x.type.shape.length &&
+    sameShape(tensor.shape.slice(leading), axes) &&
+    tensor.shape.slice(0, leading).every((dim) => dim === 1)
     ? tensor
     : undefined;
 }
@@ -110,20 +142,38 @@ function product(node: Node, context: RewriteContext): Value | undefined {
   for (const [a, b] of orders(node)) {
     const inverse = inverseDeviation(b, context);
     const centred = inverse && centre(a, context);
-    if (inverse && centred?.x === inverse.x && centred.axis === inverse.axis) return emitNorm(context, inverse, inverse.scale, undefined, node.name);
+    if (inverse && centred?.x === inverse.x && centred.axis === inverse.axis)
+      return emitNorm(context, inverse, inverse.scale, undefined, node.name);
     const norm = producerOf(a, "LayerNormalization", context);
     const [x, ones, bias] = norm?.inputs ?? [];
     const neutral = ones && context.constant(ones)?.data;
-    if (!norm || !x || bias || !neutral || !context.isOnlyUse(a, node) || !(neutral as Float32Array).every((value) => value === 1)) continue;
+    if (
+      !norm ||
+      !x ||
+      bias ||
+      !neutral ||
+      !context.isOnlyUse(a, node) ||
+      !(neutral as Float32Array).every((value) => value === 1)
+    )
+      continue;
     const axis = integerOf(norm, "axis", -1);
     const scale = affine(b, x, axis < 0 ? axis + x.type.shape.length : axis, context);
-    if (scale) return context.emit("LayerNormalization", [x, context.addConstant(`${norm.name}/scale`, reshaped(scale, ones.type.shape as readonly number[]))], norm.attributes, { version: norm.version });
+    if (scale)
+      return context.emit(
+        "LayerNormalization",
+        [x, context.addConstant(`${norm.name}/scale`, reshaped(scale, ones.type.shape as readonly number[]))],
+        norm.attributes,
+        { version: norm.version },
+      );
   }
   return undefined;
 }
 
 /** `value` as scale / sqrt(variance + epsilon). */
-function inverseDeviation(value: Value | undefined, context: RewriteContext): (Statistics & { readonly scale: Tensor | undefined }) | undefined {
+function inverseDeviation(
+  value: Value | undefined,
+  context: RewriteContext,
+): (Statistics & { readonly scale: Tensor | undefined }) | undefined {
   const bare = deviation(producerOf(value, "Reciprocal", context)?.inputs[0], context);
   if (bare) return { ...bare, scale: undefined };
   for (const [a, b] of orders(producerOf(value, "Mul", context))) {
@@ -141,7 +191,14 @@ function shifted(node: Node, context: RewriteContext): Value | undefined {
     const [shiftValue, offset] = difference?.inputs ?? [];
     for (const [x, m] of orders(producerOf(scaled, "Mul", context))) {
       const inverse = inverseDeviation(m, context);
-      if (!inverse || inverse.x !== x || !orders(producerOf(offset, "Mul", context)).some(([mean, factor]) => factor === m && isMean(mean, inverse, context))) continue;
+      if (
+        !inverse ||
+        inverse.x !== x ||
+        !orders(producerOf(offset, "Mul", context)).some(
+          ([mean, factor]) => factor === m && isMean(mean, inverse, context),
+        )
+      )
+        continue;
       const shift = affine(shiftValue, x, inverse.axis, context);
       if (shift) return emitNorm(context, inverse, inverse.scale, shift, node.name);
     }
@@ -162,7 +219,13 @@ function withShift(node: Node, context: RewriteContext): Value | undefined {
     if (!norm || !x || !scale || bias || !context.isOnlyUse(a, node)) continue;
     const axis = integerOf(norm, "axis", -1);
     const shift = affine(b, x, axis < 0 ? axis + x.type.shape.length : axis, context);
-    if (shift) return context.emit("LayerNormalization", [x, scale, context.addConstant(`${norm.name}/shift`, reshaped(shift, scale.type.shape as readonly number[]))], norm.attributes, { version: norm.version });
+    if (shift)
+      return context.emit(
+        "LayerNormalization",
+        [x, scale, context.addConstant(`${norm.name}/shift`, reshaped(shift, scale.type.shape as readonly number[]))],
+        norm.attributes,
+        { version: norm.version },
+      );
   }
   return undefined;
 }

@@ -13,24 +13,48 @@ import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { reshape } from "./reshape.ts";
 
-export const recogniseTable = rewritePass("recognise-table", "a product with a one-hot encoding is a look-up", (node, context) =>
-  node.op === "leafcutter.MatMul" ? lookUp(node, context) : intoTable(node, context),
+export const recogniseTable = rewritePass(
+  "recognise-table",
+  "a product with a one-hot encoding is a look-up",
+  (node, context) => (node.op === "leafcutter.MatMul" ? lookUp(node, context) : intoTable(node, context)),
 );
 
 function lookUp(node: Node, context: RewriteContext): Value | undefined {
   const [encoded, weights, bias] = node.inputs;
   const table = weights && context.constant(weights);
   const index = encoded && oneHotIndex(encoded, context);
-  if (!index || !table || table.shape.length !== 2 || bias || node.inputs.length > 2 || integerOf(node, "transposeB", 0) !== 0) return undefined;
+  if (
+    !index ||
+    !table ||
+    table.shape.length !== 2 ||
+    bias ||
+    node.inputs.length > 2 ||
+    integerOf(node, "transposeB", 0) !== 0
+  )
+    return undefined;
   const [rows = 0, columns = 0] = table.shape;
   const { dtype } = index.type;
   const position = input(0);
-  const inside = binary("and", binary("greaterOrEqual", position, constant(0, dtype)), binary("less", position, constant(rows, dtype)));
-  const bounded = context.emit("leafcutter.Elementwise", [index], { expression: expressionAttribute(select(inside, position, constant(rows, dtype))) }, { name: `${node.name}/index` });
+  const inside = binary(
+    "and",
+    binary("greaterOrEqual", position, constant(0, dtype)),
+    binary("less", position, constant(rows, dtype)),
+  );
+  const bounded = context.emit(
+    "leafcutter.Elementwise",
+    [index],
+    { expression: expressionAttribute(select(inside, position, constant(rows, dtype))) },
+    { name: `${node.name}/index` },
+  );
   const padded = zeros("float32", [rows + 1, columns]);
   padded.data.set(table.data as Float32Array);
   const flat = reshape(context, bounded, index.type.shape.slice(0, -1), `${node.name}/index`);
-  const result = context.emit("Gather", [context.addConstant(weights.name, padded, weights.type.storage), flat], { axis: integerAttribute(0) }, { version: 13 });
+  const result = context.emit(
+    "Gather",
+    [context.addConstant(weights.name, padded, weights.type.storage), flat],
+    { axis: integerAttribute(0) },
+    { version: 13 },
+  );
   return sameShape(result.type.shape, (node.outputs[0] as Value).type.shape) ? result : undefined;
 }
 
@@ -40,24 +64,40 @@ function oneHotIndex(encoded: Value, context: RewriteContext): Value | undefined
   const equal = cast?.op === "Cast" && cast.inputs[0] ? context.producer(cast.inputs[0]) : undefined;
   if (equal?.op !== "Equal") return undefined;
   const { shape } = encoded.type;
-  for (const [side, other] of [[0, 1], [1, 0]] as const) {
+  for (const [side, other] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
     const index = equal.inputs[side];
     const counting = equal.inputs[other] && context.constant(equal.inputs[other]);
     if (!index || !counting || !counts(counting) || counting.data.length !== shape.at(-1)) continue;
     const { dtype, shape: indexShape } = index.type;
-    if ((dtype === "int32" || dtype === "int64") && indexShape.length === shape.length && sameDim(indexShape.at(-1) ?? 0, 1) && sameShape(indexShape.slice(0, -1), shape.slice(0, -1))) return index;
+    if (
+      (dtype === "int32" || dtype === "int64") &&
+      indexShape.length === shape.length &&
+      sameDim(indexShape.at(-1) ?? 0, 1) &&
+      sameShape(indexShape.slice(0, -1), shape.slice(0, -1))
+    )
+      return index;
   }
   return undefined;
 }
 
 /** 0, 1, 2, … along the last axis. */
-const counts = ({ shape, data }: Tensor): boolean => shape.at(-1) === data.length && (data as ArrayLike<number | bigint> & Iterable<number | bigint>).length > 1 && Array.from(data as ArrayLike<number | bigint>, Number).every((value, position) => value === position);
+const counts = ({ shape, data }: Tensor): boolean =>
+  shape.at(-1) === data.length &&
+  (data as ArrayLike<number | bigint> & Iterable<number | bigint>).length > 1 &&
+  Array.from(data as ArrayLike<number | bigint>, Number).every((value, position) => value === position);
 
 /** Constant, or computed from constants (and folded after this pass). */
 function isKnown(value: Value, context: RewriteContext): boolean {
   if (context.constant(value)) return true;
   const producer = context.producer(value);
-  return producer !== undefined && isElementwise(producer, context) && producer.inputs.every((operand) => !operand || isKnown(operand, context));
+  return (
+    producer !== undefined &&
+    isElementwise(producer, context) &&
+    producer.inputs.every((operand) => !operand || isKnown(operand, context))
+  );
 }
 
 /** f(table[index]) = f(table)[index], when the other operands are constant along the rows. */
@@ -67,7 +107,16 @@ function intoTable(node: Node, context: RewriteContext): Value | undefined {
   const gathered = node.inputs.find((value) => value && context.producer(value)?.op === "Gather");
   const gather = gathered && context.producer(gathered);
   const [rows, index] = gather?.inputs ?? [];
-  if (!gathered || !gather || !rows || !index || !isKnown(rows, context) || rows.type.shape.length !== 2 || integerOf(gather, "axis", 0) !== 0) return undefined;
+  if (
+    !gathered ||
+    !gather ||
+    !rows ||
+    !index ||
+    !isKnown(rows, context) ||
+    rows.type.shape.length !== 2 ||
+    integerOf(gather, "axis", 0) !== 0
+  )
+    return undefined;
   if (!sameShape(gathered.type.shape, output.type.shape) || !isElementwise(node, context)) return undefined;
   // Not when the table is longer than what is read from it.
   const read = index.type.shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : 1), 1);
@@ -76,11 +125,20 @@ function intoTable(node: Node, context: RewriteContext): Value | undefined {
   if (length > read || readers.some((reader) => !isElementwise(reader, context))) return undefined;
   const isRow = (value: Value): boolean => {
     const used = value.type.shape.filter((dim) => !sameDim(dim, 1));
-    return context.constant(value) !== undefined && value.type.shape.length <= 2 && (used.length === 0 || (used.length === 1 && sameDim(value.type.shape.at(-1) ?? 0, columns)));
+    return (
+      context.constant(value) !== undefined &&
+      value.type.shape.length <= 2 &&
+      (used.length === 0 || (used.length === 1 && sameDim(value.type.shape.at(-1) ?? 0, columns)))
+    );
   };
   const inputs = node.inputs.map((value) => (value === gathered ? rows : value));
   if (inputs.some((value) => value && value !== rows && !isRow(value))) return undefined;
   if (!sameShape(broadcastDims(inputs.filter((value) => value !== undefined)), rows.type.shape)) return undefined;
   const applied = context.emit(node.op, inputs, node.attributes);
-  return context.emit("Gather", [applied, index], { axis: integerAttribute(0) }, { name: `${node.name}/rows`, version: 13 });
+  return context.emit(
+    "Gather",
+    [applied, index],
+    { axis: integerAttribute(0) },
+    { name: `${node.name}/rows`, version: 13 },
+  );
 }

@@ -9,5 +9,10 @@ export function reshape(context: RewriteContext, value: Value, shape: readonly D
   if (sameShape(value.type.shape, shape)) return value;
   // Extents are meant literally: an extent of 0 is an empty axis.
   const literal = shape.includes(0) ? { allowzero: integerAttribute(1) } : {};
-  return context.emit("Reshape", [value], { shape: dimsAttribute(shape), ...literal }, { version: 21, ...(name === undefined ? {} : { name }) });
+  return context.emit(
+    "Reshape",
+    [value],
+    { shape: dimsAttribute(shape), ...literal },
+    { version: 21, ...(name === undefined ? {} : { name }) },
+  );
 }

@@ -6,34 +6,36 @@
  */
 import { elementCount, type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { integerAttribute, integerOf, integersAttribute, stringAttribute, stringOf } from "../graph/attribute.ts";
-import { type Dim, multiplyDims, sameDim } from "../graph/dimension.ts";
+import { type Dim, sameDim } from "../graph/dimension.ts";
 import type { Attributes, Node, Value } from "../graph/graph.ts";
 import { type RewriteContext, rewriteNodes } from "../graph/rewrite.ts";
 import { inferNode } from "../ops/infer.ts";
 import { isElementwise } from "./elementwise.ts";
 import type { Pass } from "./pass.ts";
-import { composed, inverseOf, isIdentity, keepsBytes, type Permutation, permutationOf, samePermutation, toChannelsFirst, transpose } from "./permutation.ts";
+import {
+  composed,
+  inverseOf,
+  keepsBytes,
+  type Permutation,
+  permutationOf,
+  restore,
+  samePermutation,
+  type Transposed,
+  toChannelsFirst,
+  transpose,
+  transposedSource,
+} from "./permutation.ts";
 import { reshape } from "./reshape.ts";
+import { intoWeights, sinkReshape, throughMerge } from "./sink-through-reshape.ts";
 import { permuted, reshaped, withoutLeadingOnes } from "./tensor-transform.ts";
 
 export const sinkTransposes: Pass = {
   name: "sink-transposes",
   reason: "transposes meet their inverse and vanish, or become views",
   // Only when no Transpose can sink any more may one become a Reshape: a Reshape does not sink.
-  run: (graph) => rewriteNodes(rewriteNodes(graph, inferNode, sink, "sink-transposes"), inferNode, viewOfUnitAxes, "sink-transposes"),
+  run: (graph) =>
+    rewriteNodes(rewriteNodes(graph, inferNode, sink, "sink-transposes"), inferNode, viewOfUnitAxes, "sink-transposes"),
 };
-
-/** The Transpose behind a value. */
-interface Source {
-  readonly value: Value;
-  readonly permutation: Permutation;
-}
-
-function sourceOf(value: Value | undefined, context: RewriteContext): Source | undefined {
-  const node = value && context.producer(value);
-  const operand = node?.op === "Transpose" ? node.inputs[0] : undefined;
-  return node && operand ? { value: operand, permutation: permutationOf(node) } : undefined;
-}
 
 function viewOfUnitAxes(node: Node, context: RewriteContext): Value | undefined {
   const [x] = node.inputs;
@@ -48,19 +50,22 @@ function sink(node: Node, context: RewriteContext): Value | undefined {
   }
   if (node.op === "leafcutter.MatMul") return intoWeights(node, context);
   if (node.op === "Concat") return sinkJoin(node, context, node.inputs as readonly Value[]);
-  const source = sourceOf(node.inputs[0], context);
+  const source = transposedSource(node.inputs[0], context);
   if (source) {
     const rule = rules[node.op];
     const result = rule?.(node, source, context);
     if (result) return result;
   }
-  return node.outputs.length === 1 && node.inputs.length > 0 && isElementwise(node, context) ? sinkElementwise(node, context) : undefined;
+  return node.outputs.length === 1 && node.inputs.length > 0 && isElementwise(node, context)
+    ? sinkElementwise(node, context)
+    : undefined;
 }
 
-type Rule = (node: Node, source: Source, context: RewriteContext) => Value | undefined;
+type Rule = (node: Node, source: Transposed, context: RewriteContext) => Value | undefined;
 
 const rules: Readonly<Record<string, Rule>> = {
-  Transpose: (node, source, context) => transpose(context, source.value, composed(source.permutation, permutationOf(node)), node.name),
+  Transpose: (node, source, context) =>
+    transpose(context, source.value, composed(source.permutation, permutationOf(node)), node.name),
   Reshape: sinkReshape,
   Softmax: sinkAxis(13),
   LogSoftmax: sinkAxis(13),
@@ -71,21 +76,28 @@ const rules: Readonly<Record<string, Rule>> = {
   ArgMax: sinkArgument,
   ArgMin: sinkArgument,
   ...Object.fromEntries(
-    ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"].map(
-      (op): [string, Rule] => [op, sinkReduce],
-    ),
+    [
+      "ReduceMean",
+      "ReduceSum",
+      "ReduceMax",
+      "ReduceMin",
+      "ReduceProd",
+      "ReduceL1",
+      "ReduceL2",
+      "ReduceLogSum",
+      "ReduceLogSumExp",
+      "ReduceSumSquare",
+    ].map((op): [string, Rule] => [op, sinkReduce]),
   ),
   ...Object.fromEntries(
-    ["DepthToSpace", "SpaceToDepth", "InstanceNormalization", "GroupNormalization", "LRN"].map((op): [string, Rule] => [op, sinkSpatial]),
+    ["DepthToSpace", "SpaceToDepth", "InstanceNormalization", "GroupNormalization", "LRN"].map((op): [string, Rule] => [
+      op,
+      sinkSpatial,
+    ]),
   ),
   Resize: sinkResize,
   Upsample: sinkResize,
 };
-
-/** A result that takes the place of the visited node's: the operator on the untransposed operand, transposed afterwards. */
-function restore(context: RewriteContext, node: Node, value: Value, permutation: Permutation): Value {
-  return transpose(context, value, permutation, `${node.name}/transpose`);
-}
 
 const normalAxis = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
@@ -93,12 +105,19 @@ const without = (attributes: Attributes, ...names: readonly string[]): Attribute
   Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
 
 /** What an operand of a broadcast or a Concat becomes when the result's axes are renumbered by the inverse of `permutation`. */
-function unsink(value: Value, permutation: Permutation, context: RewriteContext, name: string, broadcast: boolean): Value | undefined {
-  const source = sourceOf(value, context);
+function unsink(
+  value: Value,
+  permutation: Permutation,
+  context: RewriteContext,
+  name: string,
+  broadcast: boolean,
+): Value | undefined {
+  const source = transposedSource(value, context);
   if (source && samePermutation(source.permutation, permutation)) return source.value;
   const rank = permutation.length;
   const { shape } = value.type;
-  if (broadcast && shape.every((dim) => sameDim(dim, 1))) return shape.length <= 1 ? value : reshape(context, value, [], name);
+  if (broadcast && shape.every((dim) => sameDim(dim, 1)))
+    return shape.length <= 1 ? value : reshape(context, value, [], name);
   if (!broadcast && shape.length !== rank) return undefined;
   const full = [...new Array<Dim>(rank - shape.length).fill(1), ...shape];
   const inverse = inverseOf(permutation);
@@ -109,16 +128,26 @@ function unsink(value: Value, permutation: Permutation, context: RewriteContext,
     const trimmed = broadcast ? reshaped(moved, withoutLeadingOnes(moved.shape)) : moved;
     return context.addConstant(value.name, trimmed, value.type.storage);
   }
-  if (keepsBytes(inverse, full)) return reshape(context, value, inverse.map((axis) => full[axis] as Dim), name);
+  if (keepsBytes(inverse, full))
+    return reshape(
+      context,
+      value,
+      inverse.map((axis) => full[axis] as Dim),
+      name,
+    );
   return undefined;
 }
 
 /** Values of the result's rank that come from a Transpose, by permutation; the most frequent one leads. */
-function leadingPermutation(inputs: readonly (Value | undefined)[], rank: number, context: RewriteContext): Permutation | undefined {
+function leadingPermutation(
+  inputs: readonly (Value | undefined)[],
+  rank: number,
+  context: RewriteContext,
+): Permutation | undefined {
   let best: { readonly permutation: Permutation; readonly count: number } | undefined;
   const counts = new Map<string, number>();
   for (const value of new Set(inputs)) {
-    const source = sourceOf(value, context);
+    const source = transposedSource(value, context);
     if (source?.permutation.length !== rank) continue;
     const key = source.permutation.join();
     const count = (counts.get(key) ?? 0) + 1;
@@ -132,7 +161,13 @@ function leadingPermutation(inputs: readonly (Value | undefined)[], rank: number
  * All operands renumbered. An operand that is neither transposed, constant nor small gets a Transpose of its own when the
  * others outweigh it and the permutation is that of a spatial operator, whose neighbours will want NHWC too.
  */
-function renumbered(inputs: readonly (Value | undefined)[], permutation: Permutation, context: RewriteContext, node: Node, broadcast: boolean): readonly (Value | undefined)[] | undefined {
+function renumbered(
+  inputs: readonly (Value | undefined)[],
+  permutation: Permutation,
+  context: RewriteContext,
+  node: Node,
+  broadcast: boolean,
+): readonly (Value | undefined)[] | undefined {
   let inserted = 0;
   let removed = 0;
   const known = new Map<Value, Value>();
@@ -141,14 +176,22 @@ function renumbered(inputs: readonly (Value | undefined)[], permutation: Permuta
     const earlier = known.get(value);
     if (earlier) return earlier;
     const direct = unsink(value, permutation, context, `${node.name}/operand`, broadcast);
-    if (direct && sourceOf(value, context)) removed++;
+    if (direct && transposedSource(value, context)) removed++;
     if (!direct) inserted++;
-    const result = direct ?? (value.type.shape.length === permutation.length ? transpose(context, value, inverseOf(permutation), `${node.name}/operand`) : undefined);
+    const result =
+      direct ??
+      (value.type.shape.length === permutation.length
+        ? transpose(context, value, inverseOf(permutation), `${node.name}/operand`)
+        : undefined);
     if (result) known.set(value, result);
     return result;
   });
   if (results.some((result, index) => inputs[index] && !result)) return undefined;
-  if (inserted > 0 && (inserted > removed || permutation.length < 4 || !samePermutation(permutation, toChannelsFirst(permutation.length)))) return undefined;
+  if (
+    inserted > 0 &&
+    (inserted > removed || permutation.length < 4 || !samePermutation(permutation, toChannelsFirst(permutation.length)))
+  )
+    return undefined;
   return results;
 }
 
@@ -165,7 +208,12 @@ function sinkJoin(node: Node, context: RewriteContext, inputs: readonly Value[])
   const operands = permutation && renumbered(inputs, permutation, context, node, false);
   if (!operands) return undefined;
   const axis = permutation[normalAxis(integerOf(node, "axis", 1), rank)] as number;
-  return restore(context, node, context.emit(node.op, operands, { ...node.attributes, axis: integerAttribute(axis) }), permutation);
+  return restore(
+    context,
+    node,
+    context.emit(node.op, operands, { ...node.attributes, axis: integerAttribute(axis) }),
+    permutation,
+  );
 }
 
 /** Operators with one `axis` that stands for itself from version `since` on. */
@@ -186,13 +234,20 @@ function afterReduction(permutation: Permutation, reduced: ReadonlySet<number>, 
   return left.map((axis) => ordered.indexOf(axis));
 }
 
-function sinkReduce(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
+function sinkReduce(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
   const axesInput = node.inputs[1];
-  const given = axesInput ? context.elements(axesInput) : node.attributes["axes"]?.kind === "integers" ? node.attributes["axes"].value : [];
+  const given = axesInput
+    ? context.elements(axesInput)
+    : node.attributes.axes?.kind === "integers"
+      ? node.attributes.axes.value
+      : [];
   if (!given || given.some((axis) => typeof axis !== "number")) return undefined;
   if (given.length === 0 && integerOf(node, "noop_with_empty_axes", 0) !== 0) return undefined;
   const rank = permutation.length;
-  const axes = given.length === 0 ? [...permutation] : given.map((axis) => permutation[normalAxis(axis as number, rank)] as number);
+  const axes =
+    given.length === 0
+      ? [...permutation]
+      : given.map((axis) => permutation[normalAxis(axis as number, rank)] as number);
   axes.sort((a, b) => a - b);
   const keep = integerOf(node, "keepdims", 1) !== 0;
   const result = axesInput
@@ -204,20 +259,32 @@ function sinkReduce(node: Node, { value, permutation }: Source, context: Rewrite
 const axesConstant = (context: RewriteContext, node: Node, axes: readonly number[]): Value =>
   context.addConstant(`${node.name}/axes`, tensorOf("int64", [axes.length], axes));
 
-function sinkArgument(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
+function sinkArgument(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
   const axis = permutation[normalAxis(integerOf(node, "axis", 0), permutation.length)] as number;
   const result = context.emit(node.op, [value], { ...node.attributes, axis: integerAttribute(axis) });
-  return restore(context, node, result, afterReduction(permutation, new Set([axis]), integerOf(node, "keepdims", 1) !== 0));
+  return restore(
+    context,
+    node,
+    result,
+    afterReduction(permutation, new Set([axis]), integerOf(node, "keepdims", 1) !== 0),
+  );
 }
 
-function sinkSlice(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
+function sinkSlice(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
   const rank = permutation.length;
   const starts = node.inputs[1] ? node.inputs[1].type.shape[0] : listLength(node, "starts");
   const given = node.inputs[3] ? context.elements(node.inputs[3]) : listOf(node, "axes");
   if (typeof starts !== "number" || (node.inputs[3] && !given)) return undefined;
-  const axes = Array.from({ length: starts }, (_, index) => permutation[normalAxis((given?.[index] ?? index) as number, rank)] as number);
+  const axes = Array.from(
+    { length: starts },
+    (_, index) => permutation[normalAxis((given?.[index] ?? index) as number, rank)] as number,
+  );
   const result = node.inputs[1]
-    ? context.emit(node.op, [value, node.inputs[1], node.inputs[2], axesConstant(context, node, axes), node.inputs[4]], without(node.attributes, "axes"))
+    ? context.emit(
+        node.op,
+        [value, node.inputs[1], node.inputs[2], axesConstant(context, node, axes), node.inputs[4]],
+        without(node.attributes, "axes"),
+      )
     : context.emit(node.op, [value], { ...node.attributes, axes: integersAttribute(axes) });
   return restore(context, node, result, permutation);
 }
@@ -229,7 +296,7 @@ function listOf(node: Node, name: string): readonly Dim[] | undefined {
 
 const listLength = (node: Node, name: string): number | undefined => listOf(node, name)?.length;
 
-function sinkPad(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
+function sinkPad(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
   const rank = permutation.length;
   const pads = node.inputs[1] ? context.elements(node.inputs[1]) : listOf(node, "pads");
   const axes = node.inputs[3] ? context.elements(node.inputs[3]) : undefined;
@@ -242,23 +309,36 @@ function sinkPad(node: Node, { value, permutation }: Source, context: RewriteCon
     full[axis + rank] = pads[index + count] as number;
   }
   const result = node.inputs[1]
-    ? context.emit(node.op, [value, context.addConstant(`${node.name}/pads`, tensorOf("int64", [2 * rank], full)), node.inputs[2]], node.attributes)
+    ? context.emit(
+        node.op,
+        [value, context.addConstant(`${node.name}/pads`, tensorOf("int64", [2 * rank], full)), node.inputs[2]],
+        node.attributes,
+      )
     : context.emit(node.op, [value], { ...node.attributes, pads: integersAttribute(full) });
   return restore(context, node, result, permutation);
 }
 
 /** Operators whose record knows both layouts by their attribute `layout`. */
-function sinkSpatial(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
-  if (stringOf(node, "layout", "NCHW") !== "NCHW" || !samePermutation(permutation, toChannelsFirst(permutation.length))) return undefined;
-  const result = context.emit(node.op, [value, ...node.inputs.slice(1)], { ...node.attributes, layout: stringAttribute("NHWC") });
+function sinkSpatial(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
+  if (stringOf(node, "layout", "NCHW") !== "NCHW" || !samePermutation(permutation, toChannelsFirst(permutation.length)))
+    return undefined;
+  const result = context.emit(node.op, [value, ...node.inputs.slice(1)], {
+    ...node.attributes,
+    layout: stringAttribute("NHWC"),
+  });
   return restore(context, node, result, permutation);
 }
 
 /** Resize treats every axis by its own scale or size: the lists are put in the new order. */
-function sinkResize(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
+function sinkResize(node: Node, { value, permutation }: Transposed, context: RewriteContext): Value | undefined {
   if (listOf(node, "axes")) {
-    const axes = (listOf(node, "axes") as readonly number[]).map((axis) => permutation[normalAxis(axis, permutation.length)] as number);
-    const result = context.emit(node.op, [value, ...node.inputs.slice(1)], { ...node.attributes, axes: integersAttribute(axes) });
+    const axes = (listOf(node, "axes") as readonly number[]).map(
+      (axis) => permutation[normalAxis(axis, permutation.length)] as number,
+    );
+    const result = context.emit(node.op, [value, ...node.inputs.slice(1)], {
+      ...node.attributes,
+      axes: integersAttribute(axes),
+    });
     return restore(context, node, result, permutation);
   }
   const inverse = inverseOf(permutation);
@@ -267,7 +347,8 @@ function sinkResize(node: Node, { value, permutation }: Source, context: Rewrite
   const attributes = Object.fromEntries(
     Object.entries(node.attributes).map(([name, attribute]) => {
       const { kind, value: list } = attribute;
-      const listed = (kind === "floats" || kind === "dims" || kind === "integers") && list.length === permutation.length;
+      const listed =
+        (kind === "floats" || kind === "dims" || kind === "integers") && list.length === permutation.length;
       return [name, listed ? { kind, value: inverse.map((axis) => list[axis]) } : attribute] as const;
     }),
   ) as Attributes;
@@ -290,95 +371,3 @@ const gathered = (tensor: Tensor, order: readonly number[]): Tensor =>
     tensor.shape,
     order.map((index) => tensor.data[index] as number | bigint),
   );
-
-/** Moves past a Reshape that only splits or merges axes which stay neighbours. */
-function sinkReshape(node: Node, { value, permutation }: Source, context: RewriteContext): Value | undefined {
-  const from = (node.inputs[0] as Value).type.shape;
-  const to = (node.outputs[0] as Value).type.shape;
-  const groups = matchingGroups(from, to);
-  if (!groups) return undefined;
-  // Every group must be a run of consecutive axes of the source.
-  const runs: { readonly first: number; readonly length: number; readonly to: readonly number[] }[] = [];
-  for (const group of groups) {
-    const axes = group.from.map((axis) => permutation[axis] as number).filter((axis) => !sameDim(value.type.shape[axis] as Dim, 1));
-    if (axes.some((axis, index) => index > 0 && axis < (axes[index - 1] as number))) return undefined;
-    const [first] = axes;
-    const last = axes[axes.length - 1];
-    if (first === undefined || last === undefined) {
-      runs.push({ first: group.from.length > 0 ? (permutation[group.from[0] as number] as number) : -1, length: 0, to: group.to });
-      continue;
-    }
-    for (let axis = first + 1; axis < last; axis++) if (!axes.includes(axis) && !sameDim(value.type.shape[axis] as Dim, 1)) return undefined;
-    runs.push({ first, length: axes.length, to: group.to });
-  }
-  const ordered = [...runs].sort((a, b) => a.first - b.first);
-  const order = ordered.flatMap((run) => run.to);
-  const viewed = reshape(context, value, order.map((axis) => to[axis] as Dim), node.name);
-  const after = inverseOf(order);
-  // Splitting axes pays only when the Transpose then vanishes or joins another one.
-  const output = node.outputs[0] as Value;
-  const joins = context.consumers(output).length > 0 && context.consumers(output).every(({ op }) => op === "Transpose");
-  return isIdentity(after) || to.length <= from.length || joins ? restore(context, node, viewed, after) : undefined;
-}
-
-/** A Transpose after a Reshape that only merges axes, itself after a Transpose: both Transposes become one, before the Reshape. */
-function throughMerge(node: Node, context: RewriteContext): Value | undefined {
-  const merged = node.inputs[0] as Value;
-  const merge = context.producer(merged);
-  const source = merge?.op === "Reshape" && context.isOnlyUse(merged, node) ? sourceOf(merge.inputs[0], context) : undefined;
-  const groups = source && matchingGroups((merge?.inputs[0] as Value).type.shape, merged.type.shape);
-  if (!source || !groups?.every(({ from, to }) => to.length === 1 && from.length > 0)) return undefined;
-  const order = permutationOf(node).flatMap((axis) => groups[axis]?.from ?? []);
-  const moved = transpose(context, source.value, composed(source.permutation, order), `${node.name}/transpose`);
-  return reshape(context, moved, (node.outputs[0] as Value).type.shape, node.name);
-}
-
-/** A flattened operand of constant weights: the rows of the weights change places instead. */
-function intoWeights(node: Node, context: RewriteContext): Value | undefined {
-  const [flat, weights, ...rest] = node.inputs;
-  const flatten = flat && context.producer(flat);
-  const source = flatten?.op === "Reshape" ? sourceOf(flatten.inputs[0], context) : undefined;
-  const tensor = weights && context.constant(weights);
-  if (!flat || !source || !tensor || tensor.shape.length !== 2 || weights.type.storage?.kind === "int8") return undefined;
-  const last = matchingGroups((flatten?.inputs[0] as Value).type.shape, flat.type.shape)?.at(-1);
-  const [firstMerged] = last?.from ?? [];
-  if (!last || firstMerged === undefined || last.to.length !== 1 || source.permutation.some((axis, index) => index < firstMerged && axis !== index)) return undefined;
-  const inner = last.from.map((axis) => (flatten?.inputs[0] as Value).type.shape[axis] as number);
-  // Axis i of the rows as they are -> its place in the order of the source.
-  const back = inverseOf(source.permutation.slice(firstMerged).map((axis) => axis - firstMerged));
-  const transposed = integerOf(node, "transposeB", 0) !== 0;
-  const columns = tensor.shape[transposed ? 0 : 1] as number;
-  const moved = transposed
-    ? permuted(reshaped(tensor, [columns, ...inner]), [0, ...back.map((axis) => axis + 1)])
-    : permuted(reshaped(tensor, [...inner, columns]), [...back, inner.length]);
-  const rows = context.addConstant(weights.name, reshaped(moved, tensor.shape), weights.type.storage);
-  return context.emit(node.op, [reshape(context, source.value, flat.type.shape, `${node.name}/flat`), rows, ...rest], node.attributes);
-}
-
-interface Group {
-  readonly from: readonly number[];
-  readonly to: readonly number[];
-}
-
-/** The smallest groups of axes with equal products, in order. */
-function matchingGroups(from: readonly Dim[], to: readonly Dim[]): readonly Group[] | undefined {
-  if (from.includes(0) || to.includes(0)) return undefined;
-  const groups: Group[] = [];
-  let [i, j] = [0, 0];
-  while (i < from.length || j < to.length) {
-    const group = { from: [] as number[], to: [] as number[] };
-    let [left, right]: [Dim, Dim] = [1, 1];
-    const takeLeft = (): void => void ((left = multiplyDims(left, from[i] as Dim)), group.from.push(i++));
-    const takeRight = (): void => void ((right = multiplyDims(right, to[j] as Dim)), group.to.push(j++));
-    if (i < from.length) takeLeft();
-    if (j < to.length) takeRight();
-    while (!sameDim(left, right)) {
-      const growLeft = i < from.length && (j >= to.length || (typeof left === "number" && typeof right === "number" ? left < right : group.from.length <= group.to.length));
-      if (growLeft) takeLeft();
-      else if (j < to.length) takeRight();
-      else return undefined;
-    }
-    groups.push(group);
-  }
-  return groups;
-}

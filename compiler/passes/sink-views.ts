@@ -11,20 +11,41 @@ import { rewritePass } from "./pass.ts";
 import { reshape } from "./reshape.ts";
 import { reshaped } from "./tensor-transform.ts";
 
-export const sinkViews = rewritePass("sink-views", "activations meet the kernel in front of a view", (node, context) => {
-  const output = node.outputs[0];
-  if (!output || node.outputs.length !== 1 || !node.inputs.some((value) => sourceOf(value, context)) || !isElementwise(node, context)) return undefined;
-  for (const value of node.inputs) {
-    const source = sourceOf(value, context);
-    if (!source || !value || !sameShape(value.type.shape, output.type.shape) || !isReadElementwise(value, context) || !isWorthIt(source, context)) continue;
-    // A residual takes the view in the other direction, unless a kernel is next to the node already.
-    const mayView = isKernel(context.producer(source)) && !node.inputs.some((operand) => operand && isKernel(context.producer(operand)));
-    const inputs = node.inputs.map((operand) => operand && viewedOperand(operand, output.type.shape, source.type.shape, mayView, context));
-    if (inputs.some((operand, index) => node.inputs[index] && !operand)) continue;
-    return reshape(context, context.emit(node.op, inputs, node.attributes), output.type.shape, `${node.name}/view`);
-  }
-  return undefined;
-});
+export const sinkViews = rewritePass(
+  "sink-views",
+  "activations meet the kernel in front of a view",
+  (node, context) => {
+    const output = node.outputs[0];
+    if (
+      !output ||
+      node.outputs.length !== 1 ||
+      !node.inputs.some((value) => sourceOf(value, context)) ||
+      !isElementwise(node, context)
+    )
+      return undefined;
+    for (const value of node.inputs) {
+      const source = sourceOf(value, context);
+      if (
+        !source ||
+        !value ||
+        !sameShape(value.type.shape, output.type.shape) ||
+        !isReadElementwise(value, context) ||
+        !isWorthIt(source, context)
+      )
+        continue;
+      // A residual takes the view in the other direction, unless a kernel is next to the node already.
+      const mayView =
+        isKernel(context.producer(source)) &&
+        !node.inputs.some((operand) => operand && isKernel(context.producer(operand)));
+      const inputs = node.inputs.map(
+        (operand) => operand && viewedOperand(operand, output.type.shape, source.type.shape, mayView, context),
+      );
+      if (inputs.some((operand, index) => node.inputs[index] && !operand)) continue;
+      return reshape(context, context.emit(node.op, inputs, node.attributes), output.type.shape, `${node.name}/view`);
+    }
+    return undefined;
+  },
+);
 
 /** The value behind a Reshape. */
 function sourceOf(value: Value | undefined, context: RewriteContext): Value | undefined {
@@ -33,7 +54,8 @@ function sourceOf(value: Value | undefined, context: RewriteContext): Value | un
 }
 
 /** Whether the node has an epilogue to offer. */
-const isKernel = (node: Node | undefined): boolean => node !== undefined && /^leafcutter\.(Conv|ConvTranspose|MatMul|Pool)$/.test(node.op);
+const isKernel = (node: Node | undefined): boolean =>
+  node !== undefined && /^leafcutter\.(Conv|ConvTranspose|MatMul|Pool)$/.test(node.op);
 
 /** Behind anything else a view is as good in front of the node as after it. */
 function isWorthIt(source: Value, context: RewriteContext): boolean {
@@ -43,10 +65,17 @@ function isWorthIt(source: Value, context: RewriteContext): boolean {
 
 /** A view that something else reads as well stays anyway. */
 const isReadElementwise = (value: Value, context: RewriteContext): boolean =>
-  !context.isOutput(value) && context.consumers(value).every((consumer) => consumer.outputs.length === 1 && isElementwise(consumer, context));
+  !context.isOutput(value) &&
+  context.consumers(value).every((consumer) => consumer.outputs.length === 1 && isElementwise(consumer, context));
 
 /** What an operand of a result of shape `from` becomes when the result has the shape `to`. */
-function viewedOperand(operand: Value, from: readonly Dim[], to: readonly Dim[], mayView: boolean, context: RewriteContext): Value | undefined {
+function viewedOperand(
+  operand: Value,
+  from: readonly Dim[],
+  to: readonly Dim[],
+  mayView: boolean,
+  context: RewriteContext,
+): Value | undefined {
   const source = sourceOf(operand, context);
   if (source && sameShape(source.type.shape, to) && sameShape(operand.type.shape, from)) return source;
   const { shape } = operand.type;

@@ -24,7 +24,8 @@ export function permuted(tensor: Tensor, permutation: readonly number[]): Tensor
 
 function stridesOf(shape: readonly number[]): readonly number[] {
   const strides = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = (strides[axis + 1] as number) * (shape[axis + 1] as number);
+  for (let axis = shape.length - 2; axis >= 0; axis--)
+    strides[axis] = (strides[axis + 1] as number) * (shape[axis + 1] as number);
   return strides;
 }
 

@@ -28,7 +28,10 @@ const widenedTensor = (tensor: Tensor): Tensor => (isHalf(tensor.dtype) ? castTe
 
 function widenedAttribute(name: string, attribute: Attribute): Attribute {
   if (attribute.kind === "tensor") return { kind: "tensor", value: widenedTensor(attribute.value) };
-  const half = attribute.kind === "integer" && typeAttributes.has(name) && ["float16", "bfloat16"].some((dtype) => numberOfDtype(dtype as DType) === attribute.value);
+  const half =
+    attribute.kind === "integer" &&
+    typeAttributes.has(name) &&
+    ["float16", "bfloat16"].some((dtype) => numberOfDtype(dtype as DType) === attribute.value);
   return half ? integerAttribute(numberOfDtype("float32")) : attribute;
 }
 
@@ -37,7 +40,8 @@ const widenedAttributes = (attributes: Attributes): Attributes =>
 
 /** A cast at the edge of the graph, as this pass leaves them (and fusion may rename them). */
 function isEdgeCast(node: Node): boolean {
-  const half = (values: readonly (Value | undefined)[]): boolean => values.some((value) => value && isHalf(value.type.dtype));
+  const half = (values: readonly (Value | undefined)[]): boolean =>
+    values.some((value) => value && isHalf(value.type.dtype));
   return (node.op === "Cast" || node.op === "leafcutter.Elementwise") && half(node.inputs) !== half(node.outputs);
 }
 
@@ -53,7 +57,11 @@ function widen(graph: Graph): Graph {
   const widened = new Map<Value, Value>();
   const constants = new Map<Value, Tensor>();
   const nodes: Node[] = [];
-  const names = new Set([...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)].map(({ name }) => name));
+  const names = new Set(
+    [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)].map(
+      ({ name }) => name,
+    ),
+  );
   const nodeNames = new Set(graph.nodes.map(({ name }) => name));
 
   const add = (node: Omit<Node, "outputs">, outputs: readonly string[]): readonly Value[] => {
@@ -65,15 +73,26 @@ function widen(graph: Graph): Graph {
   };
   const cast = (value: Value, dtype: DType, wish: string): Value => {
     const name = fresh(wish, nodeNames);
-    const node = { op: "Cast", version: 13, name, sources: [], inputs: [value], attributes: { to: integerAttribute(numberOfDtype(dtype)) } };
+    const node = {
+      op: "Cast",
+      version: 13,
+      name,
+      sources: [],
+      inputs: [value],
+      attributes: { to: integerAttribute(numberOfDtype(dtype)) },
+    };
     return add(node, [fresh(name, names)])[0] as Value;
   };
 
-  for (const input of graph.inputs) widened.set(input, isHalf(input.type.dtype) ? cast(input, "float32", `${input.name}/float32`) : input);
+  for (const input of graph.inputs)
+    widened.set(input, isHalf(input.type.dtype) ? cast(input, "float32", `${input.name}/float32`) : input);
   for (const [value, tensor] of graph.constants) {
     const wide = widenedTensor(tensor);
     const storage: Storage | undefined = tensor.dtype === "float16" ? { kind: "float16" } : value.type.storage;
-    const result: Value = wide === tensor ? value : { name: value.name, type: { dtype: "float32", shape: value.type.shape, ...(storage ? { storage } : {}) } };
+    const result: Value =
+      wide === tensor
+        ? value
+        : { name: value.name, type: { dtype: "float32", shape: value.type.shape, ...(storage ? { storage } : {}) } };
     widened.set(value, result);
     constants.set(result, wide);
     facts.setConstant(result, wide);
@@ -84,12 +103,19 @@ function widen(graph: Graph): Graph {
       { ...node, inputs, attributes: widenedAttributes(node.attributes) },
       node.outputs.map(({ name }) => name),
     );
-    node.outputs.forEach((output, index) => widened.set(output, outputs[index] as Value));
+    for (const [index, output] of node.outputs.entries()) widened.set(output, outputs[index] as Value);
   }
   const outputs = graph.outputs.map(({ name, value }) => {
     const result = widened.get(value) ?? value;
     const narrow = isHalf(value.type.dtype) && isFloat(result.type.dtype) && !graph.inputs.includes(value);
-    return { name, value: narrow ? cast(result, value.type.dtype, `${name}/${value.type.dtype}`) : graph.inputs.includes(value) ? value : result };
+    return {
+      name,
+      value: narrow
+        ? cast(result, value.type.dtype, `${name}/${value.type.dtype}`)
+        : graph.inputs.includes(value)
+          ? value
+          : result,
+    };
   });
   return { ...graph, nodes, constants, outputs };
 }

@@ -29,7 +29,9 @@ export function evaluateGraph(
       if (!tensor) throw new Error(`node ${node.name} (${node.op}) gives no output ${index}`);
       const shape = output.type.shape.map((dim) => evaluateDim(dim, bindings));
       if (tensor.dtype !== output.type.dtype || tensor.shape.join() !== shape.join())
-        throw new Error(`node ${node.name} (${node.op}) gives ${tensor.dtype}[${tensor.shape}], inferred ${output.type.dtype}[${shape}]`);
+        throw new Error(
+          `node ${node.name} (${node.op}) gives ${tensor.dtype}[${tensor.shape}], inferred ${output.type.dtype}[${shape}]`,
+        );
       tensors.set(output, tensor);
     });
   }
@@ -38,7 +40,9 @@ export function evaluateGraph(
 
 function bound(node: Node, bindings: ReadonlyMap<string, number>): Node {
   const attributes = Object.entries(node.attributes).map(([name, attribute]): [string, Attribute] =>
-    attribute.kind === "dims" ? [name, { kind: "dims", value: attribute.value.map((dim) => evaluateDim(dim, bindings)) }] : [name, attribute],
+    attribute.kind === "dims"
+      ? [name, { kind: "dims", value: attribute.value.map((dim) => evaluateDim(dim, bindings)) }]
+      : [name, attribute],
   );
   return { ...node, attributes: Object.fromEntries(attributes) };
 }

@@ -3,12 +3,15 @@ import { integersAttribute } from "../../compiler/graph/attribute.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { TypeRule } from "../../compiler/graph/facts.ts";
 import type { Graph, Value } from "../../compiler/graph/graph.ts";
-import { removeDead, type Rewrite, rewriteNodes } from "../../compiler/graph/rewrite.ts";
+import { type Rewrite, removeDead, rewriteNodes } from "../../compiler/graph/rewrite.ts";
 import { verifyGraph } from "../../compiler/graph/verify.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 
 /** Outputs have the type of input 0: enough to look at the driver alone. */
-const sameAsInput: TypeRule = (node) => ({ types: [node.inputs[0]?.type ?? { dtype: "float32", shape: [] }], elements: undefined });
+const sameAsInput: TypeRule = (node) => ({
+  types: [node.inputs[0]?.type ?? { dtype: "float32", shape: [] }],
+  elements: undefined,
+});
 
 const chain = (length: number, op = "A"): Graph => {
   const builder = new GraphBuilder("chain", sameAsInput);
@@ -77,7 +80,9 @@ describe("rewriteNodes", () => {
 
   test("rules that undo each other are reported with pass and node", () => {
     const flip: Rewrite = (node, context) => context.emit(node.op === "A" ? "B" : "A", node.inputs);
-    expect(() => rewriteNodes(chain(1), sameAsInput, flip, "flip")).toThrow(/pass flip, node A_0.*does not come to an end/);
+    expect(() => rewriteNodes(chain(1), sameAsInput, flip, "flip")).toThrow(
+      /pass flip, node A_0.*does not come to an end/,
+    );
   });
 
   test("visits grow linearly with the graph, whatever the direction in which changes travel", () => {

@@ -9,10 +9,16 @@ import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 /** Everything that the text can say, in one graph. */
 function everything(): Graph {
   const batch = { name: "batch size", lower: 1, upper: 4 };
-  const x: Value = { name: "x:0", type: { dtype: "float32", shape: ["batch size", addDims(multiplyDims("n", 2), 1), maximumDim("n", 3)] } };
+  const x: Value = {
+    name: "x:0",
+    type: { dtype: "float32", shape: ["batch size", addDims(multiplyDims("n", 2), 1), maximumDim("n", 3)] },
+  };
   const none: Value = { name: "none", type: { dtype: "int64", shape: [] } };
   const large: Value = { name: "large", type: { dtype: "float32", shape: [5, 4], storage: { kind: "float16" } } };
-  const scaled: Value = { name: "scaled", type: { dtype: "float32", shape: [2], storage: { kind: "int8", axis: 0, scales: new Float32Array([0.1, 3]) } } };
+  const scaled: Value = {
+    name: "scaled",
+    type: { dtype: "float32", shape: [2], storage: { kind: "int8", axis: 0, scales: new Float32Array([0.1, 3]) } },
+  };
   const wide: Value = { name: "wide", type: { dtype: "int64", shape: [3] } };
   const empty: Value = { name: "as", type: { dtype: "bool", shape: [0] } };
   const strange: Value = { name: "strange", type: { dtype: "float32", shape: [4] } };
@@ -33,7 +39,10 @@ function everything(): Graph {
         unary("sigmoid", load(1, [constant(0, "int32"), { kind: "axis", axis: 2 }])),
       ),
     },
-    graph: { kind: "graph", value: { name: "inner", symbols: new Map(), inputs: [], outputs: [], constants: new Map(), nodes: [] } },
+    graph: {
+      kind: "graph",
+      value: { name: "inner", symbols: new Map(), inputs: [], outputs: [], constants: new Map(), nodes: [] },
+    },
   };
   const outputs: Value[] = [
     { name: "y", type: x.type },
@@ -41,17 +50,40 @@ function everything(): Graph {
   ];
   return {
     name: "every thing",
-    symbols: new Map([["batch size", batch], ["n", { name: "n", lower: 0, upper: 9 }]]),
+    symbols: new Map([
+      ["batch size", batch],
+      ["n", { name: "n", lower: 0, upper: 9 }],
+    ]),
     inputs: [x, none],
-    outputs: [{ name: "result", value: outputs[0] as Value }, { name: "same", value: x }],
+    outputs: [
+      { name: "result", value: outputs[0] as Value },
+      { name: "same", value: x },
+    ],
     constants: new Map<Value, Tensor>([
-      [large, tensorOf("float32", [5, 4], Array.from({ length: 20 }, (_, index) => index / 3))],
+      [
+        large,
+        tensorOf(
+          "float32",
+          [5, 4],
+          Array.from({ length: 20 }, (_, index) => index / 3),
+        ),
+      ],
       [scaled, tensorOf("float32", [2], [1, 2])],
       [wide, tensorOf("int64", [3], [9223372036854775807n, -9223372036854775808n, 0n])],
       [empty, tensorOf("bool", [0], [])],
       [strange, tensorOf("float32", [4], [NaN, Infinity, -0, 1e30])],
     ]),
-    nodes: [{ op: "com.example.Op", version: 7, name: "the node", sources: ["a", "b c"], inputs: [x, undefined, none], outputs, attributes }],
+    nodes: [
+      {
+        op: "com.example.Op",
+        version: 7,
+        name: "the node",
+        sources: ["a", "b c"],
+        inputs: [x, undefined, none],
+        outputs,
+        attributes,
+      },
+    ],
   };
 }
 
@@ -70,7 +102,12 @@ describe("text of a graph", () => {
       constant two: float32[] = [2]
       y: float32[2] = Mul@14(x, two) # "double"
       output "y" = y`);
-    expect(graph.nodes[0]).toMatchObject({ op: "Mul", version: 14, name: "double", inputs: [{ name: "x" }, { name: "two" }] });
+    expect(graph.nodes[0]).toMatchObject({
+      op: "Mul",
+      version: 14,
+      name: "double",
+      inputs: [{ name: "x" }, { name: "two" }],
+    });
   });
 
   test.each([
@@ -78,7 +115,10 @@ describe("text of a graph", () => {
     ['graph "g"\ninput x: float31[2]', /line 2, column 10.*expected an element type; received float31/],
     ['graph "g"\ninput value: float32[2]\ny: float32[2] = Neg@6(valeu) # "n"', /line 3, column 23.*such as value/],
     ['graph "g"\ninput x: float32[2]\ninput x: float32[2]', /a value that is not x again/],
-    ['graph "g"\ninput x: float32[2]\ny: float32[2] = A@1(x) {e: expression (frob $0)} # "n"', /expected an operation; received frob/],
+    [
+      'graph "g"\ninput x: float32[2]\ny: float32[2] = A@1(x) {e: expression (frob $0)} # "n"',
+      /expected an operation; received frob/,
+    ],
     ['graph "g"\ninput x: float32[2', /received the end/],
   ])("an error says where: %j", (text, expected) => {
     expect(() => parseGraph(text)).toThrow(expected);

@@ -5,7 +5,10 @@ import { parseGraph } from "../../compiler/graph/parse.ts";
 import { verifyGraph } from "../../compiler/graph/verify.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 
-const sameAsInput: TypeRule = (node) => ({ types: [node.inputs[0]?.type ?? { dtype: "float32", shape: [] }], elements: undefined });
+const sameAsInput: TypeRule = (node) => ({
+  types: [node.inputs[0]?.type ?? { dtype: "float32", shape: [] }],
+  elements: undefined,
+});
 
 const good = (): Graph =>
   parseGraph(`graph "good"
@@ -21,20 +24,47 @@ const changed = (change: (graph: Graph) => Partial<Graph>): Graph => {
   return { ...graph, ...change(graph) };
 };
 
-const node = (graph: Graph, index: number, change: Partial<Node>): readonly Node[] => graph.nodes.map((old, position) => (position === index ? { ...old, ...change } : old));
+const node = (graph: Graph, index: number, change: Partial<Node>): readonly Node[] =>
+  graph.nodes.map((old, position) => (position === index ? { ...old, ...change } : old));
 
 describe("verifyGraph", () => {
   test("accepts a sound graph", () => expect(() => verifyGraph(good(), sameAsInput, "test")).not.toThrow());
 
   test.each<[string, (graph: Graph) => Partial<Graph>, RegExp]>([
-    ["order", ({ nodes }) => ({ nodes: [...nodes].reverse() }), /after test: node second \(A\): operand a is not produced earlier/],
-    ["two producers", (graph) => ({ nodes: node(graph, 1, { outputs: graph.nodes[0]?.outputs ?? [] }) }), /value a is produced twice/],
-    ["value names", (graph) => ({ nodes: node(graph, 1, { outputs: [{ name: "x", type: (graph.inputs[0] as Value).type }] }) }), /the name x belongs to two values/],
+    [
+      "order",
+      ({ nodes }) => ({ nodes: [...nodes].reverse() }),
+      /after test: node second \(A\): operand a is not produced earlier/,
+    ],
+    [
+      "two producers",
+      (graph) => ({ nodes: node(graph, 1, { outputs: graph.nodes[0]?.outputs ?? [] }) }),
+      /value a is produced twice/,
+    ],
+    [
+      "value names",
+      (graph) => ({ nodes: node(graph, 1, { outputs: [{ name: "x", type: (graph.inputs[0] as Value).type }] }) }),
+      /the name x belongs to two values/,
+    ],
     ["node names", (graph) => ({ nodes: node(graph, 1, { name: "first" }) }), /the name belongs to two nodes/],
-    ["types", (graph) => ({ nodes: node(graph, 1, { outputs: [{ name: "b", type: { dtype: "float32", shape: [3] } }] }) }), /expected float32\[n, 2\]; received float32\[3\]/],
-    ["constants", ({ constants }) => ({ constants: new Map([...constants.keys()].map((value) => [value, tensorOf("float32", [3], [1, 2, 3])])) }), /constant c: the tensor has another type/],
+    [
+      "types",
+      (graph) => ({ nodes: node(graph, 1, { outputs: [{ name: "b", type: { dtype: "float32", shape: [3] } }] }) }),
+      /expected float32\[n, 2\]; received float32\[3\]/,
+    ],
+    [
+      "constants",
+      ({ constants }) => ({
+        constants: new Map([...constants.keys()].map((value) => [value, tensorOf("float32", [3], [1, 2, 3])])),
+      }),
+      /constant c: the tensor has another type/,
+    ],
     ["symbols", () => ({ symbols: new Map() }), /symbol n has no bounds/],
-    ["outputs", () => ({ outputs: [{ name: "b", value: { name: "lost", type: { dtype: "bool", shape: [] } } }] }), /value lost is not produced/],
+    [
+      "outputs",
+      () => ({ outputs: [{ name: "b", value: { name: "lost", type: { dtype: "bool", shape: [] } } }] }),
+      /value lost is not produced/,
+    ],
     ["output names", ({ outputs }) => ({ outputs: [...outputs, ...outputs] }), /two outputs have this name/],
   ])("refuses a broken one: %s", (_, change, expected) => {
     expect(() => verifyGraph(changed(change), sameAsInput, "test")).toThrow(expected);

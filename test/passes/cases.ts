@@ -1,5 +1,11 @@
 /** Small graphs, each there for a rule of some pass: optimised forms stand in golden/, results must not change. */
-import { expressionAttribute, floatAttribute, integerAttribute, integersAttribute, stringAttribute } from "../../compiler/graph/attribute.ts";
+import {
+  expressionAttribute,
+  floatAttribute,
+  integerAttribute,
+  integersAttribute,
+  stringAttribute,
+} from "../../compiler/graph/attribute.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
@@ -35,7 +41,14 @@ class CaseBuilder extends GraphBuilder {
   /** Positive numbers: variances, divisors. */
   positive(name: string, ...shape: readonly number[]): Value {
     const tensor = randomTensor(shape, this.#seed++);
-    return this.constant(name, tensorOf("float32", shape, Array.from(tensor.data as Float32Array, (value) => 1.5 + value)));
+    return this.constant(
+      name,
+      tensorOf(
+        "float32",
+        shape,
+        Array.from(tensor.data as Float32Array, (value) => 1.5 + value),
+      ),
+    );
   }
 
   scalar(name: string, value: number): Value {
@@ -49,7 +62,12 @@ class CaseBuilder extends GraphBuilder {
   conv(name: string, x: Value, channels: number, kernel: number, ...[group = 1]: readonly number[]): Value {
     const weights = this.weights(`${name}.w`, channels, (x.type.shape[1] as number) / group, kernel, kernel);
     const pads = integersAttribute(new Array<number>(4).fill(Math.floor(kernel / 2)));
-    return this.add("Conv", [x, weights, this.weights(`${name}.b`, channels)], { pads, group: integerAttribute(group) }, { name });
+    return this.add(
+      "Conv",
+      [x, weights, this.weights(`${name}.b`, channels)],
+      { pads, group: integerAttribute(group) },
+      { name },
+    );
   }
 }
 
@@ -61,7 +79,11 @@ const build =
     return builder.finish();
   };
 
-const passCase = (name: string, fill: (builder: CaseBuilder) => void, bindings?: ReadonlyMap<string, number>): PassCase => ({
+const passCase = (
+  name: string,
+  fill: (builder: CaseBuilder) => void,
+  bindings?: ReadonlyMap<string, number>,
+): PassCase => ({
   name,
   build: build(name, fill),
   ...(bindings ? { bindings } : {}),
@@ -80,12 +102,16 @@ export const passCases: readonly PassCase[] = [
   passCase("silu-and-concat", (b) => {
     const x = b.input("x", "float32", [2, 4, 5, 5]);
     const silu = (value: Value): Value => b.add("Mul", [value, b.add("Sigmoid", [value])]);
-    const joined = b.add("Concat", [silu(b.conv("left", x, 3, 3)), silu(b.conv("right", x, 5, 1))], { axis: integerAttribute(1) });
+    const joined = b.add("Concat", [silu(b.conv("left", x, 3, 3)), silu(b.conv("right", x, 5, 1))], {
+      axis: integerAttribute(1),
+    });
     b.output("y", silu(b.conv("last", joined, 4, 1)));
   }),
   passCase("squeeze-and-excite", (b) => {
     const x = b.add("HardSwish", [b.conv("stem", b.input("x", "float32", [2, 3, 6, 5]), 4, 3)]);
-    const gate = b.add("HardSigmoid", [b.conv("expand", b.add("Relu", [b.conv("reduce", b.add("GlobalAveragePool", [x]), 2, 1)]), 4, 1)]);
+    const gate = b.add("HardSigmoid", [
+      b.conv("expand", b.add("Relu", [b.conv("reduce", b.add("GlobalAveragePool", [x]), 2, 1)]), 4, 1),
+    ]);
     b.output("y", b.conv("project", b.add("Mul", [x, gate]), 3, 1));
   }),
   passCase("batch-norm-after-conv", (b) => {
@@ -101,7 +127,12 @@ export const passCases: readonly PassCase[] = [
   }),
   passCase("transposed-conv", (b) => {
     const x = b.input("x", "float32", [1, 4, 3, 3]);
-    const attributes = { strides: integersAttribute([2, 2]), output_padding: integersAttribute([1, 0]), pads: integersAttribute([1, 1, 0, 1]), group: integerAttribute(2) };
+    const attributes = {
+      strides: integersAttribute([2, 2]),
+      output_padding: integersAttribute([1, 0]),
+      pads: integersAttribute([1, 1, 0, 1]),
+      group: integerAttribute(2),
+    };
     const y = b.add("ConvTranspose", [x, b.weights("w", 4, 3, 3, 2)], attributes);
     const scaled = b.add("Mul", [y, b.weights("factor", 6, 1, 1)]);
     b.output("y", b.add("PRelu", [scaled, b.weights("slope", 6, 1, 1)]));
@@ -109,8 +140,15 @@ export const passCases: readonly PassCase[] = [
   passCase("pools-and-padding", (b) => {
     const x = b.conv("conv", b.input("x", "float32", [1, 3, 7, 7]), 4, 3);
     const padded = b.add("Pad", [x, b.integers("pads", 0, 0, 1, 1, 0, 0, 1, 1)]);
-    const average = b.add("AveragePool", [padded], { kernel_shape: integersAttribute([3, 3]), strides: integersAttribute([2, 2]) });
-    const maximum = b.add("MaxPool", [x], { kernel_shape: integersAttribute([3, 3]), strides: integersAttribute([2, 2]), auto_pad: stringAttribute("SAME_UPPER") });
+    const average = b.add("AveragePool", [padded], {
+      kernel_shape: integersAttribute([3, 3]),
+      strides: integersAttribute([2, 2]),
+    });
+    const maximum = b.add("MaxPool", [x], {
+      kernel_shape: integersAttribute([3, 3]),
+      strides: integersAttribute([2, 2]),
+      auto_pad: stringAttribute("SAME_UPPER"),
+    });
     b.output("y", b.add("Add", [average, maximum]));
   }),
   passCase("explicit-padding-then-conv", (b) => {
@@ -120,26 +158,59 @@ export const passCases: readonly PassCase[] = [
   }),
   passCase("one-dimensional", (b) => {
     const x = b.input("x", "float32", [2, 3, 12]);
-    const y = b.add("Relu", [b.add("Conv", [x, b.weights("w", 4, 3, 3), b.weights("bias", 4)], { strides: integersAttribute([2]), pads: integersAttribute([1, 1]) })]);
-    const z = b.add("Relu", [b.add("Conv", [y, b.weights("v", 4, 1, 3)], { group: integerAttribute(4), dilations: integersAttribute([2]) })]);
+    const y = b.add("Relu", [
+      b.add("Conv", [x, b.weights("w", 4, 3, 3), b.weights("bias", 4)], {
+        strides: integersAttribute([2]),
+        pads: integersAttribute([1, 1]),
+      }),
+    ]);
+    const z = b.add("Relu", [
+      b.add("Conv", [y, b.weights("v", 4, 1, 3)], { group: integerAttribute(4), dilations: integersAttribute([2]) }),
+    ]);
     b.output("y", b.add("MaxPool", [z], { kernel_shape: integersAttribute([2]) }));
   }),
   passCase("single-column", (b) => {
     const x = b.input("x", "float32", [2, 3, 9, 1]);
-    const y = b.add("Relu", [b.add("Conv", [x, b.weights("w", 4, 3, 3, 1)], { pads: integersAttribute([1, 0, 1, 0]), strides: integersAttribute([2, 1]) })]);
+    const y = b.add("Relu", [
+      b.add("Conv", [x, b.weights("w", 4, 3, 3, 1)], {
+        pads: integersAttribute([1, 0, 1, 0]),
+        strides: integersAttribute([2, 1]),
+      }),
+    ]);
     b.output("y", b.add("MaxPool", [y], { kernel_shape: integersAttribute([2, 1]) }));
   }),
   passCase("focus-slices", (b) => {
     const x = b.input("x", "float32", [1, 3, 8, 8]);
     const part = (row: number, column: number): Value => {
-      const rows = b.add("Slice", [x, b.integers(`s${row}${column}`, row), b.integers(`e${row}${column}`, 2 ** 40), b.integers(`a${row}${column}`, 2), b.integers(`t${row}${column}`, 2)]);
-      return b.add("Slice", [rows, b.integers(`c${row}${column}`, column), b.integers(`f${row}${column}`, 2 ** 40), b.integers(`b${row}${column}`, 3), b.integers(`u${row}${column}`, 2)]);
+      const rows = b.add("Slice", [
+        x,
+        b.integers(`s${row}${column}`, row),
+        b.integers(`e${row}${column}`, 2 ** 40),
+        b.integers(`a${row}${column}`, 2),
+        b.integers(`t${row}${column}`, 2),
+      ]);
+      return b.add("Slice", [
+        rows,
+        b.integers(`c${row}${column}`, column),
+        b.integers(`f${row}${column}`, 2 ** 40),
+        b.integers(`b${row}${column}`, 3),
+        b.integers(`u${row}${column}`, 2),
+      ]);
     };
-    b.output("y", b.conv("stem", b.add("Concat", [part(0, 0), part(1, 0), part(0, 1), part(1, 1)], { axis: integerAttribute(1) }), 4, 3));
+    b.output(
+      "y",
+      b.conv(
+        "stem",
+        b.add("Concat", [part(0, 0), part(1, 0), part(0, 1), part(1, 1)], { axis: integerAttribute(1) }),
+        4,
+        3,
+      ),
+    );
   }),
   passCase("detection-head", (b) => {
     const x = b.conv("stem", b.input("x", "float32", [1, 3, 6, 4]), 4, 3);
-    const flat = (value: Value, channels: number): Value => b.add("Reshape", [value, b.integers(`shape${channels}`, 1, channels, -1)]);
+    const flat = (value: Value, channels: number): Value =>
+      b.add("Reshape", [value, b.integers(`shape${channels}`, 1, channels, -1)]);
     const boxes = flat(b.conv("boxes", x, 4, 1), 4);
     const scores = flat(b.add("Sigmoid", [b.conv("scores", x, 2, 1)]), 2);
     const all = b.add("Concat", [boxes, scores], { axis: integerAttribute(1) });
@@ -147,31 +218,66 @@ export const passCases: readonly PassCase[] = [
   }),
   passCase("axes-follow-the-layout", (b) => {
     const x = b.conv("stem", b.input("x", "float32", [2, 3, 4, 5]), 4, 3);
-    const pieces = b.addNode("Split", [x, b.integers("split", 1, 3)], { axis: integerAttribute(1) }, { outputs: ["small", "large"] });
+    const pieces = b.addNode(
+      "Split",
+      [x, b.integers("split", 1, 3)],
+      { axis: integerAttribute(1) },
+      { outputs: ["small", "large"] },
+    );
     const [small, large] = [pieces[0] as Value, pieces[1] as Value];
     const soft = b.add("Softmax", [large], { axis: integerAttribute(1) });
     const mean = b.add("ReduceMean", [soft, b.integers("axes", -1)], { keepdims: integerAttribute(0) });
     const best = b.add("ArgMax", [x], { axis: integerAttribute(1), keepdims: integerAttribute(0) });
     b.output("mean", mean);
     b.output("best", best);
-    b.output("padded", b.conv("last", b.add("Pad", [small, b.integers("pads", 0, 1, 0, 0, 0, 0, 2, 0)], { mode: stringAttribute("reflect") }), 2, 1));
+    b.output(
+      "padded",
+      b.conv(
+        "last",
+        b.add("Pad", [small, b.integers("pads", 0, 1, 0, 0, 0, 0, 2, 0)], { mode: stringAttribute("reflect") }),
+        2,
+        1,
+      ),
+    );
   }),
   passCase("classifier", (b) => {
     const x = b.add("Relu", [b.conv("stem", b.input("x", "float32", [2, 3, 4, 4]), 6, 3)]);
     const pooled = b.add("ReduceMean", [x, b.integers("axes", 2, 3)]);
     const flat = b.add("Flatten", [pooled], { axis: integerAttribute(1) });
-    const hidden = b.add("Relu", [b.add("Gemm", [flat, b.weights("w", 5, 6), b.weights("c", 5)], { transB: integerAttribute(1), alpha: floatAttribute(0.5), beta: floatAttribute(2) })]);
-    b.output("y", b.add("Softmax", [b.add("Add", [b.add("MatMul", [hidden, b.weights("v", 5, 3)]), b.weights("bias", 3)])], { axis: integerAttribute(-1) }));
+    const hidden = b.add("Relu", [
+      b.add("Gemm", [flat, b.weights("w", 5, 6), b.weights("c", 5)], {
+        transB: integerAttribute(1),
+        alpha: floatAttribute(0.5),
+        beta: floatAttribute(2),
+      }),
+    ]);
+    b.output(
+      "y",
+      b.add("Softmax", [b.add("Add", [b.add("MatMul", [hidden, b.weights("v", 5, 3)]), b.weights("bias", 3)])], {
+        axis: integerAttribute(-1),
+      }),
+    );
   }),
   passCase("attention", (b) => {
     const x = b.input("x", "float32", [2, 4, 6]);
     const heads = (name: string, order: readonly number[]): Value => {
       const projected = b.add("Add", [b.add("MatMul", [x, b.weights(`${name}.w`, 6, 6)]), b.weights(`${name}.b`, 6)]);
-      return b.add("Transpose", [b.add("Reshape", [projected, b.integers(`${name}.shape`, 0, 0, 2, 3)])], { perm: integersAttribute(order) });
+      return b.add("Transpose", [b.add("Reshape", [projected, b.integers(`${name}.shape`, 0, 0, 2, 3)])], {
+        perm: integersAttribute(order),
+      });
     };
-    const scores = b.add("Div", [b.add("MatMul", [heads("q", [0, 2, 1, 3]), heads("k", [0, 2, 3, 1])]), b.scalar("root", Math.sqrt(3))]);
-    const mixed = b.add("MatMul", [b.add("Softmax", [scores], { axis: integerAttribute(-1) }), heads("v", [0, 2, 1, 3])]);
-    const joined = b.add("Reshape", [b.add("Transpose", [mixed], { perm: integersAttribute([0, 2, 1, 3]) }), b.integers("joined", 0, 0, 6)]);
+    const scores = b.add("Div", [
+      b.add("MatMul", [heads("q", [0, 2, 1, 3]), heads("k", [0, 2, 3, 1])]),
+      b.scalar("root", Math.sqrt(3)),
+    ]);
+    const mixed = b.add("MatMul", [
+      b.add("Softmax", [scores], { axis: integerAttribute(-1) }),
+      heads("v", [0, 2, 1, 3]),
+    ]);
+    const joined = b.add("Reshape", [
+      b.add("Transpose", [mixed], { perm: integersAttribute([0, 2, 1, 3]) }),
+      b.integers("joined", 0, 0, 6),
+    ]);
     b.output("y", b.add("Add", [b.add("MatMul", [joined, b.weights("o", 6, 6)]), x]));
   }),
   passCase("flattened-into-product", (b) => {
@@ -191,11 +297,18 @@ export const passCases: readonly PassCase[] = [
     const counting = b.constant("counting", tensorOf("int32", [1, 1, 5], [0, 1, 2, 3, 4]));
     const encoded = b.add("Cast", [b.add("Equal", [ids, counting])], { to: integerAttribute(1) });
     const product = b.add("MatMul", [encoded, b.weights("table", 5, 3)]);
-    b.output("y", b.add("Mul", [b.add("Tanh", [b.add("Add", [product, b.weights("bias", 3)])]), b.input("x", "float32", [1, 12, 3])]));
+    b.output(
+      "y",
+      b.add("Mul", [
+        b.add("Tanh", [b.add("Add", [product, b.weights("bias", 3)])]),
+        b.input("x", "float32", [1, 12, 3]),
+      ]),
+    );
   }),
   passCase("norm-as-torch-writes-it", (b) => {
     const x = b.input("x", "float32", [2, 3, 8]);
-    const mean = (value: Value): Value => b.add("ReduceMean", [value], { axes: integersAttribute([-1]) }, { version: 17 });
+    const mean = (value: Value): Value =>
+      b.add("ReduceMean", [value], { axes: integersAttribute([-1]) }, { version: 17 });
     const centred = b.add("Sub", [x, mean(x)]);
     const variance = mean(b.add("Pow", [centred, b.scalar("two", 2)]));
     const normal = b.add("Div", [centred, b.add("Sqrt", [b.add("Add", [variance, b.scalar("epsilon", 1e-5)])])]);
@@ -208,7 +321,10 @@ export const passCases: readonly PassCase[] = [
     const variance = b.add("GlobalAveragePool", [b.add("Mul", [difference, difference])]);
     const root = b.add("Sqrt", [b.add("Add", [variance, b.scalar("epsilon", 1e-6)])]);
     const factor = b.add("Mul", [b.add("Reciprocal", [root]), b.weights("scale", 8)]);
-    b.output("y", b.add("Add", [b.add("Mul", [x, factor]), b.add("Sub", [b.weights("shift", 8), b.add("Mul", [mean, factor])])]));
+    b.output(
+      "y",
+      b.add("Add", [b.add("Mul", [x, factor]), b.add("Sub", [b.weights("shift", 8), b.add("Mul", [mean, factor])])]),
+    );
   }),
   passCase("gelu", (b) => {
     const y = b.add("MatMul", [b.input("x", "float32", [3, 4]), b.weights("w", 4, 5)]);
@@ -228,13 +344,16 @@ export const passCases: readonly PassCase[] = [
   passCase("nothing-done", (b) => {
     const x = b.input("x", "float32", [2, 3]);
     const same = b.add("Dropout", [b.add("Identity", [b.add("Cast", [x], { to: integerAttribute(1) })])]);
-    const back = b.add("Transpose", [b.add("Transpose", [same], { perm: integersAttribute([1, 0]) })], { perm: integersAttribute([1, 0]) });
+    const back = b.add("Transpose", [b.add("Transpose", [same], { perm: integersAttribute([1, 0]) })], {
+      perm: integersAttribute([1, 0]),
+    });
     b.output("y", b.add("Reshape", [back, b.integers("shape", 2, 3)]));
     b.output("z", b.add("Relu", [back]));
   }),
   passCase("duplicates-and-constants", (b) => {
     const x = b.input("x", "float32", [4]);
-    const double = (name: string): Value => b.add("Mul", [x, b.add("Add", [b.scalar(`${name}.one`, 1), b.scalar(`${name}.more`, 1)])]);
+    const double = (name: string): Value =>
+      b.add("Mul", [x, b.add("Add", [b.scalar(`${name}.one`, 1), b.scalar(`${name}.more`, 1)])]);
     b.output("y", b.add("Sub", [b.add("Cos", [double("a")]), b.add("Sin", [double("b")])]));
   }),
   passCase(
@@ -251,11 +370,18 @@ export const passCases: readonly PassCase[] = [
     },
     new Map([["batch", 3]]),
   ),
-  passCase("symbolic-batch-convolution", (b) => {
-    const x = b.input("x", "float32", [b.symbol("batch", 1, 4), 3, 6, 6]);
-    const y = b.add("Relu", [b.conv("conv", x, 4, 3)]);
-    b.output("y", b.add("Softmax", [b.add("Flatten", [b.add("GlobalAveragePool", [y])])], { axis: integerAttribute(1) }));
-  }, new Map([["batch", 2]])),
+  passCase(
+    "symbolic-batch-convolution",
+    (b) => {
+      const x = b.input("x", "float32", [b.symbol("batch", 1, 4), 3, 6, 6]);
+      const y = b.add("Relu", [b.conv("conv", x, 4, 3)]);
+      b.output(
+        "y",
+        b.add("Softmax", [b.add("Flatten", [b.add("GlobalAveragePool", [y])])], { axis: integerAttribute(1) }),
+      );
+    },
+    new Map([["batch", 2]]),
+  ),
   passCase("channel-shuffle", (b) => {
     const x = b.conv("first", b.input("x", "float32", [1, 4, 3, 3]), 4, 1, 2);
     const groups = b.add("Reshape", [x, b.integers("split", 1, 2, 2, 3, 3)]);
@@ -271,13 +397,22 @@ export const passCases: readonly PassCase[] = [
   }),
   passCase("half-precision", (b) => {
     const x = b.input("x", "float16", [2, 4]);
-    const w = b.constant("w", { dtype: "float16", shape: [4, 3], data: Uint16Array.from({ length: 12 }, (_, index) => 0x3800 + 37 * index) });
+    const w = b.constant("w", {
+      dtype: "float16",
+      shape: [4, 3],
+      data: Uint16Array.from({ length: 12 }, (_, index) => 0x3800 + 37 * index),
+    });
     b.output("y", b.add("Relu", [b.add("MatMul", [x, w])]));
     b.output("n", b.add("Cast", [b.add("Cast", [x], { to: integerAttribute(10) })], { to: integerAttribute(1) }));
   }),
   passCase("already-canonical", (b) => {
     const x = b.input("x", "float32", [2, 3]);
     const expression = binary("multiply", input(0), unary("sigmoid", input(1)));
-    b.output("y", b.add("leafcutter.Elementwise", [x, b.input("gate", "float32", [3])], { expression: expressionAttribute(expression) }));
+    b.output(
+      "y",
+      b.add("leafcutter.Elementwise", [x, b.input("gate", "float32", [3])], {
+        expression: expressionAttribute(expression),
+      }),
+    );
   }),
 ];

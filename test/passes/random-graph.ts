@@ -23,7 +23,8 @@ export function randomGraph(seed: number): Graph {
   const pick = (): Value => values[Math.max(0, values.length - 1 - below(3))] as Value;
   const constant = (...shape: readonly number[]): Value => builder.constant("c", randomTensor(shape, below(1e6)));
   const integers = (...list: readonly number[]): Value => builder.constant("i", tensorOf("int64", [list.length], list));
-  const dims = (value: Value): readonly [number, number, number, number] => value.type.shape as unknown as readonly [number, number, number, number];
+  const dims = (value: Value): readonly [number, number, number, number] =>
+    value.type.shape as unknown as readonly [number, number, number, number];
 
   const makers: readonly ((x: Value) => Value | undefined)[] = [
     (x) => {
@@ -31,8 +32,15 @@ export function randomGraph(seed: number): Graph {
       const kernel = 1 + 2 * below(2);
       const group = below(3) === 0 ? channels : 1;
       const count = group === 1 ? 1 + below(6) : channels;
-      const attributes = { pads: integersAttribute([1, 1, 1, 1].map((pad) => pad * (kernel >> 1))), group: integerAttribute(group) };
-      return builder.add("Conv", [x, constant(count, channels / group, kernel, kernel), below(2) ? constant(count) : undefined], attributes);
+      const attributes = {
+        pads: integersAttribute([1, 1, 1, 1].map((pad) => pad * (kernel >> 1))),
+        group: integerAttribute(group),
+      };
+      return builder.add(
+        "Conv",
+        [x, constant(count, channels / group, kernel, kernel), below(2) ? constant(count) : undefined],
+        attributes,
+      );
     },
     (x) => builder.add(["Relu", "Sigmoid", "Tanh", "HardSwish", "Abs"][below(5)] as string, [x]),
     (x) => builder.add("LeakyRelu", [x], { alpha: floatAttribute(0.25) }),
@@ -44,11 +52,29 @@ export function randomGraph(seed: number): Graph {
     (x) => builder.add(below(2) ? "Mul" : "Add", [x, constant(dims(x)[1], 1, 1)]),
     (x) => {
       const [batch, , height, width] = dims(x);
-      const other = values.find((value) => value !== x && sameShape([batch, height, width], [0, 2, 3].map((axis) => value.type.shape[axis] as number)));
+      const other = values.find(
+        (value) =>
+          value !== x &&
+          sameShape(
+            [batch, height, width],
+            [0, 2, 3].map((axis) => value.type.shape[axis] as number),
+          ),
+      );
       return other && builder.add("Concat", [x, other], { axis: integerAttribute(1) });
     },
-    (x) => (dims(x)[2] >= 3 && dims(x)[3] >= 3 ? builder.add(below(2) ? "MaxPool" : "AveragePool", [x], { kernel_shape: integersAttribute([2, 2]), strides: integersAttribute([1 + below(2), 1]) }) : undefined),
-    (x) => builder.add("BatchNormalization", [x, ...[0, 1, 2].map(() => constant(dims(x)[1])), builder.constant("variance", tensorOf("float32", [dims(x)[1]], new Array<number>(dims(x)[1]).fill(0.7)))]),
+    (x) =>
+      dims(x)[2] >= 3 && dims(x)[3] >= 3
+        ? builder.add(below(2) ? "MaxPool" : "AveragePool", [x], {
+            kernel_shape: integersAttribute([2, 2]),
+            strides: integersAttribute([1 + below(2), 1]),
+          })
+        : undefined,
+    (x) =>
+      builder.add("BatchNormalization", [
+        x,
+        ...[0, 1, 2].map(() => constant(dims(x)[1])),
+        builder.constant("variance", tensorOf("float32", [dims(x)[1]], new Array<number>(dims(x)[1]).fill(0.7))),
+      ]),
     (x) => (dims(x)[1] > 1 ? builder.add("Slice", [x, integers(1), integers(9), integers(1)]) : undefined),
     (x) => builder.add("Pad", [x, integers(0, 0, 1, 0, 0, 0, 0, 1)]),
     (x) => builder.add("Softmax", [x], { axis: integerAttribute(1) }),

@@ -28,19 +28,49 @@ async function canonical(folder: string, batches = false): Promise<Graph> {
 function operatorCounts(graph: Graph): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { op, attributes } of graph.nodes) {
-    const name = attributes["epilogue"] ? `${op} + epilogue` : op;
+    const name = attributes.epilogue ? `${op} + epilogue` : op;
     counts[name] = (counts[name] ?? 0) + 1;
   }
   return counts;
 }
 
 const expected: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  "models/squeezenet_v1.1": { Transpose: 1, "leafcutter.Conv + epilogue": 26, "leafcutter.Pool": 3, Concat: 8, ReduceMean: 1, Reshape: 1, Softmax: 1 },
+  "models/squeezenet_v1.1": {
+    Transpose: 1,
+    "leafcutter.Conv + epilogue": 26,
+    "leafcutter.Pool": 3,
+    Concat: 8,
+    ReduceMean: 1,
+    Reshape: 1,
+    Softmax: 1,
+  },
   // The 17 bottlenecks end in a linear convolution: ten with a residual as epilogue, seven without.
-  "models/mobilenetv2_float": { Transpose: 1, "leafcutter.Conv + epilogue": 45, "leafcutter.Conv": 7, ReduceMean: 1, Reshape: 1, "leafcutter.MatMul": 1 },
-  "models/ultraface_rfb320": { Transpose: 1, "leafcutter.Conv + epilogue": 37, "leafcutter.Conv": 15, Concat: 4, Reshape: 8, Softmax: 1, Slice: 2, "leafcutter.Elementwise": 4 },
+  "models/mobilenetv2_float": {
+    Transpose: 1,
+    "leafcutter.Conv + epilogue": 45,
+    "leafcutter.Conv": 7,
+    ReduceMean: 1,
+    Reshape: 1,
+    "leafcutter.MatMul": 1,
+  },
+  "models/ultraface_rfb320": {
+    Transpose: 1,
+    "leafcutter.Conv + epilogue": 37,
+    "leafcutter.Conv": 15,
+    Concat: 4,
+    Reshape: 8,
+    Softmax: 1,
+    Slice: 2,
+    "leafcutter.Elementwise": 4,
+  },
   "models/super_resolution": { Reshape: 2, "leafcutter.Conv + epilogue": 3, "leafcutter.Conv": 1, DepthToSpace: 1 },
-  "demo-models/cifar10": { "leafcutter.Elementwise": 1, Transpose: 1, "leafcutter.Conv + epilogue": 10, ReduceMean: 1, "leafcutter.MatMul": 1 },
+  "demo-models/cifar10": {
+    "leafcutter.Elementwise": 1,
+    Transpose: 1,
+    "leafcutter.Conv + epilogue": 10,
+    ReduceMean: 1,
+    "leafcutter.MatMul": 1,
+  },
   "demo-models/digits": { Reshape: 1, "leafcutter.Conv + epilogue": 7, ReduceMean: 1, "leafcutter.MatMul": 1 },
 };
 
@@ -60,10 +90,17 @@ describe.skipIf(missing)(`real models${missing ? ` (skipped: ${missing})` : ""}`
       const batches = folder.startsWith("demo-models");
       const graph = await canonical(folder, batches);
       const batch = set.inputs[0]?.shape[0] ?? 1;
-      const inputs = matchPorts(graph.inputs.map(({ name }) => name), set.inputs);
-      const outputs = matchPorts(graph.outputs.map(({ name }) => name), set.outputs);
+      const inputs = matchPorts(
+        graph.inputs.map(({ name }) => name),
+        set.inputs,
+      );
+      const outputs = matchPorts(
+        graph.outputs.map(({ name }) => name),
+        set.outputs,
+      );
       expect(outputs.size).toBe(set.outputs.length);
       const actual = evaluateGraph(graph, Object.fromEntries(inputs), new Map([["batch", batch]]));
-      for (const [name, tensor] of outputs) expect(difference(actual[name], tensor, { absolute: 1e-4, relative: 1e-3 }), `output ${name}`).toBeUndefined();
+      for (const [name, tensor] of outputs)
+        expect(difference(actual[name], tensor, { absolute: 1e-4, relative: 1e-3 }), `output ${name}`).toBeUndefined();
     });
 });

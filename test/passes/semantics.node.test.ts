@@ -38,7 +38,10 @@ function expectSameResults(graph: Graph, bindings: ReadonlyMap<string, number> =
     for (const [name, tensor] of Object.entries(expected)) {
       // A half-precision result is rounded more often in the original.
       const relative = /float16/.test(tensor.dtype) ? 2e-3 : 1e-4;
-      expect(difference(actual[name], tensor, { absolute: relative, relative }), `output ${name} after ${pass.name}\n${printGraph(next, { digests: true })}`).toBeUndefined();
+      expect(
+        difference(actual[name], tensor, { absolute: relative, relative }),
+        `output ${name} after ${pass.name}\n${printGraph(next, { digests: true })}`,
+      ).toBeUndefined();
     }
     current = next;
   }
