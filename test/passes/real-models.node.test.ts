@@ -64,6 +64,37 @@ const expected: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     "leafcutter.Elementwise": 4,
   },
   "models/super_resolution": { Reshape: 2, "leafcutter.Conv + epilogue": 3, "leafcutter.Conv": 1, DepthToSpace: 1 },
+  // The focus of four Slices and a Concat is part of the first convolution.
+  "models/yolox_nano": {
+    Transpose: 1,
+    "leafcutter.Conv + epilogue": 110,
+    "leafcutter.Conv": 3,
+    Concat: 17,
+    "leafcutter.Pool": 3,
+    Resize: 2,
+    Reshape: 3,
+  },
+  "models/bert_mlm_g2p": {
+    Gather: 1,
+    "leafcutter.Elementwise": 5,
+    Reshape: 24,
+    Transpose: 10,
+    "leafcutter.MatMul + epilogue": 4,
+    "leafcutter.MatMul": 13,
+    Softmax: 3,
+    LayerNormalization: 4,
+  },
+  // The one-hot encoding and its product are a look-up.
+  "models/magika_v3_3": {
+    Reshape: 12,
+    "leafcutter.Elementwise": 11,
+    Gather: 1,
+    ReduceSum: 3,
+    ReduceSumSquare: 2,
+    ReduceMax: 2,
+    "leafcutter.Conv + epilogue": 1,
+    "leafcutter.MatMul": 1,
+  },
   "demo-models/cifar10": {
     "leafcutter.Elementwise": 1,
     Transpose: 1,
