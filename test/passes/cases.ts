@@ -234,7 +234,7 @@ export const passCases: readonly PassCase[] = [
       "padded",
       b.conv(
         "last",
-        b.add("Pad", [small, b.integers("pads", 0, 1, 0, 0, 0, 0, 2, 0)], { mode: stringAttribute("reflect") }),
+        b.add("Pad", [small, b.integers("pads", 0, 0, 1, 0, 0, 0, 0, 2)], { mode: stringAttribute("reflect") }),
         2,
         1,
       ),
