@@ -21,6 +21,9 @@ export const foldConstants = rewritePass(
 /** A result may be this large even when its operands are smaller. */
 const alwaysAllowedBytes = 4096;
 
+/** Operators whose results are what kernels read as weights: worth their bytes (the budget chooses a storage of its own). */
+const unpacking: ReadonlySet<string> = new Set(["DequantizeLinear", "Cast", "CastLike"]);
+
 const random = /^(Random|Bernoulli|Multinomial)/;
 
 const bytesOf = (value: Value): number =>
@@ -56,7 +59,7 @@ function computed(node: Node, context: RewriteContext): readonly Value[] | undef
   const present = node.inputs.filter((value) => value !== undefined);
   const before = present.reduce((sum, value) => sum + bytesOf(value), 0);
   const after = node.outputs.reduce((sum, value) => sum + bytesOf(value), 0);
-  if (after > Math.max(before, alwaysAllowedBytes)) return undefined;
+  if (after > Math.max(before, alwaysAllowedBytes) && !unpacking.has(node.op)) return undefined;
   const call = {
     inputs,
     attributes: referenceAttributes(node),
