@@ -39,6 +39,10 @@ const crossing: Exception = { from: /^compiler\/compile\.ts$/, to: /^runtime\/en
 const sameRow: readonly Exception[] = [
   { from: /^runtime\/reference\//, to: /^runtime\/format\// },
   { from: /^compiler\/ops\//, to: /^compiler\/kernels\/(.+\/)?(contract|problem)\.ts$/ },
+  // A loop nest's extents are the graph's dimensions; the graph knows nothing of loops.
+  { from: /^compiler\/loop\//, to: /^compiler\/graph\/dimension\.ts$/ },
+  // The command line runs packages and benches as a user of both.
+  { from: /^compiler\/cli\.ts$/, to: /^(runtime\/index\.ts|bench\/[a-z-]+\.ts)$/ },
   { from: /^test\//, to: /^(demo|bench)\// },
 ];
 

@@ -31,7 +31,12 @@ export interface View {
 
 /** One 32-bit word of a step record. */
 export type Argument =
-  | { readonly kind: "address"; readonly buffer: Buffer; readonly offset: Dim; readonly access: "read" | "write" | "read-write" }
+  | {
+      readonly kind: "address";
+      readonly buffer: Buffer;
+      readonly offset: Dim;
+      readonly access: "read" | "write" | "read-write";
+    }
   | { readonly kind: "integer"; readonly value: Dim }
   /** Stored as the bits of a float32. */
   | { readonly kind: "float"; readonly value: number };
@@ -98,23 +103,32 @@ export interface Variant {
 export interface Family<P extends Problem, V extends Variant = Variant> {
   readonly name: P["family"];
   readonly variants: readonly V[];
+  /** Whether operands and outputs may have any strides (but a contiguous or broadcast last axis); otherwise they are dense. */
+  readonly strided: boolean;
   /** Whether `variant` can compute `problem`. */
-  readonly accepts: (variant: V, problem: P) => boolean;
+  accepts(variant: V, problem: P): boolean;
+  /** Multiply-adds (or elements moved) that `variant` really executes, ragged tiles included; the cost table turns them into time. */
+  work(variant: V, problem: P, extent: (dim: Dim) => number): number;
   /** The border wanted around operand `index`; undefined for none. */
-  readonly halo?: (problem: P, index: number) => Halo | undefined;
+  halo?(problem: P, index: number): Halo | undefined;
   /** Which operands are constants that `pack` turns into one weight buffer; empty when the family has none. */
-  readonly packedOperands: (problem: P) => readonly number[];
+  packedOperands(problem: P): readonly number[];
   /** `constants[i]` is the tensor of operand packedOperands[i] (undefined when absent), already rounded to `storage[i]`. */
-  readonly pack?: (variant: V, problem: P, constants: readonly (Tensor | undefined)[], storage: readonly (Storage | undefined)[]) => Packed;
+  pack?(
+    variant: V,
+    problem: P,
+    constants: readonly (Tensor | undefined)[],
+    storage: readonly (Storage | undefined)[],
+  ): Packed;
   /** Scratch a step needs (a converted panel, partial sums), in bytes. */
-  readonly scratchBytes?: (variant: V, problem: P) => Dim;
-  /** `operands[i]` is undefined for packed and absent operands; `packed` and `scratch` as asked for above. */
-  readonly bind: (
+  scratchBytes?(variant: V, problem: P): Dim;
+  /** `operands[i]` is undefined for packed and absent operands; `packed` and `scratch` as asked for above. Epilogue operands arrive broadcast to the output's shape (stride 0). */
+  bind(
     variant: V,
     problem: P,
     operands: readonly (View | undefined)[],
     outputs: readonly View[],
     packed: Buffer | undefined,
     scratch: Buffer | undefined,
-  ) => BoundStep;
+  ): BoundStep;
 }

@@ -1,0 +1,101 @@
+/**
+ * Plan to Program: symbolic arguments become words relative to placed buffers, every address with the
+ * range it may touch. The same program serves every variant.
+ */
+import { extentBounds } from "../../runtime/format/extent.ts";
+import type { Access, HostOperand, Port, Program, ProgramStep } from "../../runtime/format/program.ts";
+import { addDims, type Dim } from "../graph/dimension.ts";
+import type { Argument, Kernel, View } from "../kernels/contract.ts";
+import type { Plan, PlannedPort } from "../plan/plan.ts";
+
+/** A program with the kernels it calls, in table order. */
+export interface GeneratedProgram {
+  readonly program: Program;
+  readonly kernels: readonly Kernel[];
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+function floatBits(value: number): number {
+  bits.setFloat32(0, value);
+  return bits.getInt32(0);
+}
+
+export function generateProgram(plan: Plan): GeneratedProgram {
+  const kernels: Kernel[] = [];
+  const indices = new Map<string, number>();
+  const indexOf = (kernel: Kernel): number => {
+    const known = indices.get(kernel.key);
+    if (known !== undefined) return known;
+    indices.set(kernel.key, kernels.length);
+    kernels.push(kernel);
+    return kernels.length - 1;
+  };
+  const addressOf = (view: { readonly buffer: View["buffer"]; readonly offset: Dim }): Dim =>
+    addDims(plan.addresses.get(view.buffer) ?? 0, view.offset);
+  const word = (argument: Argument): Dim => {
+    switch (argument.kind) {
+      case "address":
+        return addressOf(argument);
+      case "integer":
+        return argument.value;
+      case "float":
+        return floatBits(argument.value);
+    }
+  };
+  const accessesOf = (list: readonly Argument[]): readonly Access[] =>
+    list.flatMap((argument, index) =>
+      argument.kind === "address"
+        ? [
+            {
+              word: index,
+              start: plan.addresses.get(argument.buffer) ?? 0,
+              bytes: argument.buffer.bytes,
+              mode: argument.access,
+            },
+          ]
+        : [],
+    );
+  const fixedAddress = (view: View): number => {
+    const [low, high] = extentBounds(addressOf(view), plan.symbols);
+    if (low !== high) throw new RangeError(`${view.buffer.name} has no fixed address`);
+    return low;
+  };
+  const operand = (view: View): HostOperand => ({ dtype: view.dtype, shape: view.shape, address: fixedAddress(view) });
+  const port = ({ name, dtype, shape, view }: PlannedPort): Port => ({
+    name,
+    dtype,
+    shape,
+    address: fixedAddress(view),
+  });
+  const steps = plan.steps.map((step): ProgramStep => {
+    if (step.kind === "host") {
+      return {
+        ...step,
+        inputs: step.inputs.map((view) => (view ? operand(view) : null)),
+        outputs: step.outputs.map(operand),
+      };
+    }
+    return {
+      kind: "kernel",
+      name: step.name,
+      op: step.op,
+      kernel: indexOf(step.kernel),
+      range: step.range,
+      arguments: step.arguments.map(word),
+      accesses: accessesOf(step.arguments),
+      flops: step.flops,
+      bytes: step.bytes,
+      invocations: step.invocations,
+    };
+  });
+  const program: Program = {
+    symbols: [...plan.symbols.values()],
+    memory: plan.memory,
+    inputs: plan.inputs.map(port),
+    outputs: plan.outputs.map(port),
+    kernels: kernels.map(({ name }) => ({ name })),
+    steps,
+  };
+  return { program, kernels };
+}

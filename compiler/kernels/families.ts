@@ -1,0 +1,14 @@
+/** The families by name. */
+import type { Family } from "./contract.ts";
+import type { Problem } from "./problem.ts";
+
+const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {};
+
+/** The family that computes a problem. */
+export function familyOf<P extends Problem>(problem: P): Family<P> {
+  // The table's key is the problem's own tag, which the type of an indexed access cannot express.
+  return families[problem.family] as unknown as Family<P>;
+}
+
+/** Every family, for tests and benches that walk their variants. */
+export const allFamilies: readonly Family<Problem>[] = Object.values(families) as unknown as readonly Family<Problem>[];

@@ -1,0 +1,240 @@
+/**
+ * A loop nest bound to views: affine coordinates become strides, axes of extent 1 disappear, neighbouring axes
+ * merge where every operand allows, and the axis that can be vectorised moves to the inside.
+ */
+import { byteSize } from "../../../runtime/format/dtype.ts";
+import { axis as axisLeaf, constant, type Expression, mapExpression } from "../../../runtime/format/expression.ts";
+import { addDims, type Dim, multiplyDims, productOf, sameDim } from "../../graph/dimension.ts";
+import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
+import type { Argument, BoundStep, View } from "../contract.ts";
+import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
+import { emitLoop } from "./wasm.ts";
+
+/** One operand (or the output) while axes are still being rearranged. */
+interface Walk {
+  readonly view: View;
+  readonly offset: Dim;
+  /** Byte stride per iteration axis; empty for indexed operands. */
+  strides: Dim[];
+  readonly indexed: boolean;
+}
+
+interface Space {
+  extents: Dim[];
+  parallel: number;
+  /** Output first, then operands. */
+  readonly walks: readonly Walk[];
+  body: Expression;
+  finish: Expression | undefined;
+  computed: readonly Expression[] | undefined;
+}
+
+/** `operands[k]` is bound to operand k of the nest. */
+export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: View): BoundStep {
+  const computed = "computed" in nest.output.access ? nest.output.access.computed : undefined;
+  const space: Space = {
+    extents: [...nest.extents],
+    parallel: nest.extents.length - nest.reductions,
+    walks: [
+      walkOf(output, computed ? "indexed" : (nest.output.access as readonly AffineIndex[]), nest.extents.length),
+      ...nest.operands.map(({ access }, index) => walkOf(operands[index] as View, access, nest.extents.length)),
+    ],
+    body: nest.body,
+    finish: nest.finish,
+    computed,
+  };
+  dropUnitAxes(space);
+  mergeAxes(space);
+  if (!computed) chooseInnermost(space, (candidate) => shapeOf(nest, candidate));
+  if (space.parallel === 0) insertUnitAxis(space);
+  const shape = shapeOf(nest, space);
+  const elements = productOf(space.extents);
+  const bytes = multiplyDims(
+    elements,
+    byteSize[output.dtype] + operands.reduce((sum, view) => sum + byteSize[view.dtype], 0),
+  );
+  return {
+    kernel: {
+      key: `loop ${JSON.stringify(shape)}`,
+      name: nameOf(nest),
+      emitWasm: (context) => emitLoop(context, shape),
+    },
+    arguments: argumentsOf(nest, space, shape),
+    range: space.extents[0] as Dim,
+    flops: multiplyDims(elements, countOperations(nest.body)),
+    bytes,
+    invocations: productOf(space.extents.slice(0, space.parallel)),
+  };
+}
+
+function walkOf(view: View, access: readonly AffineIndex[] | "indexed", axes: number): Walk {
+  if (access === "indexed") return { view, offset: view.offset, strides: [], indexed: true };
+  const strides: Dim[] = Array.from({ length: axes }, () => 0);
+  let offset = view.offset;
+  access.forEach((index, coordinate) => {
+    const step = view.strides[coordinate] as Dim;
+    offset = addDims(offset, multiplyDims(index.offset, step));
+    for (const { axis, coefficient } of index.terms)
+      strides[axis] = addDims(strides[axis] as Dim, multiplyDims(coefficient, step));
+  });
+  return { view, offset, strides, indexed: false };
+}
+
+const affineWalks = (space: Space): readonly Walk[] => space.walks.filter((walk) => !walk.indexed);
+
+/** Renumbers axes: `place(old)` is the new number, or undefined for an axis that is always 0. */
+function renumber(space: Space, place: (axis: number) => number | undefined): void {
+  const change = (expression: Expression): Expression => {
+    if (expression.kind !== "axis") return expression;
+    const next = place(expression.axis);
+    return next === undefined ? constant(0, "int32") : axisLeaf(next);
+  };
+  space.body = mapExpression(space.body, change);
+  if (space.finish) space.finish = mapExpression(space.finish, change);
+  space.computed = space.computed?.map((expression) => mapExpression(expression, change));
+}
+
+function removeAxis(space: Space, axis: number): void {
+  space.extents.splice(axis, 1);
+  for (const walk of affineWalks(space)) walk.strides.splice(axis, 1);
+  if (axis < space.parallel) space.parallel--;
+  renumber(space, (old) => (old === axis ? undefined : old > axis ? old - 1 : old));
+}
+
+function dropUnitAxes(space: Space): void {
+  for (let axis = space.extents.length - 1; axis >= 0; axis--) if (space.extents[axis] === 1) removeAxis(space, axis);
+}
+
+function insertUnitAxis(space: Space): void {
+  space.extents.unshift(1);
+  for (const walk of affineWalks(space)) walk.strides.unshift(0);
+  space.parallel++;
+  renumber(space, (old) => old + 1);
+}
+
+function usedAxes(space: Space): ReadonlySet<number> {
+  const used = new Set<number>();
+  const note = (expression: Expression): Expression => {
+    if (expression.kind === "axis") used.add(expression.axis);
+    return expression;
+  };
+  for (const expression of [space.body, ...(space.finish ? [space.finish] : []), ...(space.computed ?? [])])
+    mapExpression(expression, note);
+  return used;
+}
+
+/** Merges axis and axis+1 when every operand steps over the pair as over one. */
+function mergeAxes(space: Space): void {
+  for (let axis = space.extents.length - 2; axis >= 0; axis--) {
+    if (axis + 1 === space.parallel) continue;
+    const used = usedAxes(space);
+    if (used.has(axis) || used.has(axis + 1)) continue;
+    const inner = space.extents[axis + 1] as Dim;
+    const mergeable = affineWalks(space).every(({ strides }) =>
+      sameDim(strides[axis] as Dim, multiplyDims(strides[axis + 1] as Dim, inner)),
+    );
+    if (!mergeable) continue;
+    space.extents[axis + 1] = multiplyDims(space.extents[axis] as Dim, inner);
+    removeAxis(space, axis);
+  }
+}
+
+/** Moves the parallel axis that runs best on the inside to the last parallel place. */
+function chooseInnermost(space: Space, shape: (space: Space) => LoopShape): void {
+  if (space.parallel < 2 || canVectorise(shape(space))) return;
+  const candidates = Array.from({ length: space.parallel - 1 }, (_, axis) => axis).reverse();
+  for (const axis of candidates) {
+    const moved = moveInside(space, axis);
+    if (canVectorise(shape(moved))) {
+      Object.assign(space, moved);
+      return;
+    }
+  }
+  // No axis vectorises: the longest of the last two keeps loop overhead small.
+  const last = space.extents[space.parallel - 1];
+  const before = space.extents[space.parallel - 2];
+  if (typeof last === "number" && typeof before === "number" && last < 8 && before > last)
+    Object.assign(space, moveInside(space, space.parallel - 2));
+}
+
+function moveInside(space: Space, axis: number): Space {
+  const last = space.parallel - 1;
+  const place = (old: number): number => (old === axis ? last : old > axis && old <= last ? old - 1 : old);
+  const permute = (list: readonly Dim[]): Dim[] => {
+    const result: Dim[] = [];
+    list.forEach((item, old) => {
+      result[place(old)] = item;
+    });
+    return result;
+  };
+  const moved: Space = {
+    ...space,
+    extents: permute(space.extents),
+    walks: space.walks.map((walk) => ({ ...walk, strides: walk.indexed ? [] : permute(walk.strides) })),
+  };
+  renumber(moved, place);
+  return moved;
+}
+
+const classOf = (stride: Dim, size: number): StrideClass => (stride === 0 ? "zero" : stride === size ? "unit" : "any");
+
+function shapeOf(nest: LoopNest, space: Space): LoopShape {
+  const operandOf = (walk: Walk): ShapeOperand => {
+    const size = byteSize[walk.view.dtype];
+    return {
+      dtype: walk.view.dtype,
+      strides: walk.strides.map((stride) => classOf(stride, size)),
+      coordinates: walk.indexed ? walk.view.strides.map((stride) => classOf(stride, size)) : undefined,
+    };
+  };
+  const [output, ...operands] = space.walks.map(operandOf);
+  return {
+    axes: space.extents.length,
+    reductions: space.extents.length - space.parallel,
+    operands,
+    output: output as ShapeOperand,
+    computed: space.computed,
+    parameters: nest.parameters.length,
+    body: space.body,
+    combine: nest.combine,
+    finish: space.finish,
+  };
+}
+
+/** Words: addresses (output first), extents, strides of class "any" walk by walk, parameters. */
+function argumentsOf(nest: LoopNest, space: Space, shape: LoopShape): readonly Argument[] {
+  const list: Argument[] = space.walks.map((walk, index) => ({
+    kind: "address",
+    buffer: walk.view.buffer,
+    offset: walk.offset,
+    access: index === 0 ? "write" : "read",
+  }));
+  for (const extent of space.extents) list.push({ kind: "integer", value: extent });
+  [shape.output, ...shape.operands].forEach((operand, index) => {
+    const walk = space.walks[index] as Walk;
+    const strides = walk.indexed ? walk.view.strides : walk.strides;
+    (operand.coordinates ?? operand.strides).forEach((strideClass, axis) => {
+      if (strideClass === "any") list.push({ kind: "integer", value: strides[axis] as Dim });
+    });
+  });
+  for (const parameter of nest.parameters) list.push({ kind: "integer", value: parameter });
+  return list;
+}
+
+function countOperations(expression: Expression): number {
+  let count = 0;
+  mapExpression(expression, (node) => {
+    if (node.kind === "unary" || node.kind === "binary") count++;
+    return node;
+  });
+  return count;
+}
+
+function nameOf(nest: LoopNest): string {
+  if (nest.combine) return `reduce ${nest.combine}`;
+  if (nest.body.kind === "input") return "copy";
+  if (nest.body.kind === "load") return "gather";
+  return countOperations(nest.body) === 1 && nest.body.kind !== "cast" && "operation" in nest.body
+    ? nest.body.operation
+    : "elementwise";
+}

@@ -1,0 +1,526 @@
+/** WebAssembly of a loop kernel: nested loops over pointers, the innermost parallel axis four elements at a time where it can be. */
+import { byteSize, type DType } from "../../../runtime/format/dtype.ts";
+import { type Expression, expressionType } from "../../../runtime/format/expression.ts";
+import { recordHeaderWords } from "../../../runtime/format/program.ts";
+import type { BodyBuilder } from "../../assemble/body.ts";
+import type { Expression as Code, FunctionReference, Local, ValueType } from "../../assemble/expression.ts";
+import { f32, f64, i32, i64 } from "../../assemble/scalar.ts";
+import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
+import type { WasmKernelContext } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
+import { emitScalar, scalarType } from "../expression/scalar.ts";
+import { emitVector } from "../expression/vector.ts";
+import {
+  bodyTypes,
+  canVectorise,
+  contiguousLoad,
+  finishTypes,
+  isUniform,
+  type LoopShape,
+  type ShapeOperand,
+  vectorAxisOf,
+} from "./shape.ts";
+
+type Scalar = Code<ValueType>;
+type Address = Code<"i32">;
+type Leaf = Extract<Expression, { kind: "input" | "load" | "axis" | "parameter" }>;
+
+/** Pointers of the output (first) and of every operand at the current point; index variables of the axes around it. */
+interface Point {
+  readonly pointers: readonly Address[];
+  readonly indices: ReadonlyMap<number, Local<"i32">>;
+}
+
+export function emitLoop(context: WasmKernelContext, shape: LoopShape): FunctionReference {
+  return context.module.function(
+    `loop_${context.module.functionSizes().length}`,
+    { params: ["i32", "i32", "i32"], results: [] },
+    (body, record, begin, end) => new LoopEmitter(context, shape, body, record).emit(begin, end),
+  );
+}
+
+class LoopEmitter {
+  readonly #context: WasmKernelContext;
+  readonly #shape: LoopShape;
+  readonly #body: BodyBuilder;
+  readonly #record: Local<"i32">;
+  readonly #walks: readonly ShapeOperand[];
+  readonly #strideWords: readonly ReadonlyMap<number, number>[];
+  readonly #parameterWord: number;
+  readonly #vectorAxis: number;
+
+  constructor(context: WasmKernelContext, shape: LoopShape, body: BodyBuilder, record: Local<"i32">) {
+    this.#context = context;
+    this.#shape = shape;
+    this.#body = body;
+    this.#record = record;
+    this.#walks = [shape.output, ...shape.operands];
+    this.#vectorAxis = vectorAxisOf(shape);
+    let word = this.#walks.length + shape.axes;
+    this.#strideWords = this.#walks.map(
+      (walk) =>
+        new Map(
+          (walk.coordinates ?? walk.strides).flatMap((strideClass, axis) =>
+            strideClass === "any" ? [[axis, word++] as const] : [],
+          ),
+        ),
+    );
+    this.#parameterWord = word;
+  }
+
+  emit(begin: Address, end: Address): void {
+    const pointers = this.#walks.map((_, index) => this.#body.local("i32", this.#word(index)));
+    this.#level(0, { pointers, indices: new Map() }, begin, end);
+  }
+
+  #word(index: number): Address {
+    return i32.load(this.#record, { offset: (recordHeaderWords + index) * 4 });
+  }
+
+  #stride(walk: number, axis: number): Address {
+    const operand = this.#walks[walk] as ShapeOperand;
+    const strideClass = (operand.coordinates ?? operand.strides)[axis];
+    if (strideClass === "any") return this.#word(this.#strideWords[walk]?.get(axis) ?? 0);
+    return i32.const(strideClass === "unit" ? byteSize[operand.dtype] : 0);
+  }
+
+  /** Loops over `axis` from begin to end (its whole extent further in), with pointers at its first iteration. */
+  #level(axis: number, outer: Point, begin: Address, end: Address): void {
+    const body = this.#body;
+    body.scope(() => {
+      const moving = this.#walks.map((walk) => walk.coordinates === undefined && walk.strides[axis] !== "zero");
+      const strides = this.#walks.map((_, walk) => {
+        const stride = this.#stride(walk, axis);
+        return moving[walk] && stride.constant === undefined ? body.local("i32", stride) : stride;
+      });
+      const pointers = outer.pointers.map((pointer, walk) =>
+        moving[walk] ? body.local("i32", i32.add(pointer, i32.mul(begin, strides[walk] as Address))) : pointer,
+      );
+      const advance = (count: number): void => {
+        pointers.forEach((pointer, walk) => {
+          if (moving[walk])
+            body.set(pointer as Local<"i32">, i32.add(pointer, i32.mul(strides[walk] as Address, count)));
+        });
+      };
+      if (axis !== this.#vectorAxis) {
+        body.forRange(begin, end, 1, (index) => {
+          this.#level(
+            axis + 1,
+            { pointers, indices: new Map(outer.indices).set(axis, index) },
+            i32.const(0),
+            this.#word(this.#walks.length + axis + 1),
+          );
+          advance(1);
+        });
+        return;
+      }
+      const index = body.local("i32", begin);
+      const limit = body.local("i32", end);
+      const point: Point = { pointers, indices: new Map(outer.indices).set(axis, index) };
+      if (canVectorise(this.#shape)) {
+        const hoisted = this.#shape.reductions === 0 ? this.#hoist(point) : new Map<string, Code<ValueType>>();
+        const vectorEnd = body.local("i32", i32.sub(limit, 3));
+        this.#while(index, vectorEnd, 4, () => {
+          this.#pointVector(point, hoisted);
+          advance(4);
+        });
+      }
+      this.#while(index, limit, 1, () => {
+        this.#pointScalar(point);
+        advance(1);
+      });
+    });
+  }
+
+  /** `index` runs up to `limit` by `step`. */
+  #while(index: Local<"i32">, limit: Local<"i32">, step: number, statements: () => void): void {
+    const body = this.#body;
+    body.if(i32.ltS(index, limit), () => {
+      body.loop((again) => {
+        body.scope(statements);
+        body.set(index, i32.add(index, step));
+        body.branchIf(again, i32.ltS(index, limit));
+      });
+    });
+  }
+
+  // Reductions: loops over the reduced axes around `term`, which accumulates.
+  #reduce(axis: number, point: Point, term: (point: Point) => void): void {
+    if (axis === this.#shape.axes) {
+      this.#body.scope(() => term(point));
+      return;
+    }
+    const body = this.#body;
+    body.scope(() => {
+      const moving = this.#walks.map(
+        (walk, index) => index > 0 && walk.coordinates === undefined && walk.strides[axis] !== "zero",
+      );
+      const pointers = point.pointers.map((pointer, walk) => (moving[walk] ? body.local("i32", pointer) : pointer));
+      body.forRange(0, this.#word(this.#walks.length + axis), 1, (index) => {
+        this.#reduce(axis + 1, { pointers, indices: new Map(point.indices).set(axis, index) }, term);
+        pointers.forEach((pointer, walk) => {
+          if (moving[walk]) body.set(pointer as Local<"i32">, i32.add(pointer, this.#stride(walk, axis)));
+        });
+      });
+    });
+  }
+
+  #pointScalar(point: Point): void {
+    const { body: expression, reductions, finish, computed, output } = this.#shape;
+    const types = bodyTypes(this.#shape);
+    let value: Scalar;
+    let dtype = expressionType(expression, types);
+    if (reductions === 0) value = this.#scalar(expression, types, point);
+    else {
+      const accumulator = this.#body.local(scalarType(dtype), identityOf(this.#shape.combine, dtype) as never);
+      this.#reduce(this.#vectorAxis + 1, point, (inner) => {
+        const term = this.#scalar(expression, types, inner);
+        this.#body.set(accumulator, this.#combine(dtype, accumulator, term) as never);
+      });
+      value = accumulator;
+    }
+    if (finish) {
+      const all = finishTypes(this.#shape);
+      const reduced = this.#body.local(value.type, value as never);
+      value = this.#scalar(finish, all, point, reduced);
+      dtype = expressionType(finish, all);
+    }
+    const address = computed ? this.#coordinatesAddress(0, computed, point) : (point.pointers[0] as Address);
+    this.#storeScalar(output.dtype, address, value);
+  }
+
+  #combine(dtype: DType, left: Scalar, right: Scalar): Scalar {
+    const operation = this.#shape.combine ?? "add";
+    const pair: Expression = {
+      kind: "binary",
+      operation,
+      left: { kind: "input", index: 0 },
+      right: { kind: "input", index: 1 },
+    };
+    return emitScalar(
+      {
+        body: this.#body,
+        math: this.#context.math,
+        operands: [dtype, dtype],
+        leaf: (leaf) => (leaf.kind === "input" && leaf.index === 1 ? right : left),
+      },
+      pair,
+    );
+  }
+
+  /** `reduced` is operand 0 of a finishing expression. */
+  #scalar(expression: Expression, types: readonly DType[], point: Point, reduced?: Scalar): Scalar {
+    const shift = reduced ? 1 : 0;
+    return emitScalar(
+      {
+        body: this.#body,
+        math: this.#context.math,
+        operands: types,
+        leaf: (leaf, visit) => {
+          if (reduced && leaf.kind === "input" && leaf.index === 0) return reduced;
+          return this.#scalarLeaf(leaf, shift, point, visit);
+        },
+      },
+      expression,
+    );
+  }
+
+  #scalarLeaf(leaf: Leaf, shift: number, point: Point, visit: (expression: Expression) => Scalar): Scalar {
+    switch (leaf.kind) {
+      case "axis":
+        return point.indices.get(leaf.axis) ?? i32.const(0);
+      case "parameter":
+        return this.#word(this.#parameterWord + leaf.index);
+      case "input": {
+        const walk = leaf.index - shift + 1;
+        return this.#loadScalar((this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+      }
+      case "load": {
+        const walk = leaf.operand + 1;
+        return this.#loadScalar(
+          (this.#walks[walk] as ShapeOperand).dtype,
+          this.#address(walk, leaf.at.map(visit), point),
+        );
+      }
+    }
+  }
+
+  #coordinatesAddress(walk: number, coordinates: readonly Expression[], point: Point): Address {
+    const types = bodyTypes(this.#shape);
+    return this.#address(
+      walk,
+      coordinates.map((coordinate) => this.#scalar(coordinate, types, point)),
+      point,
+    );
+  }
+
+  #address(walk: number, coordinates: readonly Scalar[], point: Point): Address {
+    return coordinates.reduce<Address>(
+      (address, coordinate, axis) => i32.add(address, i32.mul(coordinate as Address, this.#stride(walk, axis))),
+      point.pointers[walk] as Address,
+    );
+  }
+
+  #loadScalar(dtype: DType, address: Address): Scalar {
+    switch (dtype) {
+      case "float32":
+        return f32.load(address);
+      case "float64":
+        return f64.load(address);
+      case "int64":
+      case "uint64":
+        return i64.load(address);
+      case "int32":
+      case "uint32":
+        return i32.load(address);
+      case "int16":
+        return i32.load16S(address);
+      case "uint16":
+        return i32.load16U(address);
+      case "int8":
+        return i32.load8S(address);
+      case "uint8":
+      case "bool":
+        return i32.load8U(address);
+      case "float16":
+        return f32x4.extractLane(this.#context.math.halfToFloat(i32x4.splat(i32.load16U(address))), 0);
+      case "bfloat16":
+        return f32.reinterpretI32(i32.shl(i32.load16U(address), 16));
+    }
+  }
+
+  #storeScalar(dtype: DType, address: Address, value: Scalar): void {
+    const body = this.#body;
+    switch (dtype) {
+      case "float32":
+        return body.f32Store(address, value as Code<"f32">);
+      case "float64":
+        return body.f64Store(address, value as Code<"f64">);
+      case "int64":
+      case "uint64":
+        return body.i64Store(address, value as Code<"i64">);
+      case "int32":
+      case "uint32":
+        return body.i32Store(address, value as Code<"i32">);
+      case "int16":
+      case "uint16":
+        return body.i32Store16(address, value as Code<"i32">);
+      case "int8":
+      case "uint8":
+      case "bool":
+        return body.i32Store8(address, value as Code<"i32">);
+      case "float16": {
+        const half = i32x4.extractLane(this.#context.math.floatToHalf(f32x4.splat(value as Code<"f32">)), 0);
+        return body.i32Store16(address, half);
+      }
+      case "bfloat16": {
+        // Round to nearest even on the upper 16 bits; NaN keeps a set mantissa bit.
+        const bits = body.local("i32", i32.reinterpretF32(value as Code<"f32">));
+        const rounded = i32.shrU(i32.add(bits, i32.add(0x7fff, i32.and(i32.shrU(bits, 16), 1))), 16);
+        const isNaN = i32.gtU(i32.and(bits, 0x7fffffff), 0x7f800000);
+        body.if(
+          isNaN,
+          () => body.i32Store16(address, i32.or(i32.shrU(bits, 16), 0x40)),
+          () => body.i32Store16(address, rounded),
+        );
+      }
+    }
+  }
+
+  /** Values and addresses that do not change along the vector axis, computed once before it. */
+  #hoist(point: Point): ReadonlyMap<string, Code<ValueType>> {
+    const hoisted = new Map<string, Code<ValueType>>();
+    const types = bodyTypes(this.#shape);
+    const visit = (expression: Expression): void => {
+      const key = keyOf(expression);
+      if (expression.kind === "constant" || hoisted.has(key)) return;
+      if (isUniform(this.#shape, expression, this.#vectorAxis)) {
+        const dtype = expressionType(expression, types);
+        hoisted.set(key, this.#body.local("v128", this.#splat(dtype, this.#scalar(expression, types, point))));
+        return;
+      }
+      switch (expression.kind) {
+        case "load":
+          hoisted.set(key, this.#body.local("i32", this.#firstAddress(expression, point)));
+          return;
+        case "unary":
+        case "cast":
+          return visit(expression.value);
+        case "binary":
+          visit(expression.left);
+          return visit(expression.right);
+        case "select":
+          visit(expression.condition);
+          visit(expression.whenTrue);
+          return visit(expression.whenFalse);
+      }
+    };
+    visit(this.#shape.body);
+    return hoisted;
+  }
+
+  /** Address of the first of four neighbours of a contiguous load, less the part that the vector index contributes. */
+  #firstAddress(expression: Extract<Expression, { kind: "load" }>, point: Point): Address {
+    const at = contiguousLoad(this.#shape, expression, this.#vectorAxis) ?? expression.at;
+    const walk = expression.operand + 1;
+    const address = this.#coordinatesAddress(walk, at, point);
+    const index = point.indices.get(this.#vectorAxis) as Address;
+    return i32.sub(address, i32.mul(index, byteSize[(this.#walks[walk] as ShapeOperand).dtype]));
+  }
+
+  #pointVector(point: Point, hoisted: ReadonlyMap<string, Code<ValueType>>): void {
+    const { body: expression, reductions, finish, output, combine } = this.#shape;
+    const types = bodyTypes(this.#shape);
+    let dtype = expressionType(expression, types);
+    let value: Code<"v128">;
+    if (reductions === 0) value = this.#vector(expression, types, point, hoisted);
+    else {
+      const accumulator = this.#body.local("v128", this.#splat(dtype, identityOf(combine, dtype)));
+      this.#reduce(this.#vectorAxis + 1, point, (inner) => {
+        const term = this.#vector(expression, types, inner, hoisted);
+        const pair: Expression = {
+          kind: "binary",
+          operation: combine ?? "add",
+          left: { kind: "input", index: 0 },
+          right: { kind: "input", index: 1 },
+        };
+        const combined = emitVector(
+          {
+            body: this.#body,
+            math: this.#context.math,
+            operands: [dtype, dtype],
+            leaf: (leaf) => (leaf.kind === "input" && leaf.index === 1 ? term : accumulator),
+          },
+          pair,
+        );
+        this.#body.set(accumulator, combined);
+      });
+      value = accumulator;
+    }
+    if (finish) {
+      const all = finishTypes(this.#shape);
+      value = this.#vector(finish, all, point, new Map(), value);
+      dtype = expressionType(finish, all);
+    }
+    this.#storeVector(output.dtype, point.pointers[0] as Address, value, dtype);
+  }
+
+  #vector(
+    expression: Expression,
+    types: readonly DType[],
+    point: Point,
+    hoisted: ReadonlyMap<string, Code<ValueType>>,
+    reduced?: Code<"v128">,
+  ): Code<"v128"> {
+    const shift = reduced ? 1 : 0;
+    return emitVector(
+      {
+        body: this.#body,
+        math: this.#context.math,
+        operands: types,
+        uniform: (node) => {
+          if (node.kind === "constant" || !isUniform(this.#shape, node, this.#vectorAxis, shift === 1))
+            return undefined;
+          const known = hoisted.get(keyOf(node));
+          if (known) return known as Code<"v128">;
+          const scalar = this.#scalarShifted(node, types, point, shift);
+          return this.#body.local("v128", this.#splat(expressionType(node, types), scalar));
+        },
+        leaf: (leaf) => {
+          if (reduced && leaf.kind === "input" && leaf.index === 0) return reduced;
+          return this.#vectorLeaf(leaf, shift, point, hoisted);
+        },
+      },
+      expression,
+    );
+  }
+
+  #scalarShifted(expression: Expression, types: readonly DType[], point: Point, shift: number): Scalar {
+    return emitScalar(
+      {
+        body: this.#body,
+        math: this.#context.math,
+        operands: types,
+        leaf: (leaf, visit) => this.#scalarLeaf(leaf, shift, point, visit),
+      },
+      expression,
+    );
+  }
+
+  #vectorLeaf(leaf: Leaf, shift: number, point: Point, hoisted: ReadonlyMap<string, Code<ValueType>>): Code<"v128"> {
+    switch (leaf.kind) {
+      case "axis":
+        return i32x4.add(i32x4.splat(point.indices.get(leaf.axis) ?? i32.const(0)), i32x4.const(0, 1, 2, 3));
+      case "parameter":
+        return i32x4.splat(this.#word(this.#parameterWord + leaf.index));
+      case "input": {
+        const walk = leaf.index - shift + 1;
+        return this.#loadVector((this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+      }
+      case "load": {
+        const { dtype } = this.#walks[leaf.operand + 1] as ShapeOperand;
+        const first = (hoisted.get(keyOf(leaf)) as Address | undefined) ?? this.#firstAddress(leaf, point);
+        const index = point.indices.get(this.#vectorAxis) as Address;
+        return this.#loadVector(dtype, i32.add(first, i32.mul(index, byteSize[dtype])));
+      }
+    }
+  }
+
+  #loadVector(dtype: DType, address: Address): Code<"v128"> {
+    switch (dtype) {
+      case "float32":
+      case "int32":
+        return v128.load(address);
+      case "int8":
+        return i32x4.extendLowI16x8S(i16x8.extendLowI8x16S(v128.load32Zero(address)));
+      case "uint8":
+        return i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address)));
+      case "bool":
+        return i32x4.ne(
+          i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address))),
+          i32x4.const(0, 0, 0, 0),
+        );
+      case "float16":
+        return this.#context.math.halfToFloat(v128.load16x4U(address));
+      default:
+        throw new TypeError(`${dtype} is not read four at a time`);
+    }
+  }
+
+  #storeVector(dtype: DType, address: Address, value: Code<"v128">, from: DType): void {
+    if (dtype === "float32" || dtype === "int32") return this.#body.v128Store(address, value);
+    const words = from === "bool" ? v128.and(value, i32x4.const(1, 1, 1, 1)) : value;
+    // Lane bytes 0, 4, 8, 12 side by side: wraps as a narrowing cast does.
+    const bytes = i8x16.shuffle(words, words, [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12]);
+    this.#body.v128Store32Lane(address, bytes, 0);
+  }
+
+  /** Four equal lanes in the vector representation of `dtype`. */
+  #splat(dtype: DType, value: Scalar): Code<"v128"> {
+    if (scalarType(dtype) === "f32") return f32x4.splat(value as Code<"f32">);
+    if (dtype === "bool") return i32x4.neg(i32x4.splat(value as Code<"i32">));
+    return i32x4.splat(value as Code<"i32">);
+  }
+}
+
+function identityOf(combine: LoopShape["combine"], dtype: DType): Scalar {
+  const type = scalarType(dtype);
+  const unsigned = dtype.startsWith("uint") || dtype === "bool";
+  const widths: Partial<Record<DType, number>> = { int8: 8, uint8: 8, int16: 16, uint16: 16 };
+  const width = widths[dtype] ?? 32;
+  const integer = (value: bigint): Scalar =>
+    type === "i64" ? i64.const(BigInt.asIntN(64, value)) : i32.const(Number(BigInt.asIntN(32, value)));
+  const real = (value: number): Scalar => (type === "f64" ? f64.const(value) : f32.const(value));
+  const isReal = type === "f32" || type === "f64";
+  const span = BigInt(type === "i64" ? 64 : width);
+  switch (combine ?? "add") {
+    case "add":
+      return isReal ? real(0) : integer(0n);
+    case "multiply":
+      return isReal ? real(1) : integer(1n);
+    case "maximum":
+      return isReal ? real(-Infinity) : integer(unsigned ? 0n : -(1n << (span - 1n)));
+    case "minimum":
+      return isReal ? real(Infinity) : integer(unsigned ? (1n << span) - 1n : (1n << (span - 1n)) - 1n);
+  }
+}

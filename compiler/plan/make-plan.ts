@@ -1,0 +1,137 @@
+/**
+ * Graph to Plan: select, lay out, build steps, place every buffer. Refuses nothing by itself; the graph is
+ * verified before it gets here.
+ */
+import { byteSize } from "../../runtime/format/dtype.ts";
+import { recordHeaderWords } from "../../runtime/format/program.ts";
+import { multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import type { Buffer } from "../kernels/contract.ts";
+import { FactStore } from "../ops/infer.ts";
+import type { CostTable } from "./cost-table.ts";
+import { layOut } from "./layout.ts";
+import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";
+import type { Plan, PlannedStep } from "./plan.ts";
+import { type SelectedNode, selectNode } from "./select.ts";
+import { buildSteps } from "./steps.ts";
+
+const pageBytes = 65536;
+/** Bytes at the start of memory that no buffer uses, so that address 0 is never a valid one. */
+const guardBytes = 64;
+
+export function makePlan(graph: Graph, costs: CostTable): Plan {
+  const facts = new FactStore(graph.constants);
+  const selected = graph.nodes.map((node) => selectNode(node, facts, graph, costs));
+  const layout = layOut(graph, selected);
+  const built = buildSteps(graph, selected, layout);
+  const inputs = graph.inputs.map((value) => ({ name: value.name, ...value.type, view: layout.viewOf(value) }));
+  const outputs = graph.outputs.map(({ name, value }, index) => ({
+    name,
+    ...value.type,
+    view: built.outputs[index] as (typeof built.outputs)[number],
+  }));
+
+  const addresses = new Map<Buffer, number>();
+  let cursor = guardBytes;
+  for (const { buffer, bytes } of built.weights) {
+    addresses.set(buffer, cursor);
+    cursor = alignUp(cursor + bytes.byteLength);
+  }
+  const weights = { start: guardBytes, bytes: cursor - guardBytes };
+  const words = built.steps.reduce(
+    (sum, step) => sum + (step.kind === "kernel" ? recordHeaderWords + step.arguments.length : 0),
+    0,
+  );
+  const table = { start: cursor, bytes: alignUp(words * 4) };
+  const start = table.start + table.bytes;
+  const lifetimes = lifetimesOf(
+    graph,
+    built.steps,
+    inputs.map(({ view }) => view.buffer),
+    outputs.map(({ view }) => view.buffer),
+  );
+  const placement = placeBuffers(lifetimes);
+  for (const [buffer, offset] of placement.offsets) addresses.set(buffer, start + offset);
+  const pages = Math.max(1, Math.ceil((start + placement.bytes) / pageBytes));
+  return {
+    name: graph.name,
+    symbols: graph.symbols,
+    inputs,
+    outputs,
+    steps: built.steps,
+    weights: built.weights,
+    memory: { pages, weights, table, arena: { start, bytes: placement.bytes } },
+    addresses,
+    liveBytes: liveBytes(graph, selected),
+  };
+}
+
+function lifetimesOf(
+  graph: Graph,
+  steps: readonly PlannedStep[],
+  inputs: readonly Buffer[],
+  outputs: readonly Buffer[],
+): readonly Lifetime<Buffer>[] {
+  const spans = new Map<Buffer, { first: number; last: number }>();
+  const touch = (buffer: Buffer, at: number): void => {
+    if (buffer.kind === "weight") return;
+    const span = spans.get(buffer);
+    if (!span) spans.set(buffer, { first: at, last: at });
+    else {
+      span.first = Math.min(span.first, at);
+      span.last = Math.max(span.last, at);
+    }
+  };
+  for (const buffer of inputs) touch(buffer, -1);
+  steps.forEach((step, at) => {
+    if (step.kind === "host") for (const view of [...step.inputs, ...step.outputs]) view && touch(view.buffer, at);
+    else for (const argument of step.arguments) if (argument.kind === "address") touch(argument.buffer, at);
+  });
+  for (const buffer of outputs) touch(buffer, steps.length);
+  return [...spans].map(([buffer, span]) => ({
+    buffer,
+    bytes: Math.max(1, upperBound(buffer.bytes, graph.symbols)),
+    ...span,
+  }));
+}
+
+/** Largest sum of the unpadded sizes of tensors alive at one node; values that only rename another one's bytes count once. */
+function liveBytes(graph: Graph, selected: readonly SelectedNode[]): number {
+  const roots = new Map<Value, Value>();
+  const rootOf = (value: Value): Value => {
+    const root = roots.get(value);
+    return root ? rootOf(root) : value;
+  };
+  for (const { kind, node } of selected) {
+    const [source] = node.inputs;
+    const [output] = node.outputs;
+    if (kind === "view" && source && output) roots.set(output, source);
+  }
+  const last = new Map<Value, number>();
+  selected.forEach(({ node }, at) => {
+    for (const value of [...node.inputs, ...node.outputs])
+      if (value && !graph.constants.has(value)) last.set(rootOf(value), at);
+  });
+  for (const { value } of graph.outputs) if (!graph.constants.has(value)) last.set(rootOf(value), selected.length);
+  const sizeOf = (value: Value): number =>
+    upperBound(multiplyDims(productOf(value.type.shape), byteSize[value.type.dtype]), graph.symbols);
+  const alive = new Set<Value>(graph.inputs);
+  let live = 0;
+  for (const value of alive) live += sizeOf(value);
+  let most = live;
+  selected.forEach(({ node }, at) => {
+    for (const output of node.outputs) {
+      const root = rootOf(output);
+      if (alive.has(root) || graph.constants.has(root)) continue;
+      alive.add(root);
+      live += sizeOf(root);
+    }
+    most = Math.max(most, live);
+    for (const value of alive) {
+      if ((last.get(value) ?? -1) > at) continue;
+      alive.delete(value);
+      live -= sizeOf(value);
+    }
+  });
+  return most;
+}

@@ -1,0 +1,82 @@
+/**
+ * Node to kernels: each node's lowering with a variant chosen for every family problem by the cost table.
+ * Nodes without a lowering become host steps.
+ */
+
+import { type Dim, upperBound } from "../graph/dimension.ts";
+import type { Graph, Node, TensorType } from "../graph/graph.ts";
+import type { Family, Variant } from "../kernels/contract.ts";
+import { familyOf } from "../kernels/families.ts";
+import type { Problem } from "../kernels/problem.ts";
+import type { LoopNest } from "../loop/loop.ts";
+import { lowerElementwise } from "../ops/elementwise/lower.ts";
+import { operatorOf } from "../ops/index.ts";
+import { type Facts, operatorContext } from "../ops/infer.ts";
+import type { StepOperand } from "../ops/operator.ts";
+import { type CostTable, costOf } from "./cost-table.ts";
+
+export type SelectedStep =
+  | {
+      readonly kind: "nest";
+      readonly nest: LoopNest;
+      readonly operands: readonly StepOperand[];
+      readonly output: StepOperand;
+    }
+  | {
+      readonly kind: "family";
+      readonly family: Family<Problem>;
+      readonly variant: Variant;
+      readonly problem: Problem;
+      readonly operands: readonly (StepOperand | undefined)[];
+      readonly outputs: readonly StepOperand[];
+    };
+
+export type SelectedNode =
+  | { readonly kind: "view"; readonly node: Node }
+  | { readonly kind: "host"; readonly node: Node; readonly reference: string }
+  | {
+      readonly kind: "steps";
+      readonly node: Node;
+      readonly steps: readonly SelectedStep[];
+      readonly temporaries: readonly TensorType[];
+    };
+
+/** Lowers `node` and picks variants. */
+export function selectNode(node: Node, facts: Facts, graph: Graph, costs: CostTable): SelectedNode {
+  const operator = operatorOf(node);
+  const context = operatorContext(node, facts);
+  const expression = operator.lower ? undefined : operator.expression?.(context);
+  const lowering = operator.lower ? operator.lower(context) : expression && lowerElementwise(context, expression);
+  if (!lowering) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
+  if (lowering.kind === "view") return { kind: "view", node };
+  const extent = (dim: Dim): number => upperBound(dim, graph.symbols);
+  const steps: SelectedStep[] = [];
+  for (const step of lowering.steps) {
+    if (step.kind === "nest") {
+      steps.push(step);
+      continue;
+    }
+    const family = familyOf(step.problem);
+    const variant = selectVariant(family, step.problem, extent, costs);
+    if (!variant) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
+    steps.push({ ...step, family, variant });
+  }
+  return { kind: "steps", node, steps, temporaries: lowering.temporaries };
+}
+
+/** The cheapest variant that accepts the problem; undefined when none does. */
+export function selectVariant(
+  family: Family<Problem>,
+  problem: Problem,
+  extent: (dim: Dim) => number,
+  costs: CostTable,
+): Variant | undefined {
+  let best: { readonly variant: Variant; readonly cost: number } | undefined;
+  for (const variant of family.variants) {
+    if (!family.accepts(variant, problem)) continue;
+    const work = family.work(variant, problem, extent);
+    const cost = costOf(costs, family.name, variant.name, work) ?? 1e15 + work;
+    if (!best || cost < best.cost) best = { variant, cost };
+  }
+  return best?.variant;
+}

@@ -1,0 +1,291 @@
+/**
+ * Selected nodes to bound steps: views for every operand, constants turned into weights (packed where a family
+ * wants it, raw otherwise), borders filled before they are read, copies where a value does not lie as its
+ * reader needs it.
+ */
+import { byteSize } from "../../runtime/format/dtype.ts";
+import { binary, cast, type Expression, input, load, mapExpression } from "../../runtime/format/expression.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import { productOf } from "../graph/dimension.ts";
+import type { Graph, Node, Value } from "../graph/graph.ts";
+import type { BoundStep, Buffer, Family, Halo, View } from "../kernels/contract.ts";
+import { haloFillStep } from "../kernels/halo/bind.ts";
+import { bindLoopNest } from "../kernels/loop/bind.ts";
+import type { Problem } from "../kernels/problem.ts";
+import { identityAccess, type LoopNest, type LoopOperand } from "../loop/loop.ts";
+import type { StepOperand } from "../ops/operator.ts";
+import { hostAttributes } from "./host-attributes.ts";
+import { covers, isEmpty, type Layout, noHalo } from "./layout.ts";
+import type { PlannedStep, PlannedWeight } from "./plan.ts";
+import type { SelectedNode, SelectedStep } from "./select.ts";
+import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
+import { WeightStore } from "./weights.ts";
+
+export interface BuiltSteps {
+  readonly steps: readonly PlannedStep[];
+  readonly weights: readonly PlannedWeight[];
+  /** Where each graph output ends up: a dense view. */
+  readonly outputs: readonly View[];
+}
+
+export function buildSteps(graph: Graph, selected: readonly SelectedNode[], layout: Layout): BuiltSteps {
+  return new StepBuilder(graph, layout).build(selected);
+}
+
+class StepBuilder {
+  readonly #graph: Graph;
+  readonly #layout: Layout;
+  readonly #steps: PlannedStep[] = [];
+  readonly #weights = new WeightStore();
+  readonly #bordered = new Set<Buffer>();
+  readonly #copies = new Map<Value, { readonly view: View; readonly halo: Halo }[]>();
+
+  constructor(graph: Graph, layout: Layout) {
+    this.#graph = graph;
+    this.#layout = layout;
+  }
+
+  build(selected: readonly SelectedNode[]): BuiltSteps {
+    for (const entry of selected) this.#add(entry);
+    const outputs = this.#graph.outputs.map(({ value }) => this.#outputView(value));
+    return { steps: this.#steps, weights: this.#weights.all, outputs };
+  }
+
+  #add(entry: SelectedNode): void {
+    const { node } = entry;
+    switch (entry.kind) {
+      case "view":
+        return this.#addView(node);
+      case "host":
+        return this.#addHost(node, entry.reference);
+      case "steps": {
+        const temporaries = entry.temporaries.map((type, index) => {
+          const buffer: Buffer = {
+            kind: "scratch",
+            name: `${node.name} temporary ${index}`,
+            bytes: denseBytes(type.dtype, type.shape),
+          };
+          return denseView(buffer, type.dtype, type.shape);
+        });
+        for (const step of entry.steps) this.#addStep(node, step, temporaries);
+      }
+    }
+  }
+
+  #addView(node: Node): void {
+    const [source] = node.inputs;
+    const [output] = node.outputs;
+    if (!source || !output || this.#layout.sharesBytes(source, output)) return;
+    const from = this.#read(source);
+    const to = this.#layout.viewOf(output);
+    const flat = (view: View): View => denseView(view.buffer, view.dtype, [productOf(view.shape)], view.offset);
+    this.#copy(node.name, flat(from), flat(to));
+  }
+
+  #addHost(node: Node, reference: string): void {
+    this.#steps.push({
+      kind: "host",
+      name: node.name,
+      op: node.op,
+      reference,
+      version: node.version,
+      attributes: hostAttributes(node),
+      inputs: node.inputs.map((value) => value && this.#dense(value)),
+      outputs: node.outputs.map((value) => this.#layout.viewOf(value)),
+    });
+  }
+
+  #addStep(node: Node, step: SelectedStep, temporaries: readonly View[]): void {
+    if (step.kind === "family") return this.#addFamilyStep(node, step, temporaries);
+    const only = step.operands[0];
+    const member = only?.kind === "input" && step.operands.length === 1 ? node.inputs[only.index] : undefined;
+    const output = node.outputs[0];
+    if (node.op === "Concat" && member && output && this.#layout.isPlaced(member, output)) return;
+    const write = this.#writeView(node, step.output, temporaries);
+    this.#border(write);
+    const { nest, views } = this.#resolveConstants(node, step.nest, step.operands, temporaries);
+    this.#push(node.name, node.op, bindLoopNest(nest, views, write));
+  }
+
+  #addFamilyStep(node: Node, step: Extract<SelectedStep, { kind: "family" }>, temporaries: readonly View[]): void {
+    const { family, variant, problem } = step;
+    const packedIndices = new Set(family.packedOperands(problem));
+    const outputs = step.outputs.map((output) => this.#writeView(node, output, temporaries));
+    for (const output of outputs) this.#border(output);
+    const operands = step.operands.map((operand, index) => {
+      if (!operand || packedIndices.has(index)) return undefined;
+      const view = this.#operandView(node, operand, temporaries, family, problem, index);
+      return index >= 3 && outputs[0] && "epilogueOperands" in problem ? broadcastView(view, outputs[0].shape) : view;
+    });
+    const packed = this.#pack(node, step);
+    const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
+    const scratch: Buffer | undefined =
+      scratchBytes === 0 ? undefined : { kind: "scratch", name: `${node.name} scratch`, bytes: scratchBytes };
+    this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
+  }
+
+  #pack(node: Node, step: Extract<SelectedStep, { kind: "family" }>): Buffer | undefined {
+    const { family, variant, problem } = step;
+    const indices = family.packedOperands(problem);
+    if (indices.length === 0 || !family.pack) return undefined;
+    const values = indices.map((index) => {
+      const operand = step.operands[index];
+      return operand?.kind === "input" ? node.inputs[operand.index] : undefined;
+    });
+    const constants = values.map((value) => value && this.#graph.constants.get(value));
+    const pack = family.pack.bind(
+      family,
+      variant,
+      problem,
+      constants,
+      values.map((value) => value?.type.storage),
+    );
+    return this.#weights.packed(
+      values,
+      `${family.name}/${variant.name}/${JSON.stringify({ ...problem, epilogue: undefined })}`,
+      pack,
+    );
+  }
+
+  #operandView(
+    node: Node,
+    operand: StepOperand,
+    temporaries: readonly View[],
+    family: Family<Problem>,
+    problem: Problem,
+    index: number,
+  ): View {
+    if (operand.kind === "temporary") return temporaries[operand.index] as View;
+    const value = (operand.kind === "input" ? node.inputs : node.outputs)[operand.index] as Value;
+    const halo = family.halo?.(problem, index);
+    if (halo && !isEmpty(halo)) return this.#withBorder(value, halo);
+    return family.strided ? this.#read(value) : this.#dense(value);
+  }
+
+  #writeView(node: Node, operand: StepOperand, temporaries: readonly View[]): View {
+    if (operand.kind === "temporary") return temporaries[operand.index] as View;
+    return this.#layout.viewOf((operand.kind === "output" ? node.outputs : node.inputs)[operand.index] as Value);
+  }
+
+  /** Constants that a nest reads as float32 but that are stored otherwise: the conversion joins the body. */
+  #resolveConstants(
+    node: Node,
+    nest: LoopNest,
+    operands: readonly StepOperand[],
+    temporaries: readonly View[],
+  ): { readonly nest: LoopNest; readonly views: readonly View[] } {
+    const views: View[] = [];
+    const loopOperands: LoopOperand[] = [...nest.operands];
+    const scaleViews: View[] = [];
+    const convert = new Map<number, (value: Expression, at: readonly Expression[] | undefined) => Expression>();
+    operands.forEach((operand, index) => {
+      const value = operand.kind === "input" ? node.inputs[operand.index] : undefined;
+      const storage = value?.type.storage;
+      if (!value || !storage) {
+        views.push(
+          operand.kind === "temporary"
+            ? (temporaries[operand.index] as View)
+            : this.#read(value ?? (node.outputs[operand.index] as Value)),
+        );
+        return;
+      }
+      const stored = this.#weights.stored(value, this.#graph.constants.get(value) as Tensor, storage);
+      views.push(stored.view);
+      const access = nest.operands[index]?.access ?? "indexed";
+      loopOperands[index] = { dtype: stored.view.dtype, access };
+      if (!stored.scales) {
+        convert.set(index, (element) => cast("float32", element));
+        return;
+      }
+      const axis = stored.axis;
+      const scaleIndex = nest.operands.length + scaleViews.length;
+      scaleViews.push(stored.scales);
+      loopOperands[scaleIndex] = {
+        dtype: "float32",
+        access: access === "indexed" ? "indexed" : [access[axis] as (typeof access)[number]],
+      };
+      convert.set(index, (element, at) => {
+        const scale = at ? load(scaleIndex, [at[axis] as Expression]) : input(scaleIndex);
+        return binary("multiply", cast("float32", element), scale);
+      });
+    });
+    if (convert.size === 0) return { nest, views };
+    const body = mapExpression(nest.body, (expression) => {
+      if (expression.kind === "input") return convert.get(expression.index)?.(expression, undefined) ?? expression;
+      if (expression.kind === "load") return convert.get(expression.operand)?.(expression, expression.at) ?? expression;
+      return expression;
+    });
+    return { nest: { ...nest, operands: loopOperands, body }, views: [...views, ...scaleViews] };
+  }
+
+  /** However the value lies. */
+  #read(value: Value): View {
+    const constant = this.#graph.constants.get(value);
+    return constant ? this.#weights.raw(value, constant) : this.#layout.viewOf(value);
+  }
+
+  /** Row-major; copied when it is not. */
+  #dense(value: Value): View {
+    const view = this.#read(value);
+    return isDense(view) ? view : this.#copyOf(value, noHalo);
+  }
+
+  /** With at least `halo` around it; copied when its own border is narrower. */
+  #withBorder(value: Value, halo: Halo): View {
+    const constant = this.#graph.constants.has(value);
+    return !constant && covers(this.#layout.haloOf(value), halo)
+      ? this.#layout.viewOf(value)
+      : this.#copyOf(value, halo);
+  }
+
+  #copyOf(value: Value, halo: Halo): View {
+    const copies = this.#copies.get(value) ?? [];
+    this.#copies.set(value, copies);
+    const known = copies.find((copy) => covers(copy.halo, halo) && (!isEmpty(halo) || isEmpty(copy.halo)));
+    if (known) return known.view;
+    const { dtype, shape } = value.type;
+    const bytes = isEmpty(halo) ? denseBytes(dtype, shape) : haloBytes(dtype, shape, halo);
+    const buffer: Buffer = { kind: "scratch", name: `${value.name} copy`, bytes };
+    const view = isEmpty(halo) ? denseView(buffer, dtype, shape) : haloView(buffer, dtype, shape, halo);
+    if (!isEmpty(halo)) this.#fillBorder(value.name, view, halo);
+    this.#copy(`${value.name} copy`, this.#read(value), view);
+    copies.push({ view, halo });
+    return view;
+  }
+
+  #copy(name: string, from: View, to: View): void {
+    const access = identityAccess(to.shape.length);
+    const nest: LoopNest = {
+      extents: to.shape,
+      reductions: 0,
+      operands: [{ dtype: from.dtype, access }],
+      parameters: [],
+      body: input(0),
+      output: { dtype: to.dtype, access },
+    };
+    this.#push(name, "leafcutter.Copy", bindLoopNest(nest, [from], to));
+  }
+
+  /** Fills the border of the buffer that `view` lies in, before anything is written there. */
+  #border(view: View): void {
+    if (this.#bordered.has(view.buffer)) return;
+    this.#bordered.add(view.buffer);
+    const owner = this.#layout.borderOf(view.buffer);
+    if (owner) this.#fillBorder(owner.name, owner.view, owner.halo);
+  }
+
+  #fillBorder(name: string, view: View, halo: Halo): void {
+    const layout = haloLayout(view.shape, halo);
+    this.#push(`${name} border`, "leafcutter.Border", haloFillStep(view, layout, byteSize[view.dtype]));
+  }
+
+  #outputView(value: Value): View {
+    const view = this.#read(value);
+    if (!this.#graph.constants.has(value) && isDense(view)) return view;
+    return this.#copyOf(value, noHalo);
+  }
+
+  #push(name: string, op: string, step: BoundStep): void {
+    this.#steps.push({ kind: "kernel", name, op, ...step });
+  }
+}
