@@ -13,6 +13,13 @@ import { conversionOperators } from "./elementwise/convert.ts";
 import { logicOperators } from "./elementwise/logic.ts";
 import { mathOperators } from "./elementwise/math.ts";
 import { microsoftOperators } from "./elementwise/microsoft.ts";
+import { concat, split } from "./movement/concat.ts";
+import { depthToSpace, spaceToDepth } from "./movement/depth-to-space.ts";
+import { gather } from "./movement/gather.ts";
+import { flatten, reshape, squeeze, unsqueeze } from "./movement/reshape.ts";
+import { shape, size } from "./movement/shape.ts";
+import { slice } from "./movement/slice.ts";
+import { transpose } from "./movement/transpose.ts";
 import { batchNormalizationOperator } from "./normalisation/batch-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
@@ -38,6 +45,19 @@ const operators: readonly Operator[] = [
   softmaxOperator,
   logSoftmaxOperator,
   ...reduceOperators,
+  reshape,
+  flatten,
+  squeeze,
+  unsqueeze,
+  shape,
+  size,
+  transpose,
+  concat,
+  split,
+  slice,
+  gather,
+  depthToSpace,
+  spaceToDepth,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));
