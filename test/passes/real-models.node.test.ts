@@ -106,7 +106,14 @@ const expected: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 };
 
 /** Small enough to run by plain loops. */
-const executed = ["demo-models/digits", "demo-models/cifar10", "models/ultraface_rfb320"];
+const executed = [
+  "demo-models/digits",
+  "demo-models/cifar10",
+  "models/ultraface_rfb320",
+  "models/squeezenet_v1.1",
+  "models/bert_mlm_g2p",
+  "models/magika_v3_3",
+];
 
 describe.skipIf(missing)(`real models${missing ? ` (skipped: ${missing})` : ""}`, () => {
   for (const [folder, counts] of Object.entries(expected))
