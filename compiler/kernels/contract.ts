@@ -16,6 +16,8 @@ import type { Problem } from "./problem.ts";
 export interface Buffer {
   readonly kind: "input" | "output" | "weight" | "scratch";
   readonly name: string;
+  /** Element type of what lies in it; uint8 for packed weights and kernel scratch. */
+  readonly dtype: DType;
   /** Size for the bounds of all symbols is what is reserved. */
   readonly bytes: Dim;
 }

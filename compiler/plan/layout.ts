@@ -73,7 +73,7 @@ export function layOut(graph: Graph, selected: readonly SelectedNode[]): Layout 
     else {
       const halo = halos.get(value) ?? noHalo;
       const bytes = isEmpty(halo) ? denseBytes(dtype, shape) : haloBytes(dtype, shape, halo);
-      const buffer: Buffer = { kind: inputs.has(value) ? "input" : "scratch", name: value.name, bytes };
+      const buffer: Buffer = { kind: inputs.has(value) ? "input" : "scratch", name: value.name, dtype, bytes };
       view = isEmpty(halo) ? denseView(buffer, dtype, shape) : haloView(buffer, dtype, shape, halo);
       if (!isEmpty(halo)) borders.set(buffer, { name: value.name, view, halo });
     }

@@ -62,7 +62,7 @@ class StepBuilder {
         const temporaries = entry.temporaries.map((type, index) => {
           const buffer: Buffer = {
             kind: "scratch",
-            name: `${node.name} temporary ${index}`,
+            name: `${node.name} temporary ${index}`, dtype: type.dtype,
             bytes: denseBytes(type.dtype, type.shape),
           };
           return denseView(buffer, type.dtype, type.shape);
@@ -120,7 +120,7 @@ class StepBuilder {
     const packed = this.#pack(node, step);
     const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
     const scratch: Buffer | undefined =
-      scratchBytes === 0 ? undefined : { kind: "scratch", name: `${node.name} scratch`, bytes: scratchBytes };
+      scratchBytes === 0 ? undefined : { kind: "scratch", name: `${node.name} scratch`, dtype: "uint8", bytes: scratchBytes };
     this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
   }
 
@@ -245,7 +245,7 @@ class StepBuilder {
     if (known) return known.view;
     const { dtype, shape } = value.type;
     const bytes = isEmpty(halo) ? denseBytes(dtype, shape) : haloBytes(dtype, shape, halo);
-    const buffer: Buffer = { kind: "scratch", name: `${value.name} copy`, bytes };
+    const buffer: Buffer = { kind: "scratch", name: `${value.name} copy`, dtype, bytes };
     const view = isEmpty(halo) ? denseView(buffer, dtype, shape) : haloView(buffer, dtype, shape, halo);
     if (!isEmpty(halo)) this.#fillBorder(value.name, view, halo);
     this.#copy(`${value.name} copy`, this.#read(value), view);

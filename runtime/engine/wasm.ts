@@ -216,19 +216,28 @@ export class WasmEngine implements Engine {
   }
 
   async probeKernels(): Promise<readonly KernelFailure[]> {
-    const upper = new Map(this.program.symbols.map((symbol) => [symbol.name, symbol.upper]));
-    this.#bind(upper);
+    const upper = this.#upperBounds();
     const failures: KernelFailure[] = [];
     for (const { name, probe } of this.program.kernels) {
       if (probe === undefined) continue;
-      const address = this.#records.addresses[this.#programIndices.indexOf(probe.step)];
-      if (address === undefined) continue;
       const failure = runKernelProbe(this.memory, this.program, probe, upper, () => {
-        this.#walk(address, 0, address, probe.units);
+        this.runStep(probe.step, probe.units);
       });
       if (failure !== undefined) failures.push({ kernel: name, ...failure });
     }
     return failures;
+  }
+
+  /** Runs iterations 0..units of one kernel step (an index into program.steps), every symbol at its upper bound: for known answers. */
+  runStep(step: number, units: number): void {
+    const address = this.#records.addresses[this.#programIndices.indexOf(step)];
+    if (address === undefined) return;
+    this.#bind(this.#upperBounds());
+    this.#walk(address, 0, address, units);
+  }
+
+  #upperBounds(): ReadonlyMap<string, number> {
+    return new Map(this.program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   }
 
   dispose(): void {

@@ -1,0 +1,179 @@
+/**
+ * The compiler's one entry: a model file into a package. Platform neutral: runs in Node and in a browser's worker.
+ * Reads as a table of contents: one call per arrow of the design.
+ */
+import type { Manifest } from "../runtime/format/manifest.ts";
+import type { Program } from "../runtime/format/program.ts";
+import { Sha256 } from "../runtime/format/sha256.ts";
+import type { Tensor } from "../runtime/format/tensor.ts";
+import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
+import { wasmRelaxed, wasmSimd } from "./assemble/target.ts";
+import { generateProgram } from "./codegen/program.ts";
+import { generateModule } from "./codegen/wasm/module.ts";
+import type { Graph } from "./graph/graph.ts";
+import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
+import { importOnnx } from "./import/onnx/import.ts";
+import type { ByteSource } from "./import/source.ts";
+import { modelTest, modelTestInputs, withKernelProbes } from "./package/known-answers.ts";
+import { type PackagedFiles, packageFiles, toHex } from "./package/package.ts";
+import { optimise } from "./pipeline.ts";
+import type { CostTable } from "./plan/cost-table.ts";
+import { defaultCosts } from "./plan/default-costs.ts";
+import { makePlan } from "./plan/make-plan.ts";
+import type { Plan } from "./plan/plan.ts";
+import { makeReport, type Report } from "./report.ts";
+
+export type { Report } from "./report.ts";
+export { formatBytes, formatReport } from "./report.ts";
+export { blobSource, bytesSource, type ByteSource, fileSetSource, urlSource } from "./import/source.ts";
+export { LeafcutterError } from "../runtime/format/diagnostic.ts";
+
+/** Version of the compiler, as package.json has it. */
+export const version = "0.1.0";
+
+/** One run's inputs by name. */
+export type Sample = Readonly<Record<string, Tensor>>;
+
+export interface CompileOptions {
+  /** Name of the package; default the file's name without its ending. */
+  readonly name?: string;
+  /** Dimensions by symbol name, "batch", or "input:axis": a number, or a range that one package then serves. */
+  readonly dims?: Readonly<Record<string, DimBinding>>;
+  /** Shapes of a data set beside the model, for dimensions that are not bound. */
+  readonly sampleShapes?: readonly SampleShape[];
+  /** A leading batch that is not bound takes the sample's size instead of 1. */
+  readonly batchFromSample?: boolean;
+  /** Most bytes of all files of the package together. */
+  readonly maxSize?: number;
+  /** Inputs on which the size budget measures output error; default seeded synthetic ones. */
+  readonly samples?: readonly Sample[];
+  /** Also emit WGSL for the same plan. Default false. */
+  readonly webgpu?: boolean;
+  readonly costs?: CostTable;
+  onProgress?(stage: string, done: number, total: number): void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Package extends PackagedFiles {
+  readonly manifest: Manifest;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly report: Report;
+}
+
+/**
+ * Compiles a model. Throws LeafcutterError: those of import, and budget-infeasible (with the smallest possible size)
+ * when no package fits `maxSize`.
+ */
+export async function compile(source: ByteSource, options: CompileOptions = {}): Promise<Package> {
+  const started = performance.now();
+  const progress = (stage: string, done = 0, total = 1): void => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(stage, done, total);
+  };
+  progress("import");
+  const imported = await importOnnx(source, options);
+  const graph = optimise(imported, { onProgress: (_, done, total) => progress("optimise", done, total) });
+  const costs = options.costs ?? defaultCosts;
+  const provenance = await provenanceOf(source, options);
+  const name = options.name ?? baseName(source.name);
+  const build = (candidate: Graph): Promise<Built> => buildPackage(candidate, { name, costs, provenance, options });
+
+  const fitted: Fitted = { graph, storage: [] };
+  progress("generate");
+  const { plan, program, packaged } = await build(fitted.graph);
+  progress("done", 1, 1);
+  const milliseconds = performance.now() - started;
+  const { storage, outputError } = fitted;
+  return { ...packaged, report: makeReport({ plan, program, ...packaged, storage, outputError, milliseconds }) };
+}
+
+/** The graph whose package fits, and how its constants are stored. */
+interface Fitted {
+  readonly graph: Graph;
+  readonly storage: Report["storage"];
+  readonly outputError?: number;
+}
+
+interface Built {
+  readonly plan: Plan;
+  readonly program: Program;
+  readonly packaged: PackagedFiles;
+}
+
+interface BuildSettings {
+  readonly name: string;
+  readonly costs: CostTable;
+  readonly provenance: Manifest["provenance"];
+  readonly options: CompileOptions;
+}
+
+async function buildPackage(graph: Graph, { name, costs, provenance, options }: BuildSettings): Promise<Built> {
+  const plan = makePlan(graph, costs);
+  const generated = generateProgram(plan);
+  const simd = generateModule(generated.kernels, wasmSimd, plan.memory.pages);
+  const relaxed = generateModule(generated.kernels, wasmRelaxed, plan.memory.pages);
+  const engine = await openEngine(plan, generated.program, simd);
+  const program = withKernelProbes(generated.program, plan, engine);
+  const { inputs, bindings } = modelTestInputs(program);
+  const selfTest = modelTest((await engine.run(inputs)).outputs, bindings);
+  engine.dispose();
+  const packaged = await packageFiles({
+    name,
+    program,
+    modules: [
+      { variant: "wasm-simd", bytes: simd },
+      { variant: "wasm-relaxed", bytes: relaxed },
+    ],
+    weights: plan.weights,
+    selfTest,
+    provenance,
+  });
+  return { plan, program, packaged };
+}
+
+/** Runs a graph's generated code (wasm-simd) on samples, for stages that measure. */
+async function execute(graph: Graph, samples: readonly Sample[], costs: CostTable): Promise<readonly Sample[]> {
+  const plan = makePlan(graph, costs);
+  const { program, kernels } = generateProgram(plan);
+  const engine = await openEngine(plan, program, generateModule(kernels, wasmSimd, plan.memory.pages));
+  const outputs: Sample[] = [];
+  for (const sample of samples) outputs.push((await engine.run(sample)).outputs);
+  engine.dispose();
+  return outputs;
+}
+
+async function openEngine(plan: Plan, program: Program, module: Uint8Array): Promise<WasmEngine> {
+  const engine = await openWasmEngine({ program, module });
+  for (const { buffer, bytes } of plan.weights) {
+    engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
+  }
+  return engine;
+}
+
+function totalBytes(files: ReadonlyMap<string, Uint8Array>): number {
+  let sum = 0;
+  for (const bytes of files.values()) sum += bytes.byteLength;
+  return sum;
+}
+
+/** Bytes of the model hashed at a time. */
+const hashChunk = 4 * 1024 * 1024;
+
+const baseName = (path: string): string => (path.split("/").at(-1) ?? path).replace(/\.onnx$/, "") || "model";
+
+async function provenanceOf(source: ByteSource, options: CompileOptions): Promise<Manifest["provenance"]> {
+  const bytes = await source.size();
+  const hash = new Sha256();
+  for (let offset = 0; offset < bytes; offset += hashChunk) {
+    hash.update(await source.read(offset, Math.min(hashChunk, bytes - offset)));
+  }
+  const given: Record<string, string | number | boolean> = {};
+  if (options.maxSize !== undefined) given.maxSize = options.maxSize;
+  if (options.webgpu) given.webgpu = true;
+  for (const [dim, binding] of Object.entries(options.dims ?? {})) {
+    given[`dim ${dim}`] = typeof binding === "number" ? binding : `${binding.lower}..${binding.upper}`;
+  }
+  return {
+    compiler: `leafcutter ${version}`,
+    source: { name: source.name.split("/").at(-1) ?? source.name, bytes, sha256: toHex(hash.digest()) }, options: given };
+}

@@ -1,0 +1,78 @@
+/**
+ * Files of a package: shards, program, modules, manifest. Deterministic: the same input gives the same bytes.
+ */
+import {
+  type FileReference,
+  type Manifest,
+  manifestFormat,
+  type Provenance,
+  type SelfTest,
+  type WasmVariantName,
+} from "../../runtime/format/manifest.ts";
+import type { Program } from "../../runtime/format/program.ts";
+import { Sha256 } from "../../runtime/format/sha256.ts";
+import type { ShaderSet } from "../../runtime/format/shader.ts";
+import type { PlannedWeight } from "../plan/plan.ts";
+import { cutShards } from "./shards.ts";
+
+export interface PackageContents {
+  readonly name: string;
+  readonly program: Program;
+  readonly modules: readonly { readonly variant: WasmVariantName; readonly bytes: Uint8Array }[];
+  readonly shaders?: ShaderSet | undefined;
+  readonly weights: readonly PlannedWeight[];
+  readonly selfTest?: SelfTest | undefined;
+  readonly provenance: Provenance;
+}
+
+export interface PackagedFiles {
+  readonly manifest: Manifest;
+  /** Path -> content, `manifest.json` first. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+const encoder = new TextEncoder();
+
+/** Lower-case hexadecimal SHA-256. */
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const { subtle } = globalThis.crypto ?? {};
+  const digest = subtle
+    ? new Uint8Array(await subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>))
+    : new Sha256().update(bytes).digest();
+  return toHex(digest);
+}
+
+/** Lower-case hexadecimal. */
+export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export async function packageFiles(contents: PackageContents): Promise<PackagedFiles> {
+  const files = new Map<string, Uint8Array>();
+  const add = async (path: string | undefined, bytes: Uint8Array): Promise<FileReference> => {
+    const hash = await sha256(bytes);
+    const name = path ?? `${hash}.bin`;
+    files.set(name, bytes);
+    return { path: name, bytes: bytes.byteLength, sha256: hash };
+  };
+  const { program } = contents;
+  const programFile = await add("program.json", encoder.encode(JSON.stringify(program)));
+  const modules: Manifest["modules"][number][] = [];
+  for (const { variant, bytes } of contents.modules) modules.push({ variant, ...(await add(`${variant}.wasm`, bytes)) });
+  const shaders = contents.shaders && (await add("shaders.json", encoder.encode(JSON.stringify(contents.shaders))));
+  const shards: FileReference[] = [];
+  for (const shard of cutShards(contents.weights)) shards.push(await add(undefined, shard));
+  const describe = ({ name, dtype, shape }: Program["inputs"][number]): Manifest["inputs"][number] => ({ name, dtype, shape });
+  const manifest: Manifest = {
+    format: manifestFormat,
+    name: contents.name,
+    symbols: program.symbols,
+    inputs: program.inputs.map(describe),
+    outputs: program.outputs.map(describe),
+    program: programFile,
+    modules,
+    ...(shaders ? { shaders } : {}),
+    shards,
+    ...(contents.selfTest ? { selfTest: contents.selfTest } : {}),
+    provenance: contents.provenance,
+  };
+  return { manifest, files: new Map([["manifest.json", encoder.encode(JSON.stringify(manifest))], ...files]) };
+}

@@ -1,0 +1,113 @@
+/**
+ * What a compile did and what it costs: per step and in total, as data and as text for a terminal.
+ */
+import { evaluateExtent } from "../runtime/format/extent.ts";
+import type { Manifest } from "../runtime/format/manifest.ts";
+import { pageBytes, type Program } from "../runtime/format/program.ts";
+import type { Plan } from "./plan/plan.ts";
+
+export interface ReportStep {
+  readonly name: string;
+  readonly op: string;
+  /** Kernel name, or "host" for a step that runs a reference function. */
+  readonly kernel: string;
+  /** Floating-point operations of the direct form, with every symbol at its upper bound. */
+  readonly flops: number;
+  /** Bytes of weights that the step reads. */
+  readonly weightBytes: number;
+}
+
+/** How one constant is stored, and what that does to the outputs (0 for float32). */
+export interface ReportStorage {
+  readonly constant: string;
+  readonly storage: "float32" | "float16" | "int8";
+  readonly bytes: number;
+}
+
+export interface Report {
+  readonly name: string;
+  readonly steps: readonly ReportStep[];
+  readonly hostSteps: readonly string[];
+  readonly flops: number;
+  /** Bytes of all files of the package. */
+  readonly totalBytes: number;
+  readonly weightBytes: number;
+  readonly moduleBytes: Readonly<Record<string, number>>;
+  /** Linear memory, and the largest sum of live unpadded tensors it is measured against. */
+  readonly memoryBytes: number;
+  readonly arenaBytes: number;
+  readonly liveBytes: number;
+  /** Constants that the size budget stores in fewer bits. */
+  readonly storage: readonly ReportStorage[];
+  /** Relative error of the outputs against float32 on the samples of the budget; undefined without a budget. */
+  readonly outputError?: number;
+  readonly milliseconds: number;
+}
+
+export interface ReportInput {
+  readonly plan: Plan;
+  readonly program: Program;
+  readonly manifest: Manifest;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly storage: readonly ReportStorage[];
+  readonly outputError?: number | undefined;
+  readonly milliseconds: number;
+}
+
+export function makeReport({ plan, program, manifest, files, storage, outputError, milliseconds }: ReportInput): Report {
+  const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
+  const steps = plan.steps.map((step): ReportStep => {
+    if (step.kind === "host") return { name: step.name, op: step.op, kernel: "host", flops: 0, weightBytes: 0 };
+    const weightBytes = step.arguments.reduce(
+      (sum, argument) =>
+        sum + (argument.kind === "address" && argument.buffer.kind === "weight" ? evaluateExtent(argument.buffer.bytes, upper) : 0),
+      0,
+    );
+    return { name: step.name, op: step.op, kernel: step.kernel.name, flops: evaluateExtent(step.flops, upper), weightBytes };
+  });
+  let totalBytes = 0;
+  for (const bytes of files.values()) totalBytes += bytes.byteLength;
+  return {
+    name: plan.name,
+    steps,
+    hostSteps: steps.filter(({ kernel }) => kernel === "host").map(({ name, op }) => `${name} (${op})`),
+    flops: steps.reduce((sum, step) => sum + step.flops, 0),
+    totalBytes,
+    weightBytes: plan.memory.weights.bytes,
+    moduleBytes: Object.fromEntries(manifest.modules.map(({ variant, bytes }) => [variant, bytes])),
+    memoryBytes: plan.memory.pages * pageBytes,
+    arenaBytes: plan.memory.arena.bytes,
+    liveBytes: plan.liveBytes,
+    storage,
+    ...(outputError === undefined ? {} : { outputError }),
+    milliseconds,
+  };
+}
+
+/** 1234567 -> "1.23 MB" (MB = 10^6 bytes). */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(2)} MB`;
+}
+
+/** The summary that `leafcutter compile` prints. */
+export function formatReport(report: Report): string {
+  const lines = [
+    `${report.name}: ${report.steps.length} steps, ${(report.flops / 1e6).toFixed(1)} MFLOP a run`,
+    `  package ${formatBytes(report.totalBytes)}: weights ${formatBytes(report.weightBytes)}, ${Object.entries(report.moduleBytes)
+      .map(([variant, bytes]) => `${variant} ${formatBytes(bytes)}`)
+      .join(", ")}`,
+    `  memory ${formatBytes(report.memoryBytes)}: arena ${formatBytes(report.arenaBytes)} for ${formatBytes(report.liveBytes)} of live tensors`,
+  ];
+  const counts = new Map<string, number>();
+  for (const { storage } of report.storage) counts.set(storage, (counts.get(storage) ?? 0) + 1);
+  if (counts.size > 0) {
+    const list = [...counts].map(([storage, count]) => `${count} ${storage}`).join(", ");
+    const error = report.outputError === undefined ? "" : `; relative output error ${report.outputError.toExponential(2)}`;
+    lines.push(`  storage of weights: ${list}${error}`);
+  }
+  lines.push(report.hostSteps.length === 0 ? "  no host steps" : `  host steps: ${report.hostSteps.join(", ")}`);
+  lines.push(`  compiled in ${(report.milliseconds / 1000).toFixed(2)} s`);
+  return lines.join("\n");
+}
