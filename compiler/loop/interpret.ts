@@ -40,12 +40,14 @@ function bounds(dtype: DType): readonly [Scalar, Scalar] {
 
 /** Flat position in row-major order. Throws RangeError outside the shape. */
 function flatIndex(what: string, shape: readonly number[], at: readonly number[]): number {
-  if (at.length !== shape.length) throw new RangeError(`${what}: ${at.length} coordinates for shape [${shape.join(", ")}]`);
+  if (at.length !== shape.length)
+    throw new RangeError(`${what}: ${at.length} coordinates for shape [${shape.join(", ")}]`);
   let flat = 0;
   for (let axis = 0; axis < shape.length; axis++) {
     const index = at[axis] as number;
     const extent = shape[axis] as number;
-    if (!(index >= 0 && index < extent)) throw new RangeError(`${what}: coordinate [${at.join(", ")}] is outside [${shape.join(", ")}]`);
+    if (!(index >= 0 && index < extent))
+      throw new RangeError(`${what}: coordinate [${at.join(", ")}] is outside [${shape.join(", ")}]`);
     flat = flat * extent + index;
   }
   return flat;
@@ -73,7 +75,10 @@ export function interpretNest(
       offset: value(offset),
       terms: terms.map(({ axis, coefficient }) => ({ axis, coefficient: value(coefficient) })),
     }));
-    return () => rows.map(({ offset, terms }) => terms.reduce((sum, { axis, coefficient }) => sum + coefficient * (point[axis] as number), offset));
+    return () =>
+      rows.map(({ offset, terms }) =>
+        terms.reduce((sum, { axis, coefficient }) => sum + coefficient * (point[axis] as number), offset),
+      );
   };
 
   const loads = operands.map((tensor, index) => {
@@ -117,9 +122,11 @@ export function interpretNest(
   const finish = nest.finish && evaluatorOf(nest.finish, finishTypes);
   const write = writerOf(output);
   const { access } = nest.output;
-  const computed = "computed" in access ? access.computed.map((expression) => evaluatorOf(expression, dtypes)) : undefined;
+  const computed =
+    "computed" in access ? access.computed.map((expression) => evaluatorOf(expression, dtypes)) : undefined;
   const stored = "computed" in access ? undefined : affine(access);
-  const target = (): readonly number[] => computed?.map((coordinate) => Number(coordinate(bodyPoint))) ?? stored?.() ?? [];
+  const target = (): readonly number[] =>
+    computed?.map((coordinate) => Number(coordinate(bodyPoint))) ?? stored?.() ?? [];
 
   const walk = (axis: number, last: number, visit: () => void): void => {
     if (axis === last) return visit();

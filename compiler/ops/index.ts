@@ -2,6 +2,8 @@
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
 import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
+import { einsumOperator } from "./contraction/einsum.ts";
+import { hostOperators } from "./contraction/host-operators.ts";
 import { leafcutterConvOperator, leafcutterConvTransposeOperator } from "./contraction/leafcutter-convolution.ts";
 import { leafcutterMatmulOperator } from "./contraction/leafcutter-matmul.ts";
 import { leafcutterPoolOperator } from "./contraction/leafcutter-pool.ts";
@@ -17,12 +19,17 @@ import { concat, split } from "./movement/concat.ts";
 import { depthToSpace, spaceToDepth } from "./movement/depth-to-space.ts";
 import { gather } from "./movement/gather.ts";
 import { flatten, reshape, squeeze, unsqueeze } from "./movement/reshape.ts";
+import { resize, upsample } from "./movement/resize.ts";
 import { shape, size } from "./movement/shape.ts";
 import { slice } from "./movement/slice.ts";
 import { transpose } from "./movement/transpose.ts";
+import { axisNormalizationOperators } from "./normalisation/axis-normalization.ts";
 import { batchNormalizationOperator } from "./normalisation/batch-normalization.ts";
+import { channelNormalizationOperators } from "./normalisation/channel-normalization.ts";
+import { layerNormalizationOperators } from "./normalisation/layer-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
+import { argExtremeOperators } from "./reduction/arg-extreme.ts";
 import { reduceOperators } from "./reduction/reduce.ts";
 
 const operators: readonly Operator[] = [
@@ -45,6 +52,12 @@ const operators: readonly Operator[] = [
   softmaxOperator,
   logSoftmaxOperator,
   ...reduceOperators,
+  einsumOperator,
+  ...hostOperators,
+  ...argExtremeOperators,
+  ...layerNormalizationOperators,
+  ...channelNormalizationOperators,
+  ...axisNormalizationOperators,
   reshape,
   flatten,
   squeeze,
@@ -58,6 +71,8 @@ const operators: readonly Operator[] = [
   gather,
   depthToSpace,
   spaceToDepth,
+  resize,
+  upsample,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));
@@ -77,6 +92,8 @@ export function operatorOf(node: Pick<Node, "op" | "name">): Operator {
     code: "operator-unknown",
     where: `node ${node.name}`,
     message: `operator ${node.op} is not known`,
-    advice: nearest ? `The nearest known operator is ${nearest}.` : "Replace the operator in the model, or run this model with another engine.",
+    advice: nearest
+      ? `The nearest known operator is ${nearest}.`
+      : "Replace the operator in the model, or run this model with another engine.",
   });
 }

@@ -8,7 +8,9 @@ import { picked, stridesOf } from "./strided.ts";
 export function indexAt(indices: Tensor, i: number, extent: number): number {
   const index = Number(indices.data[i]);
   const positive = index < 0 ? index + extent : index;
-  return positive >= 0 && positive < extent ? positive : refuse("an index is out of range", `-${extent}..${extent - 1}`, String(index));
+  return positive >= 0 && positive < extent
+    ? positive
+    : refuse("an index is out of range", `-${extent}..${extent - 1}`, String(index));
 }
 
 export const gather: Reference = (call) => {
@@ -50,12 +52,19 @@ export const gatherElements: Reference = (call) => {
 };
 
 /** Position in `data` that row `row` of an index tensor [..., length] names, its leading `batch` axes fixed by `batchIndex`. */
-export function rowStart(shape: readonly number[], indices: Tensor, row: number, batch: number, batchIndex: number): number {
+export function rowStart(
+  shape: readonly number[],
+  indices: Tensor,
+  row: number,
+  batch: number,
+  batchIndex: number,
+): number {
   const length = indices.shape.at(-1) ?? 0;
   const strides = stridesOf(shape);
   let start = batchIndex * (batch > 0 ? (strides[batch - 1] as number) : elementCount(shape));
   if (batch === 0) start = 0;
-  for (let i = 0; i < length; i++) start += indexAt(indices, row * length + i, shape[batch + i] as number) * (strides[batch + i] as number);
+  for (let i = 0; i < length; i++)
+    start += indexAt(indices, row * length + i, shape[batch + i] as number) * (strides[batch + i] as number);
   return start;
 }
 

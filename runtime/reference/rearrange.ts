@@ -8,7 +8,11 @@ import { eachStrided, reshaped, strided, stridesOf } from "./strided.ts";
 /** Output axis i is input axis permutation[i]. */
 export function permuted(data: Tensor, permutation: readonly number[]): Tensor {
   const strides = stridesOf(data.shape);
-  return strided(data, permutation.map((axis) => data.shape[axis] as number), permutation.map((axis) => strides[axis] as number));
+  return strided(
+    data,
+    permutation.map((axis) => data.shape[axis] as number),
+    permutation.map((axis) => strides[axis] as number),
+  );
 }
 
 export const transpose: Reference = (call) => {
@@ -21,7 +25,10 @@ export const concat: Reference = (call) => {
   const first = inputOf(call, 0);
   const axis = axisOf(numberOf(call, "axis", 1), first.shape.length);
   const total = parts.reduce((sum, part) => sum + (part.shape[axis] as number), 0);
-  const result = zeros(first.dtype, first.shape.map((extent, i) => (i === axis ? total : extent)));
+  const result = zeros(
+    first.dtype,
+    first.shape.map((extent, i) => (i === axis ? total : extent)),
+  );
   const strides = stridesOf(result.shape);
   let offset = 0;
   for (const part of parts) {
@@ -39,19 +46,32 @@ export const split: Reference = (call) => {
   const extent = data.shape[axis] as number;
   const count = numberOf(call, "num_outputs", call.outputCount);
   const part = Math.ceil(extent / count);
-  const parts = integersOf(call, "split", 1) ?? Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, extent - i * part)));
+  const parts =
+    integersOf(call, "split", 1) ??
+    Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, extent - i * part)));
   const strides = stridesOf(data.shape);
   let start = 0;
   return parts.map((length) => {
     const offset = start * (strides[axis] as number);
     start += length;
-    return strided(data, data.shape.map((own, i) => (i === axis ? length : own)), strides, offset);
+    return strided(
+      data,
+      data.shape.map((own, i) => (i === axis ? length : own)),
+      strides,
+      offset,
+    );
   });
 };
 
 /** First index, step and length of a slice along an axis of `extent`; negative bounds count from the end, others are clamped. */
-export function sliceRange(start: number, end: number, step: number, extent: number): readonly [first: number, length: number] {
-  const clamp = (bound: number, low: number, high: number): number => Math.min(Math.max(bound < 0 ? bound + extent : bound, low), high);
+export function sliceRange(
+  start: number,
+  end: number,
+  step: number,
+  extent: number,
+): readonly [first: number, length: number] {
+  const clamp = (bound: number, low: number, high: number): number =>
+    Math.min(Math.max(bound < 0 ? bound + extent : bound, low), high);
   if (step > 0) {
     const first = clamp(start, 0, extent);
     return [first, Math.max(0, Math.ceil((clamp(end, 0, extent) - first) / step))];
@@ -85,7 +105,13 @@ export const expand: Reference = (call) => {
   const shape = broadcastShapes(data.shape, integersOf(call, "shape", 1) ?? refuse("the shape is missing"));
   const own = stridesOf(data.shape);
   const missing = shape.length - data.shape.length;
-  return [strided(data, shape, shape.map((_, axis) => ((data.shape[axis - missing] ?? 1) === 1 ? 0 : (own[axis - missing] as number))))];
+  return [
+    strided(
+      data,
+      shape,
+      shape.map((_, axis) => ((data.shape[axis - missing] ?? 1) === 1 ? 0 : (own[axis - missing] as number))),
+    ),
+  ];
 };
 
 export const tile: Reference = (call) => {
@@ -97,11 +123,21 @@ export const tile: Reference = (call) => {
     data.shape.flatMap((extent, axis) => [repeats[axis] ?? 1, extent]),
     strides.flatMap((stride) => [0, stride]),
   );
-  return [reshaped(copied, data.shape.map((extent, axis) => extent * (repeats[axis] ?? 1)))];
+  return [
+    reshaped(
+      copied,
+      data.shape.map((extent, axis) => extent * (repeats[axis] ?? 1)),
+    ),
+  ];
 };
 
 /** [N, C, H, W] of an operand in either layout. */
-function blocks(call: ReferenceCall): { readonly data: Tensor; readonly last: boolean; readonly extents: readonly [number, number, number, number]; readonly block: number } {
+function blocks(call: ReferenceCall): {
+  readonly data: Tensor;
+  readonly last: boolean;
+  readonly extents: readonly [number, number, number, number];
+  readonly block: number;
+} {
   const data = inputOf(call, 0);
   const last = textOf(call, "layout", "NCHW") === "NHWC";
   const [a = 0, b = 0, c = 0, d = 0] = data.shape;
@@ -110,7 +146,12 @@ function blocks(call: ReferenceCall): { readonly data: Tensor; readonly last: bo
 
 /** In the channel of the input stand (block row, block column, output channel) in that order (DCR), or the output channel first (CRD). */
 export const depthToSpace: Reference = (call) => {
-  const { data, last, extents: [n, c, h, w], block } = blocks(call);
+  const {
+    data,
+    last,
+    extents: [n, c, h, w],
+    block,
+  } = blocks(call);
   const depth = c / (block * block);
   const columnFirst = textOf(call, "mode", "DCR") === "CRD";
   const channel = columnFirst ? [depth, block, block] : [block, block, depth];
@@ -125,9 +166,28 @@ export const depthToSpace: Reference = (call) => {
 
 /** Output channel = (block row * block + block column) * C + input channel. */
 export const spaceToDepth: Reference = (call) => {
-  const { data, last, extents: [n, c, h, w], block } = blocks(call);
+  const {
+    data,
+    last,
+    extents: [n, c, h, w],
+    block,
+  } = blocks(call);
   const [rows, columns, depth] = [h / block, w / block, c * block * block];
-  if (last) return [reshaped(permuted(reshaped(data, [n, rows, block, columns, block, c]), [0, 1, 3, 2, 4, 5]), [n, rows, columns, depth])];
-  return [reshaped(permuted(reshaped(data, [n, c, rows, block, columns, block]), [0, 3, 5, 1, 2, 4]), [n, depth, rows, columns])];
+  if (last)
+    return [
+      reshaped(permuted(reshaped(data, [n, rows, block, columns, block, c]), [0, 1, 3, 2, 4, 5]), [
+        n,
+        rows,
+        columns,
+        depth,
+      ]),
+    ];
+  return [
+    reshaped(permuted(reshaped(data, [n, c, rows, block, columns, block]), [0, 3, 5, 1, 2, 4]), [
+      n,
+      depth,
+      rows,
+      columns,
+    ]),
+  ];
 };
-

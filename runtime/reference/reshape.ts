@@ -9,7 +9,9 @@ export const reshape: Reference = (call) => {
   const data = inputOf(call, 0);
   const wanted = integersOf(call, "shape", 1) ?? refuse("the shape is missing");
   const keepsZero = numberOf(call, "allowzero", 0) !== 0;
-  const shape = wanted.map((extent, axis) => (extent === 0 && !keepsZero ? (data.shape[axis] ?? refuse("0 names an axis that the input does not have")) : extent));
+  const shape = wanted.map((extent, axis) =>
+    extent === 0 && !keepsZero ? (data.shape[axis] ?? refuse("0 names an axis that the input does not have")) : extent,
+  );
   const free = shape.indexOf(-1);
   const known = shape.reduce((product, extent) => (extent === -1 ? product : product * extent), 1);
   if (free >= 0) shape[free] = known === 0 ? 0 : data.data.length / known;
@@ -29,7 +31,12 @@ export const flatten: Reference = (call) => {
 export const squeeze: Reference = (call) => {
   const data = inputOf(call, 0);
   const axes = integersOf(call, "axes", 1)?.map((axis) => axisOf(axis, data.shape.length));
-  return [reshaped(data, data.shape.filter((extent, axis) => (axes ? !axes.includes(axis) : extent !== 1)))];
+  return [
+    reshaped(
+      data,
+      data.shape.filter((extent, axis) => (axes ? !axes.includes(axis) : extent !== 1)),
+    ),
+  ];
 };
 
 export const unsqueeze: Reference = (call) => {
@@ -38,7 +45,12 @@ export const unsqueeze: Reference = (call) => {
   const rank = data.shape.length + axes.length;
   const inserted = new Set(axes.map((axis) => axisOf(axis, rank)));
   let next = 0;
-  return [reshaped(data, Array.from({ length: rank }, (_, axis) => (inserted.has(axis) ? 1 : (data.shape[next++] as number))))];
+  return [
+    reshaped(
+      data,
+      Array.from({ length: rank }, (_, axis) => (inserted.has(axis) ? 1 : (data.shape[next++] as number))),
+    ),
+  ];
 };
 
 export const shape: Reference = (call) => {

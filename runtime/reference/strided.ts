@@ -54,4 +54,8 @@ export function picked(
 }
 
 /** The same elements under another shape. */
-export const reshaped = (source: Tensor, shape: readonly number[]): Tensor => ({ dtype: source.dtype, shape, data: source.data.slice() as never });
+export const reshaped = (source: Tensor, shape: readonly number[]): Tensor => ({
+  dtype: source.dtype,
+  shape,
+  data: source.data.slice() as never,
+});

@@ -1,16 +1,29 @@
 /** Concat and Split: copies with an offset along one axis. */
 import * as reference from "../../../runtime/reference/rearrange.ts";
 import { integerOf } from "../../graph/attribute.ts";
-import { addDims, ceilDivideDims, type Dim, divideDims, formatDim, maximumDim, minimumDim, multiplyDims, sameDim, subtractDims } from "../../graph/dimension.ts";
+import {
+  addDims,
+  ceilDivideDims,
+  type Dim,
+  divideDims,
+  formatDim,
+  maximumDim,
+  minimumDim,
+  multiplyDims,
+  sameDim,
+  subtractDims,
+} from "../../graph/dimension.ts";
 import type { TensorType } from "../../graph/graph.ts";
 import { along, identityAccess } from "../../loop/loop.ts";
 import { defineOperator, exactTolerance, type LoweredStep, type OperatorContext } from "../operator.ts";
 import { axisOf, copyNest, dimsOf, inputOperand, isAtLeast, nestStep, outputOperand, steps, view } from "./copy.ts";
 
-const concatAxis = (context: OperatorContext): number => axisOf(context, integerOf(context.node, "axis", 1), context.type(0).shape.length);
+const concatAxis = (context: OperatorContext): number =>
+  axisOf(context, integerOf(context.node, "axis", 1), context.type(0).shape.length);
 
 /** Types of the members; the exporter may leave out nothing in between. */
-const members = (context: OperatorContext): readonly TensorType[] => context.node.inputs.map((_, index) => context.type(index));
+const members = (context: OperatorContext): readonly TensorType[] =>
+  context.node.inputs.map((_, index) => context.type(index));
 
 export const concat = defineOperator({
   op: "Concat",
@@ -19,12 +32,22 @@ export const concat = defineOperator({
     const axis = concatAxis(context);
     const parts = members(context);
     parts.forEach((part, index) => {
-      const fits = part.shape.length === shape.length && part.shape.every((extent, i) => i === axis || typeof extent !== "number" || typeof shape[i] !== "number" || extent === shape[i]);
+      const fits =
+        part.shape.length === shape.length &&
+        part.shape.every(
+          (extent, i) =>
+            i === axis || typeof extent !== "number" || typeof shape[i] !== "number" || extent === shape[i],
+        );
       if (part.dtype !== dtype || !fits)
-        context.fail(`input ${index} does not fit the others`, `${dtype}[${shape.map(formatDim).join(", ")}] but for axis ${axis}`, `${part.dtype}[${part.shape.map(formatDim).join(", ")}]`);
+        context.fail(
+          `input ${index} does not fit the others`,
+          `${dtype}[${shape.map(formatDim).join(", ")}] but for axis ${axis}`,
+          `${part.dtype}[${part.shape.map(formatDim).join(", ")}]`,
+        );
     });
     // A constant extent says more than a symbolic one.
-    const extentAt = (i: number): Dim => parts.find((part) => typeof part.shape[i] === "number")?.shape[i] ?? (shape[i] as Dim);
+    const extentAt = (i: number): Dim =>
+      parts.find((part) => typeof part.shape[i] === "number")?.shape[i] ?? (shape[i] as Dim);
     const total = addDims(...parts.map((part) => part.shape[axis] as Dim));
     return [{ dtype, shape: shape.map((_, i) => (i === axis ? total : extentAt(i))) }];
   },
@@ -64,9 +87,11 @@ function partsOf(context: OperatorContext): { readonly axis: number; readonly pa
   const extent = shape[axis] as Dim;
   const given = dimsOf(context, "split", 1);
   if (given) {
-    if (given.length !== node.outputs.length) context.fail("split does not match the number of outputs", `${node.outputs.length} lengths`, `${given.length}`);
+    if (given.length !== node.outputs.length)
+      context.fail("split does not match the number of outputs", `${node.outputs.length} lengths`, `${given.length}`);
     const total = addDims(...given);
-    if (typeof total === "number" && typeof extent === "number" && total !== extent) context.fail("the lengths in split do not add up to the axis", String(extent), String(total));
+    if (typeof total === "number" && typeof extent === "number" && total !== extent)
+      context.fail("the lengths in split do not add up to the axis", String(extent), String(total));
     let start: Dim = 0;
     const parts = given.map((length) => {
       const part = { start, length };
@@ -99,7 +124,9 @@ export const split = defineOperator({
   },
   elements: (context) => {
     const length = partsOf(context).parts[0]?.length;
-    return context.type(0).shape.length === 1 && typeof length === "number" ? context.elements(0)?.slice(0, length) : undefined;
+    return context.type(0).shape.length === 1 && typeof length === "number"
+      ? context.elements(0)?.slice(0, length)
+      : undefined;
   },
   reference: reference.split,
   lower: (context) => {

@@ -17,31 +17,51 @@ export function axisOf(context: OperatorContext, axis: number, rank: number): nu
 /** A dim that has to be a number when the model is compiled. */
 export function numberOfDim(context: OperatorContext, what: string, dim: Dim | undefined): number {
   if (typeof dim === "number") return dim;
-  return context.fail(`${what} must be known when the model is compiled`, "a constant", dim === undefined ? "a computed value" : "a symbolic dimension");
+  return context.fail(
+    `${what} must be known when the model is compiled`,
+    "a constant",
+    dim === undefined ? "a computed value" : "a symbolic dimension",
+  );
 }
 
 /** Numbers that have to be known when the model is compiled; undefined when the parameter is absent. */
 export function numbersOf(context: OperatorContext, name: string, index: number): readonly number[] | undefined {
   if (!context.has(index) && context.node.attributes[name] === undefined) return undefined;
-  const dims = context.integers(name, index) ?? context.fail(`${name} must be known when the model is compiled`, "a constant", "a computed value");
+  const dims =
+    context.integers(name, index) ??
+    context.fail(`${name} must be known when the model is compiled`, "a constant", "a computed value");
   return dims.map((dim) => numberOfDim(context, name, dim));
 }
 
 /** Dims that have to be known, possibly symbolic; undefined when the parameter is absent. */
 export function dimsOf(context: OperatorContext, name: string, index: number): readonly Dim[] | undefined {
   if (!context.has(index) && context.node.attributes[name] === undefined) return undefined;
-  return context.integers(name, index) ?? context.fail(`${name} must follow from the shapes of the inputs`, "integers known when the model is compiled", "a computed value");
+  return (
+    context.integers(name, index) ??
+    context.fail(
+      `${name} must follow from the shapes of the inputs`,
+      "integers known when the model is compiled",
+      "a computed value",
+    )
+  );
 }
 
 /** Whether left >= right for every value of the symbols from 1 up (interval arithmetic: a false answer proves nothing). */
 export function isAtLeast(left: Dim, right: Dim): boolean {
   const difference = subtractDims(left, right);
-  const symbols = new Map(symbolsOf(difference).map((name) => [name, { name, lower: 1, upper: Number.MAX_SAFE_INTEGER }]));
+  const symbols = new Map(
+    symbolsOf(difference).map((name) => [name, { name, lower: 1, upper: Number.MAX_SAFE_INTEGER }]),
+  );
   return extentBounds(difference, symbols)[0] >= 0;
 }
 
 /** A nest whose iteration axes are those of its output. */
-export function nestOver(type: TensorType, operands: LoopNest["operands"], body: Expression, parameters: readonly Dim[] = []): LoopNest {
+export function nestOver(
+  type: TensorType,
+  operands: LoopNest["operands"],
+  body: Expression,
+  parameters: readonly Dim[] = [],
+): LoopNest {
   return {
     extents: type.shape,
     reductions: 0,

@@ -25,7 +25,9 @@ function blocksOf(context: OperatorContext): Blocks {
   const last = stringOf(context.node, "layout", "NCHW") === "NHWC";
   const block = integerOf(context.node, "blocksize", 0);
   if (!(block >= 1)) context.fail("blocksize must be positive", "a positive integer", String(block));
-  return last ? { last, block, batch: a, channels: d, height: b, width: c } : { last, block, batch: a, channels: b, height: c, width: d };
+  return last
+    ? { last, block, batch: a, channels: d, height: b, width: c }
+    : { last, block, batch: a, channels: b, height: c, width: d };
 }
 
 const arrange = (last: boolean, batch: Dim, channels: Dim, height: Dim, width: Dim): readonly Dim[] =>
@@ -44,7 +46,12 @@ export const depthToSpace = defineOperator({
     if (typeof channels === "number" && channels % (block * block) !== 0)
       context.fail("the channels cannot be split into blocks", `a multiple of ${block * block}`, String(channels));
     const depth = divideDims(channels, block * block);
-    return [{ dtype: context.type(0).dtype, shape: arrange(last, batch, depth, multiplyDims(height, block), multiplyDims(width, block)) }];
+    return [
+      {
+        dtype: context.type(0).dtype,
+        shape: arrange(last, batch, depth, multiplyDims(height, block), multiplyDims(width, block)),
+      },
+    ];
   },
   reference: reference.depthToSpace,
   lower: (context) => {
@@ -71,9 +78,15 @@ export const spaceToDepth = defineOperator({
   infer: (context) => {
     const { last, block, batch, channels, height, width } = blocksOf(context);
     for (const extent of [height, width])
-      if (typeof extent === "number" && extent % block !== 0) context.fail("height and width cannot be split into blocks", `multiples of ${block}`, String(extent));
+      if (typeof extent === "number" && extent % block !== 0)
+        context.fail("height and width cannot be split into blocks", `multiples of ${block}`, String(extent));
     const depth = multiplyDims(channels, block * block);
-    return [{ dtype: context.type(0).dtype, shape: arrange(last, batch, depth, divideDims(height, block), divideDims(width, block)) }];
+    return [
+      {
+        dtype: context.type(0).dtype,
+        shape: arrange(last, batch, depth, divideDims(height, block), divideDims(width, block)),
+      },
+    ];
   },
   reference: reference.spaceToDepth,
   lower: (context) => {
@@ -81,7 +94,9 @@ export const spaceToDepth = defineOperator({
     const { dtype, shape } = only(spaceToDepth.infer(context));
     const [rows, columns] = (last ? [shape[1], shape[2]] : [shape[2], shape[3]]) as readonly [Dim, Dim];
     const [row, column, c, h, w] = last ? [3, 4, 5, 1, 2] : [1, 2, 3, 4, 5];
-    const extents = last ? [batch, rows, columns, block, block, channels] : [batch, block, block, channels, rows, columns];
+    const extents = last
+      ? [batch, rows, columns, block, block, channels]
+      : [batch, block, block, channels, rows, columns];
     const n = joined([0, 1]);
     const [Y, X] = [joined([h, block], [row, 1]), joined([w, block], [column, 1])];
     const source = last ? [n, Y, X, joined([c, 1])] : [n, joined([c, 1]), Y, X];

@@ -12,10 +12,16 @@ import { defineOperator, exactTolerance, type OperatorContext } from "../operato
 import { axisOf, copyNest, inputOperand, nestOver, nestStep, only, steps } from "./copy.ts";
 import { checkIndexType, wrapIndex } from "./index-expression.ts";
 
-const axisOfGather = (context: OperatorContext): number => axisOf(context, integerOf(context.node, "axis", 0), context.type(0).shape.length);
+const axisOfGather = (context: OperatorContext): number =>
+  axisOf(context, integerOf(context.node, "axis", 0), context.type(0).shape.length);
 
 /** The coordinate along the gathered axis when the constant indices, of rank 0 or 1, are evenly spaced and in bounds. */
-function affineIndex(indices: readonly Dim[] | undefined, rank: number, extent: Dim, axis: number): AffineIndex | undefined {
+function affineIndex(
+  indices: readonly Dim[] | undefined,
+  rank: number,
+  extent: Dim,
+  axis: number,
+): AffineIndex | undefined {
   const [first, second] = indices ?? [];
   if (!indices || rank > 1 || typeof first !== "number" || typeof extent !== "number") return undefined;
   const step = typeof second === "number" ? second - first : 0;
@@ -40,7 +46,9 @@ export const gather = defineOperator({
     const data = context.elements(0);
     const indices = context.elements(1);
     if (!data || !indices || context.type(0).shape.length !== 1) return undefined;
-    const picked = indices.map((index) => (typeof index === "number" ? data[index < 0 ? index + data.length : index] : undefined));
+    const picked = indices.map((index) =>
+      typeof index === "number" ? data[index < 0 ? index + data.length : index] : undefined,
+    );
     return picked.every((dim) => dim !== undefined) ? picked : undefined;
   },
   reference,
@@ -59,7 +67,9 @@ export const gather = defineOperator({
     }
     const parameters = new Parameters();
     const index = wrapIndex(1, indices.dtype, parameters.of(extent));
-    const at = data.shape.map((_, i): Expression => (i < axis ? axisIndex(i) : i === axis ? index : axisIndex(behind(i))));
+    const at = data.shape.map(
+      (_, i): Expression => (i < axis ? axisIndex(i) : i === axis ? index : axisIndex(behind(i))),
+    );
     const nest = nestOver(
       type,
       [

@@ -20,10 +20,12 @@ export function wrapExpression(value: Expression, dtype: DType, extent: Expressi
 }
 
 /** wrapExpression of operand `operand`, read at the current point. */
-export const wrapIndex = (operand: number, dtype: DType, extent: Expression): Expression => wrapExpression(input(operand), dtype, extent);
+export const wrapIndex = (operand: number, dtype: DType, extent: Expression): Expression =>
+  wrapExpression(input(operand), dtype, extent);
 
 /** Fails unless input `index` holds int32 or int64 indices. */
 export function checkIndexType(context: OperatorContext, index: number): void {
   const { dtype } = context.type(index);
-  if (dtype !== "int32" && dtype !== "int64") context.fail(`input ${index} holds indices of the wrong type`, "int32 or int64", dtype);
+  if (dtype !== "int32" && dtype !== "int64")
+    context.fail(`input ${index} holds indices of the wrong type`, "int32 or int64", dtype);
 }

@@ -17,13 +17,21 @@ function reshapedShape(context: OperatorContext): readonly Dim[] {
   const keepsZero = integerOf(context.node, "allowzero", 0) !== 0;
   const result = wanted.map((extent, axis) => {
     if (extent !== 0 || keepsZero) return extent;
-    return shape[axis] ?? context.fail("a 0 in the target shape names an axis that the input does not have", formatShape(shape), formatShape(wanted));
+    return (
+      shape[axis] ??
+      context.fail(
+        "a 0 in the target shape names an axis that the input does not have",
+        formatShape(shape),
+        formatShape(wanted),
+      )
+    );
   });
   const free = result.indexOf(-1);
   const total = productOf(shape);
   const known = productOf(result.filter((_, axis) => axis !== free));
   if (free >= 0) {
-    if (result.indexOf(-1, free + 1) >= 0) context.fail("the target shape has more than one -1", undefined, formatShape(wanted));
+    if (result.indexOf(-1, free + 1) >= 0)
+      context.fail("the target shape has more than one -1", undefined, formatShape(wanted));
     const quotient = divideDims(total, known);
     if (typeof total === "number" && typeof known === "number" && known !== 0 && total % known !== 0)
       context.fail("the input's elements do not fill the target shape", `a multiple of ${known}`, `${total} elements`);
@@ -35,7 +43,11 @@ function reshapedShape(context: OperatorContext): readonly Dim[] {
 }
 
 /** A record whose output has input 0's elements in order, under the shape that `shape` gives. */
-const viewOperator = (op: string, shape: (context: OperatorContext) => readonly Dim[], meaning: Operator["reference"]): Operator =>
+const viewOperator = (
+  op: string,
+  shape: (context: OperatorContext) => readonly Dim[],
+  meaning: Operator["reference"],
+): Operator =>
   defineOperator({
     op,
     infer: (context): readonly TensorType[] => [{ dtype: context.type(0).dtype, shape: shape(context) }],
@@ -65,7 +77,8 @@ export const squeeze = viewOperator(
     const axes = numbersOf(context, "axes", 1)?.map((axis) => axisOf(context, axis, shape.length));
     if (!axes) return shape.filter((extent) => extent !== 1);
     for (const axis of axes)
-      if (typeof shape[axis] === "number" && shape[axis] !== 1) context.fail(`axis ${axis} cannot be squeezed`, "extent 1", formatShape(shape));
+      if (typeof shape[axis] === "number" && shape[axis] !== 1)
+        context.fail(`axis ${axis} cannot be squeezed`, "extent 1", formatShape(shape));
     return shape.filter((_, axis) => !axes.includes(axis));
   },
   reference.squeeze,

@@ -1,5 +1,13 @@
 /** Shape and Size: integers that are known as soon as dims are bound. */
-import { axis, binary, cast, constant, type Expression, parameter, select } from "../../../runtime/format/expression.ts";
+import {
+  axis,
+  binary,
+  cast,
+  constant,
+  type Expression,
+  parameter,
+  select,
+} from "../../../runtime/format/expression.ts";
 import * as reference from "../../../runtime/reference/reshape.ts";
 import { integerOf } from "../../graph/attribute.ts";
 import { type Dim, productOf } from "../../graph/dimension.ts";

@@ -3,7 +3,15 @@
  * the axis by the dimension algebra unless they are inside it for every value of the symbols.
  */
 import { slice as reference } from "../../../runtime/reference/rearrange.ts";
-import { addDims, ceilDivideDims, type Dim, maximumDim, minimumDim, sameDim, subtractDims } from "../../graph/dimension.ts";
+import {
+  addDims,
+  ceilDivideDims,
+  type Dim,
+  maximumDim,
+  minimumDim,
+  sameDim,
+  subtractDims,
+} from "../../graph/dimension.ts";
 import { along } from "../../loop/loop.ts";
 import { defineOperator, exactTolerance, type OperatorContext } from "../operator.ts";
 import { axisOf, copyNest, dimsOf, isAtLeast, nestStep, numbersOf, steps, view } from "./copy.ts";
@@ -17,8 +25,10 @@ interface Range {
   readonly length: Dim;
 }
 
-const atLeast = (dim: Dim, low: Dim): Dim => (isAtLeast(dim, low) ? dim : isAtLeast(low, dim) ? low : maximumDim(dim, low));
-const atMost = (dim: Dim, high: Dim): Dim => (isAtLeast(high, dim) ? dim : isAtLeast(dim, high) ? high : minimumDim(dim, high));
+const atLeast = (dim: Dim, low: Dim): Dim =>
+  isAtLeast(dim, low) ? dim : isAtLeast(low, dim) ? low : maximumDim(dim, low);
+const atMost = (dim: Dim, high: Dim): Dim =>
+  isAtLeast(high, dim) ? dim : isAtLeast(dim, high) ? high : minimumDim(dim, high);
 
 /** A bound counted from the front, clamped to low..high. */
 function clampBound(bound: Dim, extent: Dim, low: Dim, high: Dim): Dim {
@@ -70,7 +80,10 @@ export const slice = defineOperator({
   lower: (context) => {
     const { dtype, shape } = context.type(0);
     const ranges = rangesOf(context);
-    if (ranges.every(({ start, step, length }, axis) => start === 0 && step === 1 && sameDim(length, shape[axis] as Dim))) return view;
+    if (
+      ranges.every(({ start, step, length }, axis) => start === 0 && step === 1 && sameDim(length, shape[axis] as Dim))
+    )
+      return view;
     return steps(
       nestStep(
         copyNest(

@@ -30,7 +30,15 @@ export const transpose = defineOperator({
     const permutation = permutationOf(context);
     if (keepsOrder(shape, permutation)) return view;
     const extents = permutation.map((axis) => shape[axis] as Dim);
-    return steps(nestStep(copyNest(dtype, extents, shape.map((_, axis) => along(permutation.indexOf(axis))))));
+    return steps(
+      nestStep(
+        copyNest(
+          dtype,
+          extents,
+          shape.map((_, axis) => along(permutation.indexOf(axis))),
+        ),
+      ),
+    );
   },
   tolerance: exactTolerance,
 });
