@@ -1,8 +1,15 @@
 /** The families by name. */
 import type { Family } from "./contract.ts";
+import { poolFamily } from "./pool/family.ts";
 import type { Problem } from "./problem.ts";
+import { reduceFamily } from "./reduce/family.ts";
+import { softmaxFamily } from "./softmax/family.ts";
 
-const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {};
+const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
+  pool: poolFamily,
+  reduce: reduceFamily,
+  softmax: softmaxFamily,
+};
 
 /** The family that computes a problem. */
 export function familyOf<P extends Problem>(problem: P): Family<P> {

@@ -1,0 +1,77 @@
+/**
+ * Pooling of NHWC views with any strides but contiguous channels. Windows are clipped at the borders, so no
+ * padding is stored. Words: addresses of input and output, channels, extents, byte strides, counted extents.
+ */
+import { expressionType } from "../../../runtime/format/expression.ts";
+import { addDims, multiplyDims } from "../../graph/dimension.ts";
+import type { BoundStep, Family, View } from "../contract.ts";
+import { isApplicable } from "../expression/apply.ts";
+import type { PoolProblem } from "../problem.ts";
+import { poolVariants } from "./variants.ts";
+import { emitPool, type PoolShape } from "./wasm.ts";
+
+/** Everything that the code depends on. */
+function shapeOf(problem: PoolProblem): PoolShape {
+  const { mode, countIncludePad, norm, epilogue } = problem;
+  const { kernelHeight, kernelWidth, strideHeight, strideWidth, dilationHeight, dilationWidth, padTop, padLeft } =
+    problem;
+  return {
+    mode,
+    countIncludePad: mode === "average" && countIncludePad,
+    norm: mode === "lp" ? norm : 0,
+    epilogue,
+    vertical: { kernel: kernelHeight, stride: strideHeight, dilation: dilationHeight, pad: padTop },
+    horizontal: { kernel: kernelWidth, stride: strideWidth, dilation: dilationWidth, pad: padLeft },
+  };
+}
+
+function bind(problem: PoolProblem, input: View, output: View): BoundStep {
+  const shape = shapeOf(problem);
+  const { batch, inputHeight, inputWidth, outputHeight, outputWidth, channels } = problem;
+  const outputs = multiplyDims(batch, outputHeight, outputWidth, channels);
+  const inputs = multiplyDims(batch, inputHeight, inputWidth, channels);
+  const integers = [
+    channels,
+    inputHeight,
+    inputWidth,
+    outputHeight,
+    outputWidth,
+    ...input.strides.slice(0, 3),
+    ...output.strides.slice(0, 3),
+    problem.countedHeight,
+    problem.countedWidth,
+  ];
+  return {
+    kernel: {
+      key: `pool ${JSON.stringify(shape)}`,
+      name: `pool ${problem.mode} ${problem.kernelHeight}x${problem.kernelWidth}`,
+      emitWasm: (context) => emitPool(context, shape),
+    },
+    arguments: [
+      { kind: "address", buffer: input.buffer, offset: input.offset, access: "read" },
+      { kind: "address", buffer: output.buffer, offset: output.offset, access: "write" },
+      ...integers.map((value) => ({ kind: "integer", value }) as const),
+    ],
+    range: multiplyDims(batch, outputHeight),
+    flops: multiplyDims(outputs, problem.kernelHeight * problem.kernelWidth),
+    bytes: multiplyDims(addDims(inputs, outputs), 4),
+    invocations: outputs,
+  };
+}
+
+export const poolFamily: Family<PoolProblem> = {
+  name: "pool",
+  variants: poolVariants,
+  strided: true,
+  accepts: (_, { epilogue }) =>
+    isApplicable(epilogue, 1) && (!epilogue || expressionType(epilogue, ["float32"]) === "float32"),
+  work: (_, problem, extent) =>
+    extent(problem.batch) *
+    extent(problem.outputHeight) *
+    extent(problem.outputWidth) *
+    (Math.ceil(problem.channels / 4) * 4) *
+    problem.kernelHeight *
+    problem.kernelWidth,
+  packedOperands: () => [],
+  bind: (_, problem, operands, outputs) => bind(problem, operands[0] as View, outputs[0] as View),
+};
