@@ -1,10 +1,13 @@
 /** Common subexpressions of one emitted body: each is computed once, into a local that lives as long as the enclosing block. */
-import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, ValueType } from "../../assemble/expression.ts";
 
-/** Structural identity of an expression. */
-export const keyOf = (expression: Expression): string => JSON.stringify(expression);
+/** JSON knows no infinities, NaN or -0, which are different constants. */
+const exactNumber = (_: string, value: unknown): unknown =>
+  typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${1 / value < 0 ? "-" : ""}${value}` : value;
+
+/** Structural identity of an expression, or of plain data with expressions in it. */
+export const keyOf = (value: object): string => JSON.stringify(value, exactNumber);
 
 export class Memo {
   readonly #body: BodyBuilder;

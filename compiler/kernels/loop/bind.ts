@@ -7,6 +7,7 @@ import { axis as axisLeaf, constant, type Expression, mapExpression } from "../.
 import { addDims, type Dim, multiplyDims, productOf, sameDim } from "../../graph/dimension.ts";
 import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
 import type { Argument, BoundStep, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
 import { emitLoop } from "./wasm.ts";
 
@@ -55,7 +56,7 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
   );
   return {
     kernel: {
-      key: `loop ${JSON.stringify(shape)}`,
+      key: `loop ${keyOf(shape)}`,
       name: nameOf(nest),
       emitWasm: (context) => emitLoop(context, shape),
     },

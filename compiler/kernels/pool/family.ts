@@ -6,6 +6,7 @@ import { expressionType } from "../../../runtime/format/expression.ts";
 import { addDims, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Family, View } from "../contract.ts";
 import { isApplicable } from "../expression/apply.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { PoolProblem } from "../problem.ts";
 import { poolVariants } from "./variants.ts";
 import { emitPool, type PoolShape } from "./wasm.ts";
@@ -43,7 +44,7 @@ function bind(problem: PoolProblem, input: View, output: View): BoundStep {
   ];
   return {
     kernel: {
-      key: `pool ${JSON.stringify(shape)}`,
+      key: `pool ${keyOf(shape)}`,
       name: `pool ${problem.mode} ${problem.kernelHeight}x${problem.kernelWidth}`,
       emitWasm: (context) => emitPool(context, shape),
     },

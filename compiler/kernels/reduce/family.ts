@@ -5,6 +5,7 @@
 import { addDims, ceilDivideDims, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Family, View } from "../contract.ts";
 import { isApplicable } from "../expression/apply.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { ReduceProblem } from "../problem.ts";
 import { columnBlock, type ReduceVariant, reduceVariants } from "./variants.ts";
 import { emitReduce, type ReduceShape } from "./wasm.ts";
@@ -17,7 +18,7 @@ function bind(variant: ReduceVariant, problem: ReduceProblem, input: View, outpu
   const blocks = ceilDivideDims(inner, columnBlock);
   return {
     kernel: {
-      key: `reduce ${JSON.stringify(shape)}`,
+      key: `reduce ${keyOf(shape)}`,
       name: `reduce ${combine}${variant.vectorised === "inner" ? " columns" : ""}`,
       emitWasm: (context) => emitReduce(context, shape),
     },
