@@ -7,6 +7,7 @@ import { type Dim, upperBound } from "../graph/dimension.ts";
 import type { Graph, Node, TensorType } from "../graph/graph.ts";
 import type { Family, Variant } from "../kernels/contract.ts";
 import { familyOf } from "../kernels/families.ts";
+import { isBindable } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
 import type { LoopNest } from "../loop/loop.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
@@ -53,6 +54,7 @@ export function selectNode(node: Node, facts: Facts, graph: Graph, costs: CostTa
   const steps: SelectedStep[] = [];
   for (const step of lowering.steps) {
     if (step.kind === "nest") {
+      if (!isBindable(step.nest)) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
       steps.push(step);
       continue;
     }

@@ -3,11 +3,18 @@
  * merge where every operand allows, and the axis that can be vectorised moves to the inside.
  */
 import { byteSize } from "../../../runtime/format/dtype.ts";
-import { axis as axisLeaf, constant, type Expression, mapExpression } from "../../../runtime/format/expression.ts";
+import {
+  axis as axisLeaf,
+  constant,
+  type Expression,
+  expressionType,
+  mapExpression,
+} from "../../../runtime/format/expression.ts";
 import { addDims, type Dim, multiplyDims, productOf, sameDim } from "../../graph/dimension.ts";
 import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
 import type { Argument, BoundStep, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
+import { isEmittable } from "../expression/scalar.ts";
 import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
 import { emitLoop } from "./wasm.ts";
 
@@ -28,6 +35,16 @@ interface Space {
   body: Expression;
   finish: Expression | undefined;
   computed: readonly Expression[] | undefined;
+}
+
+/** Whether every expression of the nest can be generated; other nests run as host steps. */
+export function isBindable(nest: LoopNest): boolean {
+  const types = nest.operands.map(({ dtype }) => dtype);
+  const computed = "computed" in nest.output.access ? nest.output.access.computed : [];
+  return (
+    [nest.body, ...computed].every((expression) => isEmittable(expression, types)) &&
+    (!nest.finish || isEmittable(nest.finish, [expressionType(nest.body, types), ...types]))
+  );
 }
 
 /** `operands[k]` is bound to operand k of the nest. */
