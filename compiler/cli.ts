@@ -1,0 +1,393 @@
+#!/usr/bin/env node
+/**
+ * The `leafcutter` command: compile, inspect, run, verify, bench. With file-source.ts the only file of the compiler
+ * that touches Node. Exit codes: 0 done, 1 failed, 2 the budget cannot be met.
+ */
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Presets, SingleBar } from "cli-progress";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import { evaluateExtent } from "../runtime/format/extent.ts";
+import type { Manifest } from "../runtime/format/manifest.ts";
+import type { Program } from "../runtime/format/program.ts";
+import { type Tensor, zeros } from "../runtime/format/tensor.ts";
+import { type Backend, load } from "../runtime/index.ts";
+import { compile, formatBytes, formatReport, type Package, version } from "./compile.ts";
+import { diskFolder, fileSource } from "./file-source.ts";
+import { type DataTensor, readDataSets } from "./import/data-set.ts";
+import { writeNpy } from "./import/npy.ts";
+import type { DimBinding } from "./import/onnx/dimensions.ts";
+import type { CostTable } from "./plan/cost-table.ts";
+
+type Dims = Readonly<Record<string, DimBinding>>;
+
+function parseDim(text: string, previous: Dims = {}): Dims {
+  const match = /^(.+)=(\d+)(?:\.\.(\d+))?$/.exec(text);
+  if (!match) throw new InvalidArgumentError("Expected name=N, name=A..B or input:axis=N.");
+  const [, name = "", low = "", high] = match;
+  return { ...previous, [name]: high === undefined ? Number(low) : { lower: Number(low), upper: Number(high) } };
+}
+
+const units: Readonly<Record<string, number>> = { "": 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9 };
+
+function parseSize(text: string): number {
+  const match = /^([\d.]+)\s*([a-z]*)$/i.exec(text);
+  const unit = units[(match?.[2] ?? "?").toLowerCase()];
+  const value = Number(match?.[1]);
+  if (unit === undefined || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError("Expected a size such as 500kB, 1MB or 1500000 (MB = 10^6 bytes).");
+  return Math.floor(value * unit);
+}
+
+function collect(text: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, text];
+}
+
+const list = (text: string): readonly string[] => text.split(",").map((item) => item.trim());
+
+/** A progress bar on a terminal; nothing where the output is a file. */
+function progressBar(): {
+  readonly update: (stage: string, done: number, total: number) => void;
+  readonly stop: () => void;
+} {
+  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
+  const bar = new SingleBar(
+    { format: "{stage} {bar} {percentage}%", hideCursor: true, clearOnComplete: true, stream: process.stderr },
+    Presets.shades_classic,
+  );
+  bar.start(1, 0, { stage: "import" });
+  return {
+    update: (stage, done, total) => {
+      bar.setTotal(Math.max(1, total));
+      bar.update(done, { stage: stage.padEnd(12) });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+interface CompileFlags {
+  readonly dim?: Dims;
+  readonly maxSize?: number;
+  readonly samples?: string;
+  readonly webgpu?: boolean;
+  readonly costs?: string;
+  readonly name?: string;
+}
+
+/** The data sets of a folder, or of a folder of model folders' data. */
+const dataSetsOf = (folder: string): ReturnType<typeof readDataSets> => readDataSets(diskFolder(folder));
+
+async function samplesOf(folder: string): Promise<readonly (readonly DataTensor[])[]> {
+  const sets = await dataSetsOf(folder);
+  if (sets.length > 0) return sets.map(({ inputs }) => inputs);
+  throw new LeafcutterError({
+    code: "file-missing",
+    where: folder,
+    message: "there are no samples in the folder",
+    expected: "test_data_set_0/input_0.pb, test_data_set_1/input_0.pb, …",
+    advice: "Write each sample's inputs as TensorProto files, or leave --samples out to use seeded synthetic inputs.",
+  });
+}
+
+async function compileModel(model: string, flags: CompileFlags): Promise<Package> {
+  const bar = progressBar();
+  try {
+    const beside = await dataSetsOf(dirname(model));
+    const samples = flags.samples === undefined ? undefined : await samplesOf(flags.samples);
+    return await compile(fileSource(model), {
+      ...(flags.name === undefined ? {} : { name: flags.name }),
+      ...(flags.dim ? { dims: flags.dim } : {}),
+      ...(beside[0] ? { sampleShapes: beside[0].inputs } : {}),
+      ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
+      ...(samples
+        ? { samples: samples.map((tensors) => Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor]))) }
+        : {}),
+      ...(flags.webgpu ? { webgpu: true } : {}),
+      ...(flags.costs === undefined ? {} : { costs: JSON.parse(await readFile(flags.costs, "utf8")) as CostTable }),
+      onProgress: bar.update,
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Writes a package over what was in the folder, once everything is there to be written. */
+async function writePackage(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const stale = (await readdir(folder)).filter(
+    (name) => /^([0-9a-f]{64}\.bin|program\.json|shaders\.json|wasm-[a-z]+\.wasm)$/.test(name) && !files.has(name),
+  );
+  for (const [name, bytes] of files) if (name !== "manifest.json") await writeFile(join(folder, name), bytes);
+  await writeFile(join(folder, "manifest.json"), files.get("manifest.json") ?? new Uint8Array());
+  for (const name of stale) await rm(join(folder, name));
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+
+async function readPackage(
+  folder: string,
+): Promise<{ manifest: Manifest; program: Program; files: Record<string, Uint8Array> }> {
+  const read = async (name: string): Promise<Uint8Array> => {
+    const source = fileSource(join(folder, name));
+    return source.read(0, await source.size());
+  };
+  const text = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
+  const manifestBytes = await read("manifest.json");
+  const manifest = text(manifestBytes) as Manifest;
+  const files: Record<string, Uint8Array> = { "manifest.json": manifestBytes };
+  for (const { path } of [
+    manifest.program,
+    ...manifest.modules,
+    ...(manifest.shaders ? [manifest.shaders] : []),
+    ...manifest.shards,
+  ])
+    files[path] = await read(path);
+  return { manifest, program: text(files[manifest.program.path] as Uint8Array) as Program, files };
+}
+
+const extentText = (extent: unknown): string =>
+  Array.isArray(extent) ? `(${extentText(extent[1])}${extent[0]}${extentText(extent[2])})` : String(extent);
+const portText = ({ name, dtype, shape }: Manifest["inputs"][number]): string =>
+  `${name} ${dtype} [${shape.map(extentText).join(", ")}]`;
+
+async function inspect(target: string, flags: CompileFlags & { readonly json?: boolean }): Promise<void> {
+  const folder = await isFolder(target);
+  const compiled = folder ? undefined : await compileModel(target, flags);
+  const { manifest, program, files } = compiled
+    ? {
+        manifest: compiled.manifest,
+        program: JSON.parse(new TextDecoder().decode(compiled.files.get("program.json"))) as Program,
+        files: Object.fromEntries(compiled.files),
+      }
+    : await readPackage(target);
+  const session = await load(files, { worker: false });
+  await session.stats({ profile: true });
+  const inputs = syntheticInputs(manifest);
+  for (let round = 0; round < 5; round++) await session.run(inputs);
+  const stats = await session.stats();
+  await session.dispose();
+  if (flags.json) {
+    console.log(
+      JSON.stringify({ manifest, memory: program.memory, steps: stats.steps, report: compiled?.report }, undefined, 2),
+    );
+    return;
+  }
+  const { memory } = program;
+  console.log(`${manifest.name}, compiled by ${manifest.provenance.compiler} from ${manifest.provenance.source.name}`);
+  for (const port of manifest.inputs) console.log(`  input   ${portText(port)}`);
+  for (const port of manifest.outputs) console.log(`  output  ${portText(port)}`);
+  for (const { name, lower, upper } of manifest.symbols) console.log(`  symbol  ${name} in ${lower}..${upper}`);
+  console.log(
+    `  memory  ${memory.pages} pages: weights ${memory.weights.start}+${memory.weights.bytes}, table ${memory.table.start}+${memory.table.bytes}, arena ${memory.arena.start}+${memory.arena.bytes}`,
+  );
+  const sizes = [
+    manifest.program,
+    ...manifest.modules,
+    ...(manifest.shaders ? [manifest.shaders] : []),
+    ...manifest.shards,
+  ];
+  console.log(
+    `  files   ${sizes.length + 1}, ${formatBytes(sizes.reduce((sum, { bytes }) => sum + bytes, files["manifest.json"]?.byteLength ?? 0))}`,
+  );
+  console.log(`  runs    ${stats.variant}: ${stats.reason}`);
+  const hosts = program.steps.filter(({ kind }) => kind === "host");
+  console.log(
+    `  steps   ${program.steps.length}, of which ${hosts.length === 0 ? "none is a host step" : `${hosts.length} host steps: ${hosts.map(({ op }) => op).join(", ")}`}`,
+  );
+  console.log(
+    `\n${"ms".padStart(9)} ${"share".padStart(6)} ${"MFLOP".padStart(9)} ${"GFLOP/s".padStart(8)} ${"weights".padStart(10)}  kernel                         step`,
+  );
+  const total = (stats.steps ?? []).reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  stats.steps?.forEach((step, index) => {
+    const entry = program.steps[index];
+    const weights = entry?.kind === "kernel" ? weightBytesOf(entry, memory) : 0;
+    const rate = step.milliseconds > 0 && step.flops > 0 ? (step.flops / step.milliseconds / 1e6).toFixed(1) : "";
+    console.log(
+      `${step.milliseconds.toFixed(3).padStart(9)} ${`${((100 * step.milliseconds) / Math.max(total, 1e-9)).toFixed(1)}%`.padStart(6)} ${(step.flops / 1e6).toFixed(2).padStart(9)} ${rate.padStart(8)} ${(weights ? formatBytes(weights) : "").padStart(10)}  ${(step.where === "host" ? `host ${step.kernel}` : step.kernel).padEnd(30)} ${step.name}`,
+    );
+  });
+  console.log(`${total.toFixed(3).padStart(9)} in all`);
+}
+
+function weightBytesOf(step: Extract<Program["steps"][number], { kind: "kernel" }>, memory: Program["memory"]): number {
+  const end = memory.weights.start + memory.weights.bytes;
+  return step.accesses.reduce(
+    (sum, { start, bytes }) =>
+      typeof start === "number" && typeof bytes === "number" && start < end ? sum + bytes : sum,
+    0,
+  );
+}
+
+/** Zeros of the smallest allowed shapes. */
+function syntheticInputs(manifest: Manifest): Record<string, Tensor> {
+  const bindings = new Map(manifest.symbols.map(({ name, lower }) => [name, lower]));
+  return Object.fromEntries(
+    manifest.inputs.map(({ name, dtype, shape }) => {
+      const extents = shape.map((extent) => evaluateExtent(extent, bindings));
+      return [name, zeros(dtype, extents)];
+    }),
+  );
+}
+
+async function run(
+  folder: string,
+  flags: { readonly input?: readonly string[]; readonly backend: Backend; readonly output?: string },
+): Promise<void> {
+  const { readInputFile } = await import("../bench/input-file.ts");
+  const session = await load((await readPackage(folder)).files, { worker: false, backend: flags.backend });
+  const inputs: Record<string, Tensor> = {};
+  for (const text of flags.input ?? []) {
+    const at = text.indexOf("=");
+    const port =
+      at < 0 && session.inputs.length === 1
+        ? session.inputs[0]
+        : session.inputs.find(({ name }) => name === text.slice(0, at));
+    if (!port) {
+      throw new LeafcutterError({
+        code: "input-unknown",
+        where: `--input ${text}`,
+        message: "the model has no such input",
+        expected: session.inputs.map(portText).join("; "),
+        advice: "Write --input name=FILE.",
+      });
+    }
+    inputs[port.name] = await readInputFile(text.slice(at + 1), port);
+  }
+  const started = performance.now();
+  const outputs = await session.run(inputs);
+  const milliseconds = performance.now() - started;
+  const { variant } = await session.stats();
+  await session.dispose();
+  console.log(`ran on ${variant} in ${milliseconds.toFixed(2)} ms`);
+  for (const [name, tensor] of Object.entries(outputs)) {
+    console.log(`${name} ${tensor.dtype} [${tensor.shape.join(", ")}]: ${describe(tensor)}`);
+    if (flags.output !== undefined) {
+      await mkdir(flags.output, { recursive: true });
+      const path = join(flags.output, `${name.replace(/[^\w.-]/g, "_")}.npy`);
+      await writeFile(path, writeNpy(tensor));
+      console.log(`  written to ${path}`);
+    }
+  }
+}
+
+function describe({ data }: Tensor): string {
+  const values = Array.from(data as ArrayLike<number | bigint>, Number);
+  const short = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(5));
+  if (values.length <= 12) return values.map(short).join(" ");
+  const top = values
+    .map((value, index) => ({ value, index }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, 5);
+  return `largest ${top.map(({ value, index }) => `[${index}] ${short(value)}`).join(", ")}`;
+}
+
+const backendOption = (): Option =>
+  new Option("--backend <name>", "where to run")
+    .choices(["auto", "wasm", "wasm-simd", "wasm-relaxed", "webgpu"])
+    .default("auto");
+const dimOption = (): Option =>
+  new Option("--dim <name=N>", "bind a dimension: name=N, batch=1..4, input:axis=N (repeatable)").argParser(parseDim);
+
+function withCompileOptions(command: Command): Command {
+  return command
+    .addOption(dimOption())
+    .addOption(
+      new Option(
+        "--max-size <size>",
+        "most bytes of all files of the package, such as 1MB (10^6 bytes); chooses float32, float16 or int8 per layer",
+      ).argParser(parseSize),
+    )
+    .option(
+      "--samples <dir>",
+      "folder with test_data_set_N/input_M.pb on which the size budget measures errors (default: seeded synthetic inputs)",
+    )
+    .option("--webgpu", "also emit WGSL for the same plan")
+    .option("--costs <file>", "cost table to choose kernels by, made by `leafcutter bench kernels --costs FILE`");
+}
+
+const program = new Command("leafcutter")
+  .description(
+    "Compiles a trained model into a small package of WebAssembly, WGSL and weight shards, and runs it in the browser and in Node.",
+  )
+  .version(version)
+  .addHelpText(
+    "after",
+    `
+Examples:
+  leafcutter compile model.onnx -o package              compile; float32 weights
+  leafcutter compile model.onnx -o package --max-size 1MB   compile into a size budget
+  leafcutter compile model.onnx -o package --dim batch=1..4 one package for batches of 1 to 4
+  leafcutter inspect package                            steps, memory map, bytes and time per layer
+  leafcutter run package --input image=cat.jpg          one inference
+  leafcutter verify models/* --in chromium              golden data of each folder, in a real browser
+  leafcutter bench model.onnx --in chromium,node --peers ort --html report.html`,
+  );
+
+withCompileOptions(
+  program.command("compile").description("compile a model file into a package").argument("<model>", "an .onnx file"),
+)
+  .requiredOption("-o, --output <dir>", "folder of the package")
+  .option("--name <name>", "name of the package")
+  .option("--report <file>", "write the compile report as JSON")
+  .action(async (model: string, flags: CompileFlags & { readonly output: string; readonly report?: string }) => {
+    const result = await compileModel(model, flags);
+    await writePackage(flags.output, result.files);
+    if (flags.report !== undefined) await writeFile(flags.report, JSON.stringify(result.report, undefined, 2));
+    console.log(formatReport(result.report));
+    console.log(`  written to ${flags.output}`);
+  });
+
+withCompileOptions(
+  program
+    .command("inspect")
+    .description("show inputs, outputs, steps, host steps, memory map, bytes and time per layer")
+    .argument("<target>", "a package folder or a model file"),
+)
+  .option("--json", "print JSON")
+  .action(inspect);
+
+program
+  .command("run")
+  .description("run a package once and print its outputs")
+  .argument("<dir>", "package folder")
+  .option("--input <name=file>", "an input: .npy, .pb (TensorProto), .json or an image (repeatable)", collect)
+  .option("-o, --output <dir>", "write every output as .npy")
+  .addOption(backendOption())
+  .action(run);
+
+program
+  .command("verify")
+  .description("compile model folders to float32 and compare every output with their golden data")
+  .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
+  .addOption(backendOption())
+  .addOption(new Option("--in <where>", "where to run").choices(["node", "chromium"]).default("node"))
+  .addOption(dimOption())
+  .action(
+    async (
+      folders: string[],
+      flags: { readonly backend: Backend; readonly in: "node" | "chromium"; readonly dim?: Dims },
+    ) => {
+      const { verifyFolders } = await import("../bench/verify.ts");
+      const { passed, failed } = await verifyFolders(folders, {
+        backend: flags.backend,
+        where: flags.in,
+        ...(flags.dim ? { dims: flags.dim } : {}),
+        print: (line) => console.log(line),
+      });
+      console.log(`${passed} passed, ${failed} failed`);
+      if (failed > 0) process.exitCode = 1;
+    },
+  );
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof LeafcutterError)) throw error;
+  console.error(`leafcutter: ${error.message}`);
+  process.exitCode = error.code === "budget-infeasible" ? 2 : 1;
+}
