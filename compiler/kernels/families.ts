@@ -1,11 +1,13 @@
 /** The families by name. */
 import type { Family } from "./contract.ts";
+import { convFamily } from "./conv/family.ts";
 import { poolFamily } from "./pool/family.ts";
 import type { Problem } from "./problem.ts";
 import { reduceFamily } from "./reduce/family.ts";
 import { softmaxFamily } from "./softmax/family.ts";
 
 const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
+  conv: convFamily,
   pool: poolFamily,
   reduce: reduceFamily,
   softmax: softmaxFamily,

@@ -1,0 +1,118 @@
+/**
+ * Dense and grouped convolutions over NHWC views with any image, row and pixel strides, read through a border of zeros.
+ * The range is rows of the output: batch * outputHeight.
+ */
+import type { Tensor } from "../../../runtime/format/tensor.ts";
+import { type Dim, addDims, divideDims, maximumDim, multiplyDims, sameDim, subtractDims } from "../../graph/dimension.ts";
+import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import type { ConvProblem } from "../problem.ts";
+import { epilogueForm, isEpilogue } from "../tile/finish.ts";
+import { panelWidth } from "../tile/multiply.ts";
+import { panelBytes, widePanelBytes } from "../tile/panel.ts";
+import { windowHalo } from "../tile/window.ts";
+import { addressWord, integerWord, operandWords } from "../tile/words.ts";
+import { convExtents, packConv } from "./pack.ts";
+import { type ConvVariant, convVariants } from "./variants.ts";
+import { type ConvShape, emitConv } from "./wasm.ts";
+
+/** Bytes of input that a block of rows may read, so that it stays in the second cache while the panels pass over it. */
+const blockBytes = 384 * 1024;
+
+export const convFamily: Family<ConvProblem, ConvVariant> = {
+  name: "conv",
+  variants: convVariants,
+  strided: true,
+  accepts: (_, problem) => isEpilogue(problem.epilogue, problem.epilogueOperands),
+  work(variant, problem, extent) {
+    const { depth, panelsPerGroup } = convExtents(problem, panelWidth(variant));
+    const pixels = extent(problem.batch) * extent(problem.outputHeight) * extent(problem.outputWidth);
+    const tiles = Math.ceil(pixels / variant.rows) * panelsPerGroup * problem.groups;
+    return tiles * variant.rows * panelWidth(variant) * depth;
+  },
+  halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
+  packedOperands: () => [1, 2],
+  pack: (variant, problem, [weights, bias], [storage]) =>
+    packConv(problem, panelWidth(variant), weights as Tensor, bias, storage),
+  scratchBytes: (variant, problem) =>
+    problem.storage === "float32"
+      ? 0
+      : widePanelBytes(panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
+  bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
+    bindConv(variant, problem, input as View, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+};
+
+function bindConv(
+  variant: ConvVariant,
+  problem: ConvProblem,
+  input: View,
+  operands: readonly View[],
+  output: View,
+  packed: Buffer,
+  scratch: Buffer | undefined,
+): BoundStep {
+  const width = panelWidth(variant);
+  const { channelsPerGroup, filtersPerGroup, depth } = convExtents(problem, width);
+  const { kernelHeight, kernelWidth, outputHeight, outputWidth, batch, groups, storage } = problem;
+  const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
+  const tapBytes = multiplyDims(inputPixel, problem.dilationWidth);
+  const runBytes = channelsPerGroup * 4;
+  const contiguous = kernelWidth === 1 || sameDim(tapBytes, runBytes);
+  const rowBytes = multiplyDims(inputRow, problem.dilationHeight);
+  const walked = contiguous ? kernelWidth * runBytes : multiplyDims(tapBytes, kernelWidth);
+  const first = subtractDims(
+    input.offset,
+    addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
+  );
+  const inputRowStep = multiplyDims(inputRow, problem.strideHeight);
+  const named = [
+    addressWord("input", { buffer: input.buffer, offset: first }, "read"),
+    addressWord("weights", { buffer: packed, offset: 0 }, "read"),
+    addressWord("output", output, "write"),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    integerWord("outputHeight", outputHeight),
+    integerWord("outputWidth", outputWidth),
+    integerWord("inputImage", inputImage),
+    integerWord("inputRowStep", inputRowStep),
+    integerWord("inputStep", multiplyDims(inputPixel, problem.strideWidth)),
+    integerWord("outputImage", output.strides[0] as Dim),
+    integerWord("outputRow", output.strides[1] as Dim),
+    integerWord("outputPixel", output.strides[2] as Dim),
+    integerWord("kernelHeight", kernelHeight),
+    integerWord("kernelWidth", kernelWidth),
+    integerWord("run", contiguous ? kernelWidth * channelsPerGroup : channelsPerGroup),
+    integerWord("tapJump", subtractDims(tapBytes, runBytes)),
+    integerWord("rowJump", subtractDims(rowBytes, walked)),
+    integerWord("groups", groups),
+    integerWord("groupBytes", runBytes),
+    integerWord("filtersPerGroup", filtersPerGroup),
+    integerWord("panelBytes", panelBytes(storage, width, depth)),
+    integerWord("depth", depth),
+    integerWord("blockRows", maximumDim(1, divideDims(blockBytes, inputRowStep))),
+    ...operandWords(operands),
+  ];
+  const shape: ConvShape = {
+    tile: { rows: variant.rows, vectors: variant.vectors },
+    storage,
+    epilogue: problem.epilogue,
+    form: epilogueForm(problem.epilogue, operands.length),
+    operandChannels: operands.map((view) => (view.strides[3] === 0 ? "single" : "contiguous")),
+    contiguous,
+    singleRow: kernelHeight === 1,
+    names: named.map(([name]) => name),
+  };
+  const outputs = multiplyDims(batch, outputHeight, outputWidth, problem.outputChannels);
+  const inputs = multiplyDims(batch, problem.inputHeight, problem.inputWidth, problem.inputChannels);
+  const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
+  return {
+    kernel: {
+      key: `conv ${JSON.stringify(shape)}`,
+      name: `conv ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
+      emitWasm: (context) => emitConv(context, shape),
+    },
+    arguments: named.map(([, argument]) => argument),
+    range: multiplyDims(batch, outputHeight),
+    flops: multiplyDims(outputs, 2 * depth),
+    bytes: addDims(multiplyDims(floats, 4), packed.bytes),
+    invocations: outputs,
+  };
+}
