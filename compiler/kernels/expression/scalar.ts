@@ -425,9 +425,9 @@ function castScalar(from: DType, to: DType, x: Scalar): Scalar {
     case "i32": {
       if (source === "i32") return wrap(to, x);
       if (source === "i64") return wrap(to, i32.wrapI64(asI64(x)));
-      // Through 64 bits, so that a value outside the target's range wraps as the reference does.
-      const wide = source === "f32" ? i64.truncSatF32S(asF32(x)) : i64.truncSatF64S(asF64(x));
-      return wrap(to, i32.wrapI64(wide));
+      // Narrower types keep the low bits of the saturated int32.
+      if (to === "uint32") return source === "f32" ? i32.truncSatF32U(asF32(x)) : i32.truncSatF64U(asF64(x));
+      return wrap(to, source === "f32" ? i32.truncSatF32S(asF32(x)) : i32.truncSatF64S(asF64(x)));
     }
   }
 }

@@ -136,17 +136,24 @@ function isVectorisableAt(
   }
 }
 
-/** The operation alone, its operands replaced by constants of their types. */
+/**
+ * The operation alone, its operands replaced by constants of their types. Narrow types are only converted, never
+ * computed with, in lanes: those do not wrap or round.
+ */
 function withLeaves(expression: Expression, types: readonly DType[]): Expression {
-  const leaf = (child: Expression): Expression => {
-    const dtype = expressionType(child, types);
-    const held: DType = dtype === "int8" || dtype === "uint8" ? "int32" : dtype === "float16" ? "float32" : dtype;
-    return { kind: "constant", dtype: held, value: 0 };
-  };
+  const leaf = (child: Expression): Expression => ({
+    kind: "constant",
+    dtype: expressionType(child, types),
+    value: 0,
+  });
   switch (expression.kind) {
     case "unary":
-    case "cast":
       return { ...expression, value: leaf(expression.value) };
+    case "cast": {
+      const from = expressionType(expression.value, types);
+      const held: DType = from === "int8" || from === "uint8" ? "int32" : from === "float16" ? "float32" : from;
+      return { ...expression, value: { kind: "constant", dtype: held, value: 0 } };
+    }
     case "binary":
       return { ...expression, left: leaf(expression.left), right: leaf(expression.right) };
     case "select":
