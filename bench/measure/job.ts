@@ -1,0 +1,167 @@
+/**
+ * One model on one host: opens Leafcutter and the peers in this thread, compares what they compute, then times them in
+ * turns. The same code runs in a dedicated Worker of a page and in a process of Node; everything comes from the
+ * bench's server.
+ */
+import type { Backend, Stats } from "../../runtime/index.ts";
+import type { EngineName, OpenEngine } from "../page/engine.ts";
+import { type OpenLeafcutter, openLeafcutter } from "../page/leafcutter.ts";
+import { type OnnxruntimeModule, openOnnxruntime } from "../page/onnxruntime.ts";
+import { openTfjs, type TfjsModule } from "../page/tfjs.ts";
+import { type Agreement, compareOutputs } from "../compare.ts";
+import { decodeTensors, type Tensors } from "../tensor-bundle.ts";
+import { interleave } from "./interleave.ts";
+import { type Latency, latencyOf } from "./statistics.ts";
+
+export type PeerName = Exclude<EngineName, "leafcutter">;
+
+/** Everything is an address below `base`. */
+export interface Job {
+  readonly base: string;
+  /** Absent to measure the peers alone. */
+  readonly package?: string;
+  readonly backend: Backend;
+  readonly model?: string;
+  /** model.json of the twin for tfjs. */
+  readonly twin?: string;
+  readonly peers: readonly PeerName[];
+  readonly inputs: string;
+  /** Outputs that a data set expects. */
+  readonly expected?: string;
+  readonly rounds: number;
+  readonly budgetMs: number;
+}
+
+export interface Importers {
+  readonly onnxruntime: (base: string) => Promise<OnnxruntimeModule>;
+  readonly tfjs: (base: string) => Promise<TfjsModule>;
+}
+
+export type EngineResult =
+  | { readonly engine: EngineName; readonly status: "failed"; readonly reason: string }
+  | {
+      readonly engine: EngineName;
+      readonly status: "ok" | "wrong";
+      /** Why `wrong`. */
+      readonly reason?: string;
+      readonly variant: string;
+      readonly latency: Latency;
+      readonly runsPerSample: number;
+      readonly maxError: number | null;
+      /** Whether the outputs agree with Leafcutter's: only then is there a ratio. */
+      readonly agrees: boolean;
+    };
+
+export interface JobResult {
+  readonly engines: readonly EngineResult[];
+  /** Leafcutter's own account, with a profile of its steps. */
+  readonly stats?: Stats;
+}
+
+export async function fetchBytes(address: string): Promise<Uint8Array> {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address}: HTTP status ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+interface Judged {
+  readonly opened: OpenEngine;
+  readonly outputs: Tensors;
+  readonly status: "ok" | "wrong";
+  readonly reason?: string;
+  readonly maxError: number | null;
+  readonly agrees: boolean;
+}
+
+/**
+ * Who is right: a data set's outputs decide where there are some; otherwise the peers are the reference, and
+ * Leafcutter is wrong where it differs from one of them.
+ */
+function judge(
+  candidates: readonly { readonly opened: OpenEngine; readonly outputs: Tensors }[],
+  expected: Tensors | undefined,
+): readonly Judged[] {
+  const own = candidates.find(({ opened }) => opened.engine === "leafcutter");
+  const pairs = new Map<OpenEngine, Agreement>();
+  if (own !== undefined) {
+    for (const { opened, outputs } of candidates) {
+      if (opened !== own.opened) pairs.set(opened, compareOutputs(own.outputs, outputs));
+    }
+  }
+  return candidates.map(({ opened, outputs }): Judged => {
+    const againstData = expected === undefined ? undefined : compareOutputs(outputs, expected);
+    const againstPeers = opened === own?.opened ? [...pairs.values()] : [];
+    const comparisons = [...(againstData === undefined ? [] : [againstData]), ...againstPeers];
+    const difference = comparisons.find((comparison) => comparison.difference !== undefined)?.difference;
+    const agrees = pairs.get(opened)?.difference === undefined;
+    const maxError =
+      comparisons.length === 0
+        ? (pairs.get(opened)?.largestError ?? null)
+        : Math.max(...comparisons.map((comparison) => comparison.largestError));
+    return {
+      opened,
+      outputs,
+      status: difference === undefined ? "ok" : "wrong",
+      ...(difference === undefined ? {} : { reason: difference }),
+      maxError,
+      agrees,
+    };
+  });
+}
+
+async function profileOf({ session, run }: OpenLeafcutter): Promise<Stats> {
+  await session.stats({ profile: true });
+  for (let i = 0; i < profiledRuns; i++) await run();
+  return session.stats({ profile: false });
+}
+const profiledRuns = 5;
+
+/** Never rejects because of one engine: an engine that fails has a row that says so. */
+export async function runJob(job: Job, importers: Importers): Promise<JobResult> {
+  const inputs = decodeTensors(await fetchBytes(job.inputs));
+  const expected = job.expected === undefined ? undefined : decodeTensors(await fetchBytes(job.expected));
+  const failures: EngineResult[] = [];
+  const candidates: { readonly opened: OpenEngine; readonly outputs: Tensors }[] = [];
+  let leafcutter: OpenLeafcutter | undefined;
+
+  const attempt = async (engine: EngineName, open: () => Promise<OpenEngine>): Promise<void> => {
+    try {
+      const opened = await open();
+      candidates.push({ opened, outputs: await opened.outputs() });
+    } catch (error) {
+      failures.push({ engine, status: "failed", reason: messageOf(error) });
+    }
+  };
+  const { package: location, model, twin } = job;
+  if (location !== undefined) {
+    await attempt("leafcutter", async () => {
+      leafcutter = await openLeafcutter(location, job.backend, inputs);
+      return leafcutter;
+    });
+  }
+  if (job.peers.includes("onnxruntime-web") && model !== undefined) {
+    await attempt("onnxruntime-web", async () =>
+      openOnnxruntime(await importers.onnxruntime(job.base), await fetchBytes(model), inputs),
+    );
+  }
+  if (job.peers.includes("tfjs") && twin !== undefined) {
+    await attempt("tfjs", async () =>
+      openTfjs(await importers.tfjs(job.base), twin, inputs, expected ?? candidates[0]?.outputs ?? {}),
+    );
+  }
+
+  const judged = judge(candidates, expected);
+  const samples = await interleave(
+    judged.map(({ opened }) => opened),
+    { budgetMs: job.budgetMs, rounds: job.rounds },
+  );
+  const measured = judged.map(({ opened, outputs: _, ...verdict }, index): EngineResult => {
+    const { milliseconds = [], runsPerSample = 1 } = samples[index] ?? {};
+    return { engine: opened.engine, variant: opened.variant, latency: latencyOf(milliseconds), runsPerSample, ...verdict };
+  });
+  const stats = leafcutter === undefined ? undefined : await profileOf(leafcutter);
+  for (const { opened } of candidates) await opened.dispose();
+  return { engines: [...measured, ...failures], ...(stats === undefined ? {} : { stats }) };
+}

@@ -1,0 +1,21 @@
+/** Leafcutter in the thread that opens it. */
+import { load, type Backend, type LocalSession } from "../../runtime/index.ts";
+import type { Tensors } from "../tensor-bundle.ts";
+import type { OpenEngine } from "./engine.ts";
+
+export interface OpenLeafcutter extends OpenEngine {
+  readonly session: LocalSession;
+}
+
+export async function openLeafcutter(location: string, backend: Backend, inputs: Tensors): Promise<OpenLeafcutter> {
+  const session = await load(location, { worker: false, backend, cache: false });
+  const { variant } = await session.stats();
+  return {
+    engine: "leafcutter",
+    variant,
+    session,
+    run: () => session.run(inputs),
+    outputs: () => session.run(inputs),
+    dispose: () => session.dispose(),
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * tfjs on its WebAssembly backend (SIMD, one thread), for a twin of the model in tfjs's own format. A twin may carry
+ * other names and channels last: tensors are matched by name, else by position, and laid out as the twin wants them.
+ */
+import type * as Tfjs from "@tensorflow/tfjs";
+import type { DType } from "../../runtime/format/dtype.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { Tensors } from "../tensor-bundle.ts";
+import type { OpenEngine } from "./engine.ts";
+
+export type TfjsModule = typeof Tfjs;
+
+export async function importTfjs(base: string): Promise<TfjsModule> {
+  const tfjs = await import("@tensorflow/tfjs");
+  const wasm = await import("@tensorflow/tfjs-backend-wasm");
+  wasm.setWasmPaths(`${base}/tfjs/`);
+  wasm.setThreadsCount(1);
+  await tfjs.setBackend("wasm");
+  await tfjs.ready();
+  return tfjs;
+}
+
+const channelsLast = [0, 2, 3, 1];
+const channelsFirst = [0, 3, 1, 2];
+
+const fits = (shape: readonly number[], wanted: readonly (number | null)[]): boolean =>
+  shape.length === wanted.length && shape.every((extent, axis) => (wanted[axis] ?? -1) < 0 || wanted[axis] === extent);
+
+/** `tensor` in the shape that is wanted: as it is, with its channels moved, or only reshaped. */
+function arrange(tfjs: TfjsModule, tensor: Tfjs.Tensor, wanted: readonly (number | null)[] | undefined): Tfjs.Tensor {
+  if (wanted === undefined || fits(tensor.shape, wanted)) return tensor;
+  for (const order of [channelsLast, channelsFirst]) {
+    if (tensor.rank !== 4) break;
+    const moved = order.map((axis) => tensor.shape[axis] ?? 0);
+    if (fits(moved, wanted)) return tfjs.transpose(tensor, order);
+  }
+  return tfjs.reshape(
+    tensor,
+    wanted.map((extent) => (extent === null ? -1 : extent)),
+  );
+}
+
+function toPeer(tfjs: TfjsModule, { dtype, data, shape }: Tensor): Tfjs.Tensor {
+  const isInteger = dtype !== "float32" && dtype !== "float64";
+  const values = isInteger ? Int32Array.from(data as ArrayLike<number | bigint>, Number) : Float32Array.from(data as Float32Array);
+  return tfjs.tensor(values, [...shape], isInteger ? "int32" : "float32");
+}
+
+async function openModel(
+  tfjs: TfjsModule,
+  address: string,
+): Promise<Pick<Tfjs.GraphModel, "inputs" | "outputs" | "predict" | "dispose"> | Tfjs.LayersModel> {
+  const { format } = (await (await fetch(address)).json()) as { readonly format?: string };
+  return format === "layers-model" ? tfjs.loadLayersModel(address) : tfjs.loadGraphModel(address);
+}
+
+/** @param outputs the outputs of the original model, whose names, types and shapes the twin's are put into. */
+export async function openTfjs(
+  tfjs: TfjsModule,
+  address: string,
+  inputs: Tensors,
+  outputs: Tensors,
+): Promise<OpenEngine> {
+  const model = await openModel(tfjs, address);
+  const given = Object.entries(inputs);
+  const feeds = model.inputs.map((port, index) => {
+    const name = port.name.replace(/:\d+$/, "");
+    const tensor = (given.find(([key]) => key.replace(/:\d+$/, "") === name) ?? given[index])?.[1];
+    if (tensor === undefined) throw new Error(`the twin's input ${port.name} has no tensor`);
+    return arrange(tfjs, toPeer(tfjs, tensor), port.shape ?? undefined);
+  });
+  const predict = (): Tfjs.Tensor[] => {
+    const result = model.predict(feeds.length === 1 ? (feeds[0] as Tfjs.Tensor) : feeds);
+    if (Array.isArray(result)) return result;
+    return "dataSync" in result ? [result as Tfjs.Tensor] : Object.values(result as Tfjs.NamedTensorMap);
+  };
+  const run = async (): Promise<void> => {
+    for (const tensor of predict()) {
+      await tensor.data();
+      tensor.dispose();
+    }
+  };
+  const read = async (): Promise<Tensors> => {
+    const results = predict();
+    const free = new Set(results);
+    const entries: [string, Tensor][] = [];
+    for (const [name, { dtype, shape, data }] of Object.entries(outputs)) {
+      const match = [...free].find((tensor) => tensor.size === data.length);
+      if (match === undefined) continue;
+      free.delete(match);
+      const values = await arrange(tfjs, match, shape).data();
+      entries.push([name, { dtype: dtype as DType, shape, data: values } as Tensor]);
+    }
+    for (const tensor of results) tensor.dispose();
+    return Object.fromEntries(entries);
+  };
+  return { engine: "tfjs", variant: "wasm-simd", run, outputs: read, dispose: async () => void model.dispose() };
+}

@@ -1,0 +1,27 @@
+/** Runs a package as an application does, in Leafcutter's own Worker, and posts the outputs to the bench's server. */
+import { type Backend, load, type Stats } from "../../runtime/index.ts";
+import { decodeTensors, encodeTensors } from "../tensor-bundle.ts";
+
+export interface VerifyJob {
+  /** Addresses relative to the page. */
+  readonly package: string;
+  readonly inputs: string;
+  readonly result: string;
+  readonly backend: Backend;
+}
+
+async function run(job: VerifyJob): Promise<Stats> {
+  const inputs = decodeTensors(new Uint8Array(await (await fetch(job.inputs)).arrayBuffer()));
+  const session = await load(job.package, { backend: job.backend, cache: false });
+  try {
+    const outputs = await session.run(inputs);
+    const stats = await session.stats();
+    await fetch(job.result, { method: "POST", body: encodeTensors(outputs) });
+    return stats;
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Errors of the runtime keep their message, which has everything in it. */
+Object.assign(globalThis, { leafcutterVerify: run });

@@ -1,0 +1,59 @@
+/** Runs compiled packages in a Worker of a real Chromium and returns what they computed. */
+import type { Backend, Stats } from "../runtime/index.ts";
+import { type BenchBrowser, openBrowser } from "./browser.ts";
+import type { VerifyJob } from "./page/verify-page.ts";
+import { decodeTensors, encodeTensors, type Tensors } from "./tensor-bundle.ts";
+
+export interface ChromiumJob {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly inputs: Tensors;
+  readonly backend: Backend;
+}
+
+export interface ChromiumResult {
+  readonly outputs: Tensors;
+  readonly stats: Stats;
+}
+
+async function runJob(browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
+  const { server } = browser;
+  server.mount("/package/", { kind: "memory", files: job.files });
+  server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeTensors(job.inputs)]]) });
+  const page = await browser.open("verify");
+  try {
+    const order: VerifyJob = {
+      package: "/package/",
+      inputs: "/inputs/inputs.bin",
+      result: "/result/outputs",
+      backend: job.backend,
+    };
+    const stats = await page.evaluate<Stats>(`leafcutterVerify(${JSON.stringify(order)})`);
+    return { outputs: decodeTensors(await server.result("outputs")), stats };
+  } finally {
+    await page.close();
+  }
+}
+
+/** A Chromium that runs one job after another, each in a page of its own, until it is closed. */
+export interface ChromiumRunner {
+  run(job: ChromiumJob): Promise<ChromiumResult>;
+  close(): Promise<void>;
+}
+
+/** Throws LeafcutterError feature-missing when this machine has no Chromium. */
+export async function openChromiumRunner(): Promise<ChromiumRunner> {
+  const browser = await openBrowser();
+  return { run: (job) => runJob(browser, job), close: () => browser.close() };
+}
+
+/** All jobs in one Chromium. Rejects with the first job's error, its message as the runtime wrote it. */
+export async function runInChromium(jobs: readonly ChromiumJob[]): Promise<readonly ChromiumResult[]> {
+  const runner = await openChromiumRunner();
+  try {
+    const results: ChromiumResult[] = [];
+    for (const job of jobs) results.push(await runner.run(job));
+    return results;
+  } finally {
+    await runner.close();
+  }
+}
