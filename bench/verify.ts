@@ -1,0 +1,148 @@
+/**
+ * `leafcutter verify`: every model folder compiled to a float32 package and run on its data sets; every output
+ * compared. A folder without data, or an output that nothing was compared with, is a failure.
+ */
+import { join } from "node:path";
+import { compile } from "../compiler/compile.ts";
+import { diskFolder, fileSource } from "../compiler/file-source.ts";
+import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
+import { matchPorts } from "../compiler/import/match-ports.ts";
+import type { DimBinding } from "../compiler/import/onnx/dimensions.ts";
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import type { Tensor } from "../runtime/format/tensor.ts";
+import { type Backend, load } from "../runtime/index.ts";
+import { type Agreement, compareOutputs } from "./compare.ts";
+
+export interface VerifyOptions {
+  readonly backend: Backend;
+  readonly where: "node" | "chromium";
+  readonly dims?: Readonly<Record<string, DimBinding>>;
+  /** One line a folder, as it is known. */
+  readonly print: (line: string) => void;
+}
+
+export interface VerifySummary {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+type Named = Readonly<Record<string, Tensor>>;
+
+/** Verifies folders one after another. Errors of one folder are its failure, not the command's. */
+export async function verifyFolders(folders: readonly string[], options: VerifyOptions): Promise<VerifySummary> {
+  let passed = 0;
+  let failed = 0;
+  for (const folder of folders) {
+    const name = folder.replace(/\/+$/, "").split("/").at(-1) ?? folder;
+    try {
+      const { agreement, variant, sets, where } = await verifyFolder(folder, options);
+      const error = `largest error ${agreement.largestError.toExponential(2)}`;
+      if (agreement.difference === undefined) {
+        passed++;
+        options.print(
+          `ok      ${name}: ${error}, ${sets} data set${sets === 1 ? "" : "s"}, ${variant} in ${options.where}${where}`,
+        );
+      } else {
+        failed++;
+        options.print(`FAILED  ${name}: ${agreement.difference}; ${error}, ${variant} in ${options.where}`);
+      }
+    } catch (error) {
+      failed++;
+      options.print(`FAILED  ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { passed, failed };
+}
+
+interface FolderResult {
+  readonly agreement: Agreement;
+  readonly variant: string;
+  readonly sets: number;
+  /** Steps by the place they ran, when not all on the same. */
+  readonly where: string;
+}
+
+async function verifyFolder(folder: string, options: VerifyOptions): Promise<FolderResult> {
+  const sets = await readDataSets(diskFolder(folder));
+  if (sets.length === 0) throw missing(folder, "there is no test_data_set_0 in the folder");
+  let largestError = 0;
+  let difference: string | undefined;
+  let variant = "";
+  let where = "";
+  for (const group of groupByShapes(sets)) {
+    const first = group[0] as DataSet;
+    const { files, manifest, report } = await compile(fileSource(join(folder, "model.onnx")), {
+      sampleShapes: first.inputs,
+      batchFromSample: true,
+      webgpu: options.backend === "webgpu",
+      ...(options.dims ? { dims: options.dims } : {}),
+    });
+    if (report.hostSteps.length > 0) where = `, ${report.hostSteps.length} host steps`;
+    const inputs = group.map((set) => byPort(manifest.inputs, set.inputs, folder));
+    const runs =
+      options.where === "node"
+        ? await runInNode(files, inputs, options.backend)
+        : await runInBrowser(files, inputs, options.backend);
+    variant = runs.variant;
+    group.forEach((set, index) => {
+      const expected = byPort(manifest.outputs, set.outputs, folder);
+      const agreement = compareOutputs(runs.outputs[index] as Named, expected);
+      largestError = Math.max(largestError, agreement.largestError);
+      if (agreement.difference !== undefined) difference ??= `${set.name}: ${agreement.difference}`;
+    });
+  }
+  return { agreement: { difference, largestError }, variant, sets: sets.length, where };
+}
+
+/** Data sets of equal input shapes share a package. */
+function groupByShapes(sets: readonly DataSet[]): readonly (readonly DataSet[])[] {
+  const groups = new Map<string, DataSet[]>();
+  for (const set of sets) {
+    const key = JSON.stringify(set.inputs.map(({ shape }) => shape));
+    const group = groups.get(key);
+    if (group) group.push(set);
+    else groups.set(key, [set]);
+  }
+  return [...groups.values()];
+}
+
+function byPort(ports: readonly { readonly name: string }[], tensors: DataSet["inputs"], folder: string): Named {
+  const names = ports.map(({ name }) => name);
+  const matched = matchPorts(names, tensors);
+  const absent = names.filter((name) => !matched.has(name));
+  if (absent.length > 0) throw missing(folder, `the data set has nothing for ${absent.join(", ")}`);
+  return Object.fromEntries([...matched].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
+}
+
+function missing(folder: string, message: string): LeafcutterError {
+  return new LeafcutterError({
+    code: "file-missing",
+    where: folder,
+    message,
+    expected: "model.onnx and test_data_set_0/{input,output}_0.pb",
+    advice: "Put the golden data beside the model: nothing is verified without it.",
+  });
+}
+
+interface Runs {
+  readonly outputs: readonly Named[];
+  readonly variant: string;
+}
+
+type Files = ReadonlyMap<string, Uint8Array>;
+
+async function runInNode(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
+  const session = await load(Object.fromEntries(files), { worker: false, backend });
+  const outputs: Named[] = [];
+  for (const input of inputs) outputs.push(await session.run(input));
+  const { variant } = await session.stats();
+  await session.dispose();
+  return { outputs, variant };
+}
+
+async function runInBrowser(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
+  // Loaded here, so that verifying in Node needs no browser driver.
+  const { runInChromium } = await import("./verify-in-chromium.ts");
+  const results = await runInChromium(inputs.map((input) => ({ files, inputs: input, backend })));
+  return { outputs: results.map(({ outputs }) => outputs), variant: results[0]?.stats.variant ?? "" };
+}
