@@ -52,7 +52,8 @@ export interface GraphFields {
   readonly nodes?: readonly NodeFields[];
   readonly initializers?: readonly TensorFields[];
   readonly inputs?: readonly PortFields[];
-  readonly outputs?: readonly string[];
+  /** A name alone is a float output of unknown shape. */
+  readonly outputs?: readonly (string | PortFields)[];
 }
 
 export interface FunctionFields {
@@ -178,7 +179,8 @@ function writeGraph(graph: GraphFields, pbf: PbfWriter): void {
   pbf.writeStringField(2, "test");
   for (const tensor of graph.initializers ?? []) pbf.writeMessage(5, writeTensor, tensor);
   for (const port of graph.inputs ?? []) pbf.writeMessage(11, writePort, port);
-  for (const name of graph.outputs ?? []) pbf.writeMessage(12, writePort, { name });
+  for (const output of graph.outputs ?? [])
+    pbf.writeMessage(12, writePort, typeof output === "string" ? { name: output } : output);
 }
 
 function writeFunction(definition: FunctionFields, pbf: PbfWriter): void {

@@ -9,6 +9,7 @@ import { inferNode, operatorContext } from "../../compiler/ops/infer.ts";
 import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.ts";
 import { type Tensor, viewOf, zeros } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+import { executeProblem } from "./execute-problem.ts";
 
 /** One node with its inputs. */
 export interface NodeCall {
@@ -62,7 +63,7 @@ export function executeExpression(call: NodeCall, knowledge: Knowledge): readonl
   return expression && [evaluateElementwise(expression, call.inputs)];
 }
 
-/** By interpreting the loop nests of the record's lowering; undefined when there is none or it needs a kernel family. */
+/** By interpreting the record's lowering, nests and family problems; undefined when there is none. */
 export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Tensor[] | undefined {
   const context = contextOf(call, knowledge);
   const operator = operatorOf(context.node);
@@ -77,9 +78,8 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
     const data = viewOf(type.dtype, buffer, byteOffset, length);
     return [{ dtype: type.dtype, shape: type.shape as readonly number[], data }];
   }
-  if (lowering.steps.some(({ kind }) => kind !== "nest")) return undefined;
   const empty = (type: TensorType): Tensor => zeros(type.dtype, type.shape as readonly number[]);
-  const outputs = types.map(empty);
+  const outputs: Tensor[] = types.map(empty);
   const temporaries = lowering.temporaries.map(empty);
   const tensorOf = (operand: StepOperand): Tensor => {
     const place = { input: call.inputs, output: outputs, temporary: temporaries }[operand.kind];
@@ -87,7 +87,20 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
     if (!tensor) throw new RangeError(`${operand.kind} ${operand.index} does not exist`);
     return tensor;
   };
-  for (const step of lowering.steps)
-    if (step.kind === "nest") interpretNest(step.nest, step.operands.map(tensorOf), tensorOf(step.output));
+  for (const step of lowering.steps) {
+    if (step.kind === "nest") {
+      interpretNest(step.nest, step.operands.map(tensorOf), tensorOf(step.output));
+      continue;
+    }
+    const [target] = step.outputs;
+    if (!target) throw new RangeError("the step has no output");
+    const result = executeProblem(
+      step.problem,
+      step.operands.map((operand) => operand && tensorOf(operand)),
+      tensorOf(target).shape,
+    );
+    // A family writes the same elements whatever shape its problem gives them.
+    tensorOf(target).data.set(result.data as never);
+  }
   return outputs;
 }
