@@ -16,10 +16,16 @@ import { logicOperators } from "./elementwise/logic.ts";
 import { mathOperators } from "./elementwise/math.ts";
 import { microsoftOperators } from "./elementwise/microsoft.ts";
 import { concat, split } from "./movement/concat.ts";
+import { cumProd, cumSum, reverseSequence } from "./movement/cumulative.ts";
 import { depthToSpace, spaceToDepth } from "./movement/depth-to-space.ts";
+import { expand, tile } from "./movement/expand.ts";
+import { gatherElements, gatherND } from "./movement/gather-elements.ts";
 import { gather } from "./movement/gather.ts";
+import { constantOfShape, eyeLike, oneHot, range, trilu } from "./movement/generate.ts";
+import { pad } from "./movement/pad.ts";
 import { flatten, reshape, squeeze, unsqueeze } from "./movement/reshape.ts";
 import { resize, upsample } from "./movement/resize.ts";
+import { scatterElements, scatterND, scatterOld } from "./movement/scatter.ts";
 import { shape, size } from "./movement/shape.ts";
 import { slice } from "./movement/slice.ts";
 import { transpose } from "./movement/transpose.ts";
@@ -73,6 +79,22 @@ const operators: readonly Operator[] = [
   spaceToDepth,
   resize,
   upsample,
+  expand,
+  tile,
+  constantOfShape,
+  range,
+  eyeLike,
+  trilu,
+  oneHot,
+  pad,
+  gatherElements,
+  gatherND,
+  scatterElements,
+  scatterOld,
+  scatterND,
+  cumSum,
+  cumProd,
+  reverseSequence,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));

@@ -51,7 +51,7 @@ export const gatherElements: Reference = (call) => {
   return [result];
 };
 
-/** Position in `data` that row `row` of an index tensor [..., length] names, its leading `batch` axes fixed by `batchIndex`. */
+/** Position in a tensor of `shape` that row `row` of an index tensor [..., length] names within batch `batchIndex` of the first `batch` axes. */
 export function rowStart(
   shape: readonly number[],
   indices: Tensor,
@@ -61,8 +61,7 @@ export function rowStart(
 ): number {
   const length = indices.shape.at(-1) ?? 0;
   const strides = stridesOf(shape);
-  let start = batchIndex * (batch > 0 ? (strides[batch - 1] as number) : elementCount(shape));
-  if (batch === 0) start = 0;
+  let start = batch > 0 ? batchIndex * (strides[batch - 1] as number) : 0;
   for (let i = 0; i < length; i++)
     start += indexAt(indices, row * length + i, shape[batch + i] as number) * (strides[batch + i] as number);
   return start;

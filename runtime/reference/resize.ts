@@ -234,6 +234,7 @@ export const resize: Reference = (call) => {
     current[axis] = outputExtent;
   });
   const extrapolation = numberOf(call, "extrapolation_value", 0);
-  if (hasOutside) tables.forEach((positions, axis) => fillOutside(values, shape, axis, positions, extrapolation));
+  if (hasOutside)
+    for (const [axis, positions] of tables.entries()) fillOutside(values, shape, axis, positions, extrapolation);
   return [tensorOfNumbers(data.dtype, shape, values)];
 };

@@ -4,7 +4,9 @@ import type { Expression as Code, ValueType } from "../../assemble/expression.ts
 
 /** JSON knows no infinities, NaN or -0, which are different constants. */
 const exactNumber = (_: string, value: unknown): unknown =>
-  typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${1 / value < 0 ? "-" : ""}${value}` : value;
+  typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+    ? `${1 / value < 0 ? "-" : ""}${value}`
+    : value;
 
 /** Structural identity of an expression, or of plain data with expressions in it. */
 export const keyOf = (value: object): string => JSON.stringify(value, exactNumber);
