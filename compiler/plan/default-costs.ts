@@ -4,6 +4,7 @@ import type { CostTable } from "./cost-table.ts";
 export const defaultCosts: CostTable = {
   host: "x86-64, 2 cores, Node 22",
   rates: {
+    "norm/rows": 1.5,
     "pool/channels": 4,
     "reduce/columns": 3,
     "reduce/rows": 3,
