@@ -30,12 +30,13 @@ type Named = Readonly<Record<string, Tensor>>;
 
 /** Verifies folders one after another. Errors of one folder are its failure, not the command's. */
 export async function verifyFolders(folders: readonly string[], options: VerifyOptions): Promise<VerifySummary> {
+  const place = await openPlace(options.where);
   let passed = 0;
   let failed = 0;
   for (const folder of folders) {
     const name = folder.replace(/\/+$/, "").split("/").at(-1) ?? folder;
     try {
-      const { agreement, variant, sets, where } = await verifyFolder(folder, options);
+      const { agreement, variant, sets, where } = await verifyFolder(folder, options, place.run);
       const error = `largest error ${agreement.largestError.toExponential(2)}`;
       if (agreement.difference === undefined) {
         passed++;
@@ -51,6 +52,7 @@ export async function verifyFolders(folders: readonly string[], options: VerifyO
       options.print(`FAILED  ${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  await place.close();
   return { passed, failed };
 }
 
@@ -62,7 +64,7 @@ interface FolderResult {
   readonly where: string;
 }
 
-async function verifyFolder(folder: string, options: VerifyOptions): Promise<FolderResult> {
+async function verifyFolder(folder: string, options: VerifyOptions, run: Runner): Promise<FolderResult> {
   const sets = await readDataSets(diskFolder(folder));
   if (sets.length === 0) throw missing(folder, "there is no test_data_set_0 in the folder");
   let largestError = 0;
@@ -79,10 +81,7 @@ async function verifyFolder(folder: string, options: VerifyOptions): Promise<Fol
     });
     if (report.hostSteps.length > 0) where = `, ${report.hostSteps.length} host steps`;
     const inputs = group.map((set) => byPort(manifest.inputs, set.inputs, folder));
-    const runs =
-      options.where === "node"
-        ? await runInNode(files, inputs, options.backend)
-        : await runInBrowser(files, inputs, options.backend);
+    const runs = await run(files, inputs, options.backend);
     variant = runs.variant;
     group.forEach((set, index) => {
       const expected = byPort(manifest.outputs, set.outputs, folder);
@@ -131,6 +130,34 @@ interface Runs {
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
+type Runner = (files: Files, inputs: readonly Named[], backend: Backend) => Promise<Runs>;
+
+/** Where packages run, until it is closed. */
+interface Place {
+  readonly run: Runner;
+  readonly close: () => Promise<void>;
+}
+
+async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
+  if (where === "node") return { run: runInNode, close: async () => {} };
+  // Loaded here, so that verifying in Node needs no browser driver.
+  const { openChromiumRunner } = await import("./verify-in-chromium.ts");
+  const runner = await openChromiumRunner();
+  return {
+    run: async (files, inputs, backend) => {
+      const outputs: Named[] = [];
+      let variant = "";
+      for (const input of inputs) {
+        const result = await runner.run({ files, inputs: input, backend });
+        outputs.push(result.outputs);
+        variant = result.stats.variant;
+      }
+      return { outputs, variant };
+    },
+    close: () => runner.close(),
+  };
+}
+
 async function runInNode(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
   const session = await load(Object.fromEntries(files), { worker: false, backend });
   const outputs: Named[] = [];
@@ -138,11 +165,4 @@ async function runInNode(files: Files, inputs: readonly Named[], backend: Backen
   const { variant } = await session.stats();
   await session.dispose();
   return { outputs, variant };
-}
-
-async function runInBrowser(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
-  // Loaded here, so that verifying in Node needs no browser driver.
-  const { runInChromium } = await import("./verify-in-chromium.ts");
-  const results = await runInChromium(inputs.map((input) => ({ files, inputs: input, backend })));
-  return { outputs: results.map(({ outputs }) => outputs), variant: results[0]?.stats.variant ?? "" };
 }
