@@ -52,8 +52,9 @@ export interface WasmKernelContext {
 }
 
 /**
- * WGSL of one kernel: the body of `fn main_<n>(index: u32, record: u32)`, run for every index in 0..invocations.
- * It sees `memory: array<u32>` (the whole linear memory) and `word(record, i) -> u32` (argument i), plus what `prelude` declares.
+ * WGSL of one kernel: the body of `fn run(index: u32, record: u32)`, run for every index in 0..invocations.
+ * It sees `memory: array<u32>` (the whole linear memory), `word(record, i) -> u32` (argument i) and
+ * `range(record) -> u32`, plus what `prelude` declares.
  */
 export interface WgslKernel {
   readonly prelude: readonly string[];
@@ -67,7 +68,8 @@ export interface Kernel {
   readonly name: string;
   /** Function (record: i32, begin: i32, end: i32) -> (): runs iterations begin..end of the outermost independent loop. */
   readonly emitWasm: (context: WasmKernelContext) => FunctionReference;
-  readonly emitWgsl?: () => WgslKernel;
+  /** undefined: not with the dtypes at hand. */
+  readonly emitWgsl?: () => WgslKernel | undefined;
 }
 
 export interface BoundStep {

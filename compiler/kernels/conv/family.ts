@@ -9,11 +9,13 @@ import type { ConvProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
+import { quad } from "../tile/wgsl.ts";
 import { windowHalo } from "../tile/window.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
 import { convExtents, packConv } from "./pack.ts";
 import { type ConvVariant, convVariants } from "./variants.ts";
 import { type ConvShape, emitConv } from "./wasm.ts";
+import { convWgsl } from "./wgsl.ts";
 
 /** Bytes of input that a block of rows may read, so that it stays in the second cache while the panels pass over it. */
 const blockBytes = 384 * 1024;
@@ -108,11 +110,12 @@ function bindConv(
       key: `conv ${JSON.stringify(shape)}`,
       name: `conv ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
       emitWasm: (context) => emitConv(context, shape),
+      emitWgsl: () => convWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
     range: multiplyDims(batch, outputHeight),
     flops: multiplyDims(outputs, 2 * depth),
     bytes: addDims(multiplyDims(floats, 4), packed.bytes),
-    invocations: outputs,
+    invocations: multiplyDims(batch, outputHeight, outputWidth, groups, Math.ceil(filtersPerGroup / quad)),
   };
 }

@@ -7,6 +7,7 @@ import type { FunctionReference } from "../../assemble/expression.ts";
 import { i32 } from "../../assemble/scalar.ts";
 import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { BoundStep, Kernel, View, WasmKernelContext } from "../contract.ts";
+import { haloWgsl } from "./wgsl.ts";
 
 /** Pixel geometry of a bordered image, as the planner lays it out. */
 export interface BorderedImage {
@@ -40,7 +41,7 @@ export function haloFillStep(view: View, image: BorderedImage, elementBytes: num
   };
 }
 
-const kernel: Kernel = { key: "halo", name: "border", emitWasm: emit };
+const kernel: Kernel = { key: "halo", name: "border", emitWasm: emit, emitWgsl: haloWgsl };
 
 function emit({ module }: WasmKernelContext): FunctionReference {
   return module.function("halo", { params: ["i32", "i32", "i32"], results: [] }, (body, record, begin, end) => {

@@ -17,6 +17,7 @@ import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
 import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
 import { emitLoop } from "./wasm.ts";
+import { loopWgsl } from "./wgsl.ts";
 
 /** One operand (or the output) while axes are still being rearranged. */
 interface Walk {
@@ -76,6 +77,7 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
       key: `loop ${keyOf(shape)}`,
       name: nameOf(nest),
       emitWasm: (context) => emitLoop(context, shape),
+      emitWgsl: () => loopWgsl(shape),
     },
     arguments: argumentsOf(nest, space, shape),
     range: space.extents[0] as Dim,

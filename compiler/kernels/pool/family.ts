@@ -10,6 +10,7 @@ import { keyOf } from "../expression/memo.ts";
 import type { PoolProblem } from "../problem.ts";
 import { poolVariants } from "./variants.ts";
 import { emitPool, type PoolShape } from "./wasm.ts";
+import { poolWgsl } from "./wgsl.ts";
 
 /** Everything that the code depends on. */
 function shapeOf(problem: PoolProblem): PoolShape {
@@ -47,6 +48,7 @@ function bind(problem: PoolProblem, input: View, output: View): BoundStep {
       key: `pool ${keyOf(shape)}`,
       name: `pool ${problem.mode} ${problem.kernelHeight}x${problem.kernelWidth}`,
       emitWasm: (context) => emitPool(context, shape),
+      emitWgsl: () => poolWgsl(shape),
     },
     arguments: [
       { kind: "address", buffer: input.buffer, offset: input.offset, access: "read" },

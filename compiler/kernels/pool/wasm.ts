@@ -34,7 +34,7 @@ export interface PoolShape {
 type Address = Code<"i32">;
 type Vector = Code<"v128">;
 
-const words = [
+export const poolWords = [
   "input",
   "output",
   "channels",
@@ -74,7 +74,7 @@ export function emitPool(context: WasmKernelContext, shape: PoolShape): Function
     `pool_${context.module.functionSizes().length}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
-      const args = recordLocals(body, record, words);
+      const args = recordLocals(body, record, poolWords);
       body.forRange(begin, end, 1, (row) => {
         const image = body.local("i32", i32.divU(row, args.outputHeight));
         const y = body.local("i32", i32.sub(row, i32.mul(image, args.outputHeight)));
@@ -129,7 +129,7 @@ class PoolPixel {
   readonly #context: WasmKernelContext;
   readonly #shape: PoolShape;
   readonly #body: BodyBuilder;
-  readonly #args: { readonly [K in (typeof words)[number]]: Local<"i32"> };
+  readonly #args: { readonly [K in (typeof poolWords)[number]]: Local<"i32"> };
   readonly #vertical: Clip;
   readonly #horizontal: Clip;
 
@@ -137,7 +137,7 @@ class PoolPixel {
     context: WasmKernelContext,
     shape: PoolShape,
     body: BodyBuilder,
-    args: { readonly [K in (typeof words)[number]]: Local<"i32"> },
+    args: { readonly [K in (typeof poolWords)[number]]: Local<"i32"> },
     vertical: Clip,
     horizontal: Clip,
   ) {

@@ -9,6 +9,7 @@ import { keyOf } from "../expression/memo.ts";
 import type { ReduceProblem } from "../problem.ts";
 import { columnBlock, type ReduceVariant, reduceVariants } from "./variants.ts";
 import { emitReduce, type ReduceShape } from "./wasm.ts";
+import { reduceWgsl } from "./wgsl.ts";
 
 function bind(variant: ReduceVariant, problem: ReduceProblem, input: View, output: View): BoundStep {
   const { outer, reduced, inner, combine, map, finish } = problem;
@@ -21,6 +22,7 @@ function bind(variant: ReduceVariant, problem: ReduceProblem, input: View, outpu
       key: `reduce ${keyOf(shape)}`,
       name: `reduce ${combine}${variant.vectorised === "inner" ? " columns" : ""}`,
       emitWasm: (context) => emitReduce(context, shape),
+      emitWgsl: () => reduceWgsl(shape),
     },
     arguments: [
       { kind: "address", buffer: input.buffer, offset: input.offset, access: "read" },

@@ -4,6 +4,7 @@ import type { BoundStep, Family, View } from "../contract.ts";
 import type { SoftmaxProblem } from "../problem.ts";
 import { type SoftmaxVariant, softmaxVariants } from "./variants.ts";
 import { emitSoftmaxColumns, emitSoftmaxRows } from "./wasm.ts";
+import { softmaxWgsl } from "./wgsl.ts";
 
 /** Operations of one element: a comparison, an exponential of about 16, a sum and a product. */
 const operationsPerElement = 20;
@@ -17,6 +18,7 @@ function bind(variant: SoftmaxVariant, problem: SoftmaxProblem, input: View, out
       key: `${name} ${variant.name}`,
       name: variant.vectorised === "length" ? name : `${name} ${variant.name}`,
       emitWasm: (context) => (variant.vectorised === "length" ? emitSoftmaxRows : emitSoftmaxColumns)(context, logarithm),
+      emitWgsl: () => softmaxWgsl(logarithm),
     },
     arguments: [
       { kind: "address", buffer: input.buffer, offset: input.offset, access: "read" },
@@ -27,7 +29,7 @@ function bind(variant: SoftmaxVariant, problem: SoftmaxProblem, input: View, out
     range: outer,
     flops: multiplyDims(elements, operationsPerElement),
     bytes: multiplyDims(elements, 8),
-    invocations: elements,
+    invocations: multiplyDims(outer, inner),
   };
 }
 

@@ -1,0 +1,58 @@
+/** WGSL of a dense or grouped convolution: one invocation per pixel and four output channels of a group. */
+import type { WgslKernel } from "../contract.ts";
+import { hasFloatWgsl } from "../expression/wgsl-float.ts";
+import { panelWidth } from "../tile/multiply.ts";
+import { finishQuad, panelQuad, quad } from "../tile/wgsl.ts";
+import { type Wgsl, WgslBody } from "../wgsl/body.ts";
+import { namedWords } from "../wgsl/words.ts";
+import type { ConvShape } from "./wasm.ts";
+
+export function convWgsl(shape: ConvShape): WgslKernel | undefined {
+  const { epilogue, operandChannels, storage } = shape;
+  if (!hasFloatWgsl(epilogue, operandChannels.length + 1)) return undefined;
+  const body = new WgslBody();
+  const word = namedWords(body, shape.names);
+  const width = panelWidth(shape.tile);
+  const filters = word("filtersPerGroup");
+  const [image, y, x, group, block] = body.coordinates("index", [
+    "1u",
+    word("outputHeight"),
+    word("outputWidth"),
+    word("groups"),
+    body.let(`(${filters} + ${quad - 1}u) / ${quad}u`),
+  ]) as readonly [Wgsl, Wgsl, Wgsl, Wgsl, Wgsl];
+  const filter = body.let(`${block} * ${quad}u`);
+  const panels = `(${filters} + ${width - 1}u) / ${width}u`;
+  const panel = body.let(
+    `${word("weights")} + (${group} * (${panels}) + ${filter} / ${width}u) * ${word("panelBytes")}`,
+  );
+  const { bias, cursor, step, weights } = panelQuad(body, storage, width, panel, body.let(`${filter} % ${width}u`));
+  const sum = body.variable(bias);
+  const source = body.variable(
+    `${word("input")} + ${image} * ${word("inputImage")} + ${y} * ${word("inputRowStep")} + ${x} * ${word("inputStep")} + ${group} * ${word("groupBytes")}`,
+  );
+  body.loop(word("kernelHeight"), () => {
+    body.loop(shape.contiguous ? "1u" : word("kernelWidth"), () => {
+      body.loop(word("run"), () => {
+        body.statement(`${sum} += ${body.call("loadFloat32", source)} * ${weights};`);
+        body.statement(`${source} += 4u;`);
+        body.statement(`${cursor} += ${step}u;`);
+      });
+      if (!shape.contiguous) body.statement(`${source} += ${word("tapJump")};`);
+    });
+    body.statement(`${source} += ${word("rowJump")};`);
+  });
+  const channel = body.let(`${group} * ${filters} + ${filter}`);
+  const place = (name: string, offset: Wgsl): Wgsl =>
+    body.let(
+      `${word(name)} + ${image} * ${word(`${name}Image`)} + ${y} * ${word(`${name}Row`)} + ${x} * ${word(`${name}Pixel`)} + ${offset}`,
+    );
+  const target = place("output", `${channel} * 4u`);
+  const operands = operandChannels.map((channels, k) => {
+    const isContiguous = channels === "contiguous";
+    const first = place(`operand${k}`, isContiguous ? `${channel} * 4u` : "0u");
+    return (at: Wgsl): Wgsl => (isContiguous ? `${first} + ${at} * 4u` : first);
+  });
+  finishQuad(body, sum, body.let(`${filters} - ${filter}`), target, epilogue, operands);
+  return body.end();
+}

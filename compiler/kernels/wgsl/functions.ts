@@ -1,0 +1,232 @@
+/**
+ * The WGSL functions that generated shaders call, each with those it calls itself. They see `memory: array<u32>`.
+ * Addresses are in bytes and aligned to the element. WGSL leaves NaN and infinities to the implementation in many
+ * built-in functions, so those that must keep them test the bits. 64-bit elements are vec2u(low, high).
+ */
+interface WgslFunction {
+  readonly needs?: readonly WgslFunctionName[];
+  readonly source: string;
+}
+
+export type WgslFunctionName = keyof typeof sources;
+
+const sources = {
+  floatOfBits: { source: "fn floatOfBits(bits: u32) -> f32 { return bitcast<f32>(bits); }" },
+  isNaN: { source: "fn isNaN(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }" },
+
+  loadFloat32: { source: "fn loadFloat32(a: u32) -> f32 { return bitcast<f32>(memory[a >> 2u]); }" },
+  loadFloat16: {
+    source: "fn loadFloat16(a: u32) -> f32 { return unpack2x16float(memory[a >> 2u] >> ((a & 2u) << 3u)).x; }",
+  },
+  loadBfloat16: {
+    source:
+      "fn loadBfloat16(a: u32) -> f32 { return bitcast<f32>((memory[a >> 2u] >> ((a & 2u) << 3u)) << 16u); }",
+  },
+  loadInt32: { source: "fn loadInt32(a: u32) -> i32 { return bitcast<i32>(memory[a >> 2u]); }" },
+  loadUint32: { source: "fn loadUint32(a: u32) -> u32 { return memory[a >> 2u]; }" },
+  loadInt16: {
+    source:
+      "fn loadInt16(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 2u) << 3u, 16u); }",
+  },
+  loadUint16: {
+    source: "fn loadUint16(a: u32) -> u32 { return extractBits(memory[a >> 2u], (a & 2u) << 3u, 16u); }",
+  },
+  loadInt8: {
+    source: "fn loadInt8(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 3u) << 3u, 8u); }",
+  },
+  loadUint8: { source: "fn loadUint8(a: u32) -> u32 { return extractBits(memory[a >> 2u], (a & 3u) << 3u, 8u); }" },
+  loadBool: { needs: ["loadUint8"], source: "fn loadBool(a: u32) -> bool { return loadUint8(a) != 0u; }" },
+  loadPair: { source: "fn loadPair(a: u32) -> vec2u { return vec2u(memory[a >> 2u], memory[(a >> 2u) + 1u]); }" },
+
+  quadFloat32: {
+    source: `fn quadFloat32(a: u32) -> vec4f {
+  let i = a >> 2u;
+  return bitcast<vec4f>(vec4u(memory[i], memory[i + 1u], memory[i + 2u], memory[i + 3u]));
+}`,
+  },
+  quadFloat16: {
+    source: `fn quadFloat16(a: u32) -> vec4f {
+  let i = a >> 2u;
+  return vec4f(unpack2x16float(memory[i]), unpack2x16float(memory[i + 1u]));
+}`,
+  },
+  quadInt8: {
+    source: `fn quadInt8(a: u32) -> vec4f {
+  let bits = bitcast<i32>(memory[a >> 2u]);
+  return vec4f(vec4i(extractBits(bits, 0u, 8u), extractBits(bits, 8u, 8u), extractBits(bits, 16u, 8u), bits >> 24u));
+}`,
+  },
+
+  storeFloat32: { source: "fn storeFloat32(a: u32, x: f32) { memory[a >> 2u] = bitcast<u32>(x); }" },
+  storeInt32: { source: "fn storeInt32(a: u32, x: i32) { memory[a >> 2u] = bitcast<u32>(x); }" },
+  storeUint32: { source: "fn storeUint32(a: u32, x: u32) { memory[a >> 2u] = x; }" },
+  storePair: {
+    source: "fn storePair(a: u32, x: vec2u) { memory[a >> 2u] = x.x; memory[(a >> 2u) + 1u] = x.y; }",
+  },
+
+  minimumFloat: {
+    needs: ["isNaN"],
+    source: "fn minimumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return min(a, b); }",
+  },
+  maximumFloat: {
+    needs: ["isNaN"],
+    source: "fn maximumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return max(a, b); }",
+  },
+  signFloat: {
+    needs: ["isNaN"],
+    source: "fn signFloat(x: f32) -> f32 { if (isNaN(x)) { return x; } return sign(x); }",
+  },
+  remainderFloat: {
+    source: "fn remainderFloat(a: f32, b: f32) -> f32 { return a - b * trunc(a / b); }",
+  },
+  moduloFloat: {
+    needs: ["remainderFloat"],
+    source: `fn moduloFloat(a: f32, b: f32) -> f32 {
+  let rest = remainderFloat(a, b);
+  return select(rest, rest + b, rest != 0f && (rest < 0f) != (b < 0f));
+}`,
+  },
+  // Integer exponents of a negative base, which pow does not have.
+  power: {
+    needs: ["floatOfBits"],
+    source: `fn power(a: f32, b: f32) -> f32 {
+  if (b == 0f || a == 1f) { return 1f; }
+  if (a == 0f) { return select(0f, floatOfBits(0x7f800000u), b < 0f); }
+  if (b == 1f) { return a; }
+  if (b == 2f) { return a * a; }
+  if (a > 0f) { return pow(a, b); }
+  if (b != floor(b)) { return floatOfBits(0x7fc00000u); }
+  let size = pow(-a, b);
+  return select(size, -size, fract(b * 0.5f) != 0f);
+}`,
+  },
+  // The alternating series keeps relative precision around 0.
+  tanhFloat: {
+    source: `fn tanhFloat(x: f32) -> f32 {
+  let size = abs(x);
+  if (size < 0.05f) { let s = x * x; return x * (1f - s * (0.33333333f - s * 0.13333333f)); }
+  if (size > 10f) { return select(1f, -1f, x < 0f); }
+  let value = 1f - 2f / (exp(2f * size) + 1f);
+  return select(value, -value, x < 0f);
+}`,
+  },
+  sinhFloat: {
+    source: `fn sinhFloat(x: f32) -> f32 {
+  let s = x * x;
+  if (s < 0.25f) { return x * (1f + s * (0.16666667f + s * (0.0083333333f + s * 0.00019841270f))); }
+  let half = exp(0.5f * abs(x));
+  let value = 0.5f * half * half - 0.5f / half / half;
+  return select(value, -value, x < 0f);
+}`,
+  },
+  coshFloat: {
+    source: "fn coshFloat(x: f32) -> f32 { let half = exp(0.5f * abs(x)); return 0.5f * half * half + 0.5f / half / half; }",
+  },
+  // log(1 + x) by the quotient that cancels the rounding of 1 + x (Kahan).
+  logOnePlus: {
+    source: `fn logOnePlus(x: f32) -> f32 {
+  let u = 1f + x;
+  if (u == 1f) { return x; }
+  return log(u) * (x / (u - 1f));
+}`,
+  },
+  asinhFloat: {
+    needs: ["logOnePlus"],
+    source: `fn asinhFloat(x: f32) -> f32 {
+  let size = abs(x);
+  if (size > 1e9f) { let large = log(size) + 0.69314718f; return select(large, -large, x < 0f); }
+  let value = logOnePlus(size + size * size / (1f + sqrt(size * size + 1f)));
+  return select(value, -value, x < 0f);
+}`,
+  },
+  acoshFloat: {
+    needs: ["logOnePlus"],
+    source: `fn acoshFloat(x: f32) -> f32 {
+  if (x > 1e9f) { return log(x) + 0.69314718f; }
+  let d = x - 1f;
+  return logOnePlus(d + sqrt(2f * d + d * d));
+}`,
+  },
+  atanhFloat: {
+    needs: ["logOnePlus"],
+    source: "fn atanhFloat(x: f32) -> f32 { return 0.5f * (logOnePlus(x) - logOnePlus(-x)); }",
+  },
+  // Taylor series around 0, else Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
+  erf: {
+    source: `fn erf(x: f32) -> f32 {
+  let size = abs(x);
+  if (size < 0.5f) {
+    let s = x * x;
+    return x * (1.1283792f - s * (0.37612639f - s * (0.11283792f - s * (0.026866171f - s * (0.0052239776f - s * 0.00085483270f)))));
+  }
+  if (size > 4f) { return select(1f, -1f, x < 0f); }
+  let t = 1f / (1f + 0.3275911f * size);
+  let tail = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f)))) * exp(-size * size);
+  return select(1f - tail, tail - 1f, x < 0f);
+}`,
+  },
+  sigmoid: {
+    source: `fn sigmoid(x: f32) -> f32 {
+  let tail = exp(-abs(x));
+  return select(1f, tail, x < 0f) / (1f + tail);
+}`,
+  },
+  softplus: {
+    needs: ["logOnePlus", "maximumFloat"],
+    source: "fn softplus(x: f32) -> f32 { return maximumFloat(x, 0f) + logOnePlus(exp(-abs(x))); }",
+  },
+
+  divideInt: {
+    source: `fn divideInt(a: i32, b: i32) -> i32 {
+  if (b == 0) { return 0; }
+  if (b == -1) { return 0 - a; }
+  return a / b;
+}`,
+  },
+  remainderInt: {
+    source: "fn remainderInt(a: i32, b: i32) -> i32 { if (b == 0 || b == -1) { return 0; } return a % b; }",
+  },
+  moduloInt: {
+    needs: ["remainderInt"],
+    source: `fn moduloInt(a: i32, b: i32) -> i32 {
+  let rest = remainderInt(a, b);
+  return select(rest, rest + b, rest != 0 && (rest ^ b) < 0);
+}`,
+  },
+  divideUint: { source: "fn divideUint(a: u32, b: u32) -> u32 { if (b == 0u) { return 0u; } return a / b; }" },
+  remainderUint: { source: "fn remainderUint(a: u32, b: u32) -> u32 { if (b == 0u) { return 0u; } return a % b; }" },
+
+  intOfFloat: {
+    needs: ["isNaN"],
+    source: `fn intOfFloat(x: f32) -> i32 {
+  if (isNaN(x)) { return 0; }
+  if (x >= 2147483648f) { return 2147483647; }
+  if (x <= -2147483648f) { return i32(-2147483648); }
+  return i32(x);
+}`,
+  },
+  uintOfFloat: {
+    source: `fn uintOfFloat(x: f32) -> u32 {
+  if (!(x > 0f)) { return 0u; }
+  if (x >= 4294967296f) { return 4294967295u; }
+  return u32(x);
+}`,
+  },
+  pairOfInt: { source: "fn pairOfInt(x: i32) -> vec2u { return vec2u(u32(x), u32(x >> 31u)); }" },
+  floatOfPair: {
+    source: "fn floatOfPair(x: vec2u) -> f32 { return f32(bitcast<i32>(x.y)) * 4294967296f + f32(x.x); }",
+  },
+} as const satisfies Readonly<Record<string, { readonly needs?: readonly string[]; readonly source: string }>>;
+
+/** The sources of `names` and of all that they call, callees first, each once. */
+export function wgslSources(names: Iterable<WgslFunctionName>): readonly string[] {
+  const found = new Map<WgslFunctionName, string>();
+  const add = (name: WgslFunctionName): void => {
+    if (found.has(name)) return;
+    const { needs = [], source }: WgslFunction = sources[name];
+    for (const needed of needs) add(needed);
+    found.set(name, source);
+  };
+  for (const name of names) add(name);
+  return [...found.values()];
+}
