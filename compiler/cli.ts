@@ -44,8 +44,6 @@ function collect(text: string, previous: readonly string[] = []): readonly strin
   return [...previous, text];
 }
 
-const list = (text: string): readonly string[] => text.split(",").map((item) => item.trim());
-
 /** A progress bar on a terminal; nothing where the output is a file. */
 function progressBar(): {
   readonly update: (stage: string, done: number, total: number) => void;
