@@ -1,0 +1,410 @@
+/**
+ * The page: choose a model, compile it in a worker, run it, show where bytes and time go. This file holds the order of
+ * events; every panel is a file of its own. A change of model, budget or backend aborts what the one before started.
+ */
+import type { Package } from "../compiler/compile.ts";
+import { LeafcutterError, type Tensor } from "../runtime/index.ts";
+import { showAccuracy } from "./accuracy.ts";
+import { agreementOf } from "./agreement.ts";
+import { type ChosenModel, embeddedModel, imageSample, ownModel } from "./chosen-model.ts";
+import { compileInWorker } from "./compile-client.ts";
+import { byId } from "./element.ts";
+import { Figures } from "./figures.ts";
+import { ImagePanel, type Picture } from "./image-panel.ts";
+import { LatencyPanel } from "./latency-panel.ts";
+import { meanOfRuns, showLayers } from "./layers.ts";
+import { measure, type Times } from "./measure.ts";
+import { showMemory } from "./memory-map.ts";
+import { embeddedModels } from "./models.ts";
+import { diagnosticOf } from "./outcome.ts";
+import { showPackageFiles } from "./package-files.ts";
+import { Peer } from "./peer.ts";
+import { showClasses, showHint, showOutputs } from "./prediction.ts";
+import { showProblem } from "./problem.ts";
+import { ascending, bytesText, millisecondsText, percentText, quantile } from "./quantity.ts";
+import { randomInputs } from "./random-inputs.ts";
+import { showRandomPanel } from "./random-panel.ts";
+import { showReport } from "./report-view.ts";
+import { type Inputs, type Outputs, RunningModel } from "./running-model.ts";
+import { Setup } from "./setup.ts";
+import { StageList } from "./stages.ts";
+
+const profiledRuns = 12;
+
+class Page {
+  readonly #setup = new Setup({
+    onEmbedded: (model) => void this.#choose(() => embeddedModel(model)),
+    onFiles: (files) => void this.#receive(files),
+    onCompile: () => void this.#rebuild(),
+    onBackend: () => void this.#reopen(),
+  });
+  readonly #latency = new LatencyPanel({
+    onMeasure: () => void this.#measure(),
+    onCompare: () => void this.#compare(),
+  });
+  readonly #stages = new StageList(byId("stages"));
+  readonly #figures = new Figures();
+
+  /** Ends whatever the last change of model, budget or backend started. */
+  #work = new AbortController();
+  #measuring = new AbortController();
+  #chosen: ChosenModel | undefined;
+  #images: ImagePanel | undefined;
+  /** The chosen model without a budget, which budgets are shares of. */
+  #float: Package | undefined;
+  #compiled: Package | undefined;
+  #running: RunningModel | undefined;
+  #peer: Peer | undefined;
+  #wantsPeer = false;
+  #inputs: Inputs | undefined;
+  #truth: number | undefined;
+  #inferring = false;
+  #inferAgain = false;
+
+  start(): void {
+    const [first] = embeddedModels;
+    if (first !== undefined) void this.#choose(() => embeddedModel(first));
+  }
+
+  /** Runs one task at a time: a new one aborts the one before. Shows what went wrong. */
+  async #task(status: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    this.#work.abort();
+    this.#measuring.abort();
+    const control = new AbortController();
+    this.#work = control;
+    const { signal } = control;
+    byId("problem").replaceChildren();
+    this.#status(status);
+    try {
+      await work(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#stages.fail();
+      this.#status("");
+      this.#fail(error);
+    }
+  }
+
+  #status(text: string): void {
+    byId("compile-status").textContent = text;
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof LeafcutterError)) console.error(error);
+    showProblem(byId("problem"), diagnosticOf(error));
+  }
+
+  async #receive(files: readonly File[]): Promise<void> {
+    const [first] = files;
+    if (files.length === 1 && first?.type.startsWith("image/") && this.#images !== undefined) {
+      await this.#images.showPhoto(first);
+      return;
+    }
+    await this.#choose(async () => ownModel(files));
+  }
+
+  async #choose(find: () => Promise<ChosenModel>): Promise<void> {
+    await this.#task("Fetching the model…", async (signal) => {
+      this.#stages.clear();
+      const chosen = await find();
+      if (signal.aborted) return;
+      this.#forgetModel();
+      this.#chosen = chosen;
+      this.#setup.showChosen(chosen.kind === "embedded" ? chosen.embedded.id : undefined);
+      await this.#build(chosen, signal);
+    });
+  }
+
+  #forgetModel(): void {
+    this.#running?.dispose();
+    this.#running = undefined;
+    this.#peer?.dispose();
+    this.#peer = undefined;
+    this.#float = undefined;
+    this.#compiled = undefined;
+    this.#inputs = undefined;
+    this.#images = undefined;
+    this.#setup.showFloatBytes(undefined);
+    this.#figures.clear();
+    this.#latency.clear();
+    this.#latency.offerPeer();
+    for (const id of ["input", "prediction", "gallery", "accuracy", "layers", "memory", "package", "report"])
+      byId(id).replaceChildren();
+    for (const id of ["layers-hint", "memory-hint", "package-hint"]) byId(id).textContent = "";
+  }
+
+  async #rebuild(): Promise<void> {
+    const chosen = this.#chosen;
+    if (chosen === undefined) return;
+    await this.#task("Compiling…", (signal) => this.#build(chosen, signal));
+  }
+
+  async #reopen(): Promise<void> {
+    const { budget } = this.#setup.settings();
+    const needsShaders = this.#setup.settings().backend === "webgpu" && this.#compiled?.manifest.shaders === undefined;
+    const compiled = this.#compiled;
+    if (compiled === undefined || needsShaders) return this.#rebuild();
+    await this.#task("Loading…", async (signal) => this.#open(compiled, budget, signal));
+  }
+
+  async #build(chosen: ChosenModel, signal: AbortSignal): Promise<void> {
+    const { budget, dims, backend } = this.#setup.settings();
+    const webgpu = backend === "webgpu";
+    const compileTo = (maxSize: number | undefined, prefix: string): Promise<Package> =>
+      compileInWorker(
+        {
+          modelFiles: chosen.files,
+          modelPath: chosen.path,
+          name: chosen.name,
+          ...(chosen.kind === "own" ? { dims } : {}),
+          ...(chosen.kind === "embedded" && chosen.samples.length > 0 && maxSize !== undefined
+            ? { samples: chosen.samples }
+            : {}),
+          ...(webgpu ? { webgpu } : {}),
+          ...(maxSize === undefined ? {} : { maxSize }),
+        },
+        (stage, done, total) => {
+          if (!signal.aborted) this.#stages.update(`${prefix}${stage}`, done, total);
+        },
+        signal,
+      );
+
+    this.#status("Compiling…");
+    this.#stages.clear();
+    const isFresh =
+      chosen.kind === "embedded" &&
+      this.#float !== undefined &&
+      (this.#float.manifest.shaders !== undefined || !webgpu);
+    const float = isFresh && this.#float !== undefined ? this.#float : await compileTo(undefined, "");
+    if (signal.aborted) return;
+    this.#float = float;
+    this.#setup.showFloatBytes(float.report.totalBytes);
+    const maxSize = Math.floor(budget * float.report.totalBytes);
+    const compiled = budget === 1 ? float : await compileTo(maxSize, "budget: ");
+    if (!signal.aborted) await this.#open(compiled, budget, signal);
+  }
+
+  async #open(compiled: Package, budget: number, signal: AbortSignal): Promise<void> {
+    const { backend } = this.#setup.settings();
+    this.#status("Loading…");
+    const running = await RunningModel.open(
+      compiled,
+      backend,
+      ({ loadedBytes, totalBytes }) => this.#stages.update("load", loadedBytes, totalBytes),
+      signal,
+    );
+    if (signal.aborted) {
+      running.dispose();
+      return;
+    }
+    this.#stages.finish();
+    this.#running?.dispose();
+    this.#running = running;
+    this.#compiled = compiled;
+    this.#status("");
+    this.#showPackage(running, budget);
+    this.#offerInputs(running);
+    await this.#infer();
+    if (this.#wantsPeer && this.#peer === undefined) await this.#compare();
+    else await this.#measure();
+  }
+
+  #showPackage(running: RunningModel, budget: number): void {
+    const { manifest, files, report } = running.package;
+    const total = report.totalBytes;
+    const share = this.#chosen === undefined ? "" : `${percentText(total / this.#chosen.bytes)} of the ONNX file`;
+    this.#figures.show(
+      "Package",
+      bytesText(total),
+      budget === 1 ? share : `${percentText(total / (this.#float?.report.totalBytes ?? total))} of float32`,
+    );
+    this.#figures.show("Compiled in", millisecondsText(report.milliseconds), `${report.steps.length} steps`);
+    void running.stats().then(
+      (stats) => {
+        this.#figures.show("Memory", bytesText(stats.memoryBytes), `${bytesText(stats.weightBytes)} weights`);
+        const [rejected] = stats.rejected;
+        this.#figures.show(
+          "Runs on",
+          stats.variant,
+          rejected === undefined ? stats.reason : `${rejected.variant}: ${rejected.why}`,
+        );
+      },
+      () => undefined,
+    );
+    byId("package-hint").textContent = `${files.size} files, ${bytesText(total)}`;
+    showPackageFiles(byId("package"), manifest, files);
+    byId("memory-hint").textContent = `${running.program.memory.pages} pages of 64 KiB`;
+    showMemory(byId("memory"), running.program);
+    showReport(byId("report"), report);
+  }
+
+  /** The panels for the input, once a model; a new package of the same model keeps its input. */
+  #offerInputs(running: RunningModel): void {
+    const chosen = this.#chosen;
+    if (chosen === undefined || this.#images !== undefined) return;
+    if (chosen.kind === "own") {
+      const { inputs, symbols } = running.package.manifest;
+      showRandomPanel(byId("input"), inputs, (seed) => {
+        this.#inputs = randomInputs(inputs, symbols, seed);
+        void this.#infer();
+      });
+      return;
+    }
+    const { embedded, images } = chosen;
+    this.#images = new ImagePanel({
+      input: byId("input"),
+      gallery: byId("gallery"),
+      embedded,
+      images,
+      onPicture: (picture) => this.#takePicture(chosen, picture),
+      onFailure: (error) => this.#fail(error),
+    });
+    const logitsOf = (outputs: Outputs | undefined): Tensor | undefined => outputs?.logits;
+    const inputOf = (index: number): Inputs => imageSample(images[index]?.pixels ?? new Uint8Array(), embedded.format);
+    showAccuracy(byId("accuracy"), {
+      truths: images.map(({ label }) => label),
+      run: async (index) => logitsOf(await this.#running?.run(inputOf(index))),
+      peerRun: async (index) => logitsOf((await this.#peer?.run(inputOf(index)))?.outputs),
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  #takePicture(chosen: ChosenModel & { readonly kind: "embedded" }, picture: Picture | undefined): void {
+    if (picture === undefined) {
+      showHint(byId("prediction"), "The sheet is empty.");
+      return;
+    }
+    this.#inputs = imageSample(picture.pixels, chosen.embedded.format);
+    this.#truth = picture.truth;
+    void this.#infer();
+  }
+
+  /** Runs the input at hand; while a run is under way the latest input waits, those between are dropped. */
+  async #infer(): Promise<void> {
+    this.#inferAgain = true;
+    if (this.#inferring) return;
+    this.#inferring = true;
+    try {
+      while (this.#inferAgain) {
+        this.#inferAgain = false;
+        const [running, inputs, truth] = [this.#running, this.#inputs, this.#truth];
+        if (running === undefined || inputs === undefined) return;
+        const outputs = await running.run(inputs);
+        const peer = await this.#peer?.run(inputs);
+        if (!this.#inferAgain && running === this.#running) this.#showOutputs(outputs, peer?.outputs, truth);
+      }
+    } catch (error) {
+      if (!(error instanceof LeafcutterError && error.code === "disposed")) this.#fail(error);
+    } finally {
+      this.#inferring = false;
+    }
+  }
+
+  #showOutputs(outputs: Outputs, peer: Outputs | undefined, truth: number | undefined): void {
+    const host = byId("prediction");
+    if (this.#chosen?.kind !== "embedded") {
+      showOutputs(host, outputs);
+      return;
+    }
+    const logits = outputs.logits?.data as Float32Array | undefined;
+    if (logits === undefined) return;
+    showClasses(host, this.#chosen.embedded.classes, {
+      logits,
+      truth,
+      peer: peer?.logits?.data as Float32Array | undefined,
+    });
+  }
+
+  async #compare(): Promise<void> {
+    const chosen = this.#chosen;
+    if (chosen === undefined || this.#peer !== undefined) return;
+    this.#wantsPeer = true;
+    this.#measuring.abort();
+    this.#latency.showPeerLoading();
+    try {
+      const peer = await Peer.open(chosen.files, chosen.path);
+      if (chosen !== this.#chosen || this.#peer !== undefined) {
+        peer.dispose();
+        return;
+      }
+      this.#peer = peer;
+    } catch (error) {
+      this.#wantsPeer = false;
+      this.#latency.showPeerProblem(diagnosticOf(error));
+      return;
+    }
+    await this.#infer();
+    await this.#measure();
+  }
+
+  async #measure(): Promise<void> {
+    this.#measuring.abort();
+    const control = new AbortController();
+    this.#measuring = control;
+    const { signal } = control;
+    const [running, peer, inputs] = [this.#running, this.#peer, this.#inputs];
+    if (running === undefined || inputs === undefined) return;
+    this.#latency.busy(true);
+    try {
+      const contenders = [
+        { run: () => running.timedRun(inputs) },
+        ...(peer === undefined ? [] : [{ run: async () => (await peer.run(inputs)).milliseconds }]),
+      ];
+      let last: readonly Times[] = [];
+      await measure(contenders, {
+        runs: this.#latency.runs,
+        signal,
+        onRound: (times) => {
+          last = times;
+          const [own, other] = times;
+          if (own !== undefined && !signal.aborted) this.#latency.showTimes(own, other);
+        },
+      });
+      if (signal.aborted) return;
+      await this.#showMeasured(running, peer, inputs, last);
+      const layers = meanOfRuns(await running.profile(inputs, profiledRuns));
+      if (signal.aborted) return;
+      byId("layers-hint").textContent = `mean of ${profiledRuns} profiled runs`;
+      showLayers(byId("layers"), layers);
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    } finally {
+      if (this.#measuring === control) this.#latency.busy(false);
+    }
+  }
+
+  async #showMeasured(
+    running: RunningModel,
+    peer: Peer | undefined,
+    inputs: Inputs,
+    times: readonly Times[],
+  ): Promise<void> {
+    const [own, other] = times;
+    if (own === undefined) return;
+    const sorted = ascending(own.engine);
+    this.#figures.show(
+      "Median run",
+      millisecondsText(quantile(sorted, 0.5)),
+      `p99 ${millisecondsText(quantile(sorted, 0.99))}`,
+    );
+    if (peer === undefined || other === undefined) return;
+    const [ours, theirs] = [await running.run(inputs), await peer.run(inputs)];
+    const { budget } = this.#setup.settings();
+    this.#latency.showComparison(own, other, {
+      version: peer.version,
+      peerReady: peer.openMilliseconds,
+      ownReady: running.loadMilliseconds,
+      agreement: agreementOf(ours, theirs.outputs),
+      caveats: [
+        ...(budget < 1
+          ? [`This package is cut to ${percentText(budget)} of its float32 size; onnxruntime-web runs float32.`]
+          : []),
+        ...(self.crossOriginIsolated
+          ? []
+          : ["This host does not isolate the page, so the browser rounds times to 0.1 ms."]),
+      ],
+    });
+  }
+}
+
+new Page().start();
