@@ -144,7 +144,7 @@ function checkCount(where: string, dims: readonly number[], received: number): v
 
 function fromRaw(dtype: DType, dims: readonly number[], bytes: Uint8Array, where: string): Tensor {
   checkCount(where, dims, bytes.byteLength / byteSize[dtype]);
-  const aligned = bytes.byteOffset % byteSize[dtype] === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % byteSize[dtype] === 0 ? bytes : new Uint8Array(bytes);
   const data = viewOf(dtype, aligned.buffer, aligned.byteOffset, elementCount(dims));
   return { dtype, shape: dims, data: dtype === "bool" ? normalBools(data as Uint8Array) : data };
 }
