@@ -51,6 +51,20 @@ function typedInput(port: PortDescription, input: TensorInput): TensorArray {
   return data;
 }
 
+/** Throws when the port fixes its value and `data` is another one. */
+function checkValue(port: PortDescription, data: TensorArray): void {
+  const { value } = port;
+  if (value === undefined || value.every((element, index) => Number(data[index]) === element)) return;
+  throw new LeafcutterError({
+    code: "input-value",
+    message: "the package was compiled for one value of this input, because shapes depend on it",
+    where: port.name,
+    expected: `[${value.join(", ")}]`,
+    received: `[${Array.from(data, String).join(", ")}]`,
+    advice: "Compile the model again with another data set beside it, or with --value.",
+  });
+}
+
 /** Binds the symbols of a program to the shapes of its inputs. */
 class Unification {
   readonly bindings = new Map<string, number>();
@@ -142,7 +156,7 @@ class Unification {
 
 /**
  * Checks `inputs` against `ports` and binds the symbols.
- * Throws LeafcutterError: input-unknown, input-missing, input-dtype, input-shape.
+ * Throws LeafcutterError: input-unknown, input-missing, input-dtype, input-shape, input-value.
  */
 export function bindInputs(
   ports: readonly PortDescription[],
@@ -179,7 +193,10 @@ export function bindInputs(
     data,
     shape: shape ?? unification.infer(port, data.length),
   }));
-  for (const { port, data, shape } of shaped) unification.check(port, shape, data.length);
+  for (const { port, data, shape } of shaped) {
+    unification.check(port, shape, data.length);
+    checkValue(port, data);
+  }
   return {
     tensors: shaped.map(({ port, data, shape }) => ({ dtype: port.dtype, shape, data })),
     bindings: unification.bindings,

@@ -5,19 +5,17 @@
 import { evaluateExtent } from "../format/extent.ts";
 import type { SelfTest } from "../format/manifest.ts";
 import type { Program } from "../format/program.ts";
-import { fillRandom } from "../format/random.ts";
-import { allocate, elementCount, type Tensor } from "../format/tensor.ts";
+import { acceptableInput } from "../format/port-value.ts";
+import type { Tensor } from "../format/tensor.ts";
 import type { Engine } from "./engine.ts";
 import { numberOf } from "./kernel-probe.ts";
 
-/** The inputs of the test: input i filled from seed + i. */
+/** The inputs of the test: input i filled from seed + i, or its fixed value. */
 export function selfTestInputs(test: SelfTest, program: Program): Readonly<Record<string, Tensor>> {
   const bindings = new Map(Object.entries(test.bindings));
-  const tensors = program.inputs.map(({ name, dtype, shape }, index): [string, Tensor] => {
-    const extents = shape.map((extent) => evaluateExtent(extent, bindings));
-    const data = allocate(dtype, elementCount(extents));
-    fillRandom(dtype, data, test.seed + index);
-    return [name, { dtype, shape: extents, data }];
+  const tensors = program.inputs.map((port, index): [string, Tensor] => {
+    const extents = port.shape.map((extent) => evaluateExtent(extent, bindings));
+    return [port.name, acceptableInput(port, extents, test.seed + index)];
   });
   return Object.fromEntries(tensors);
 }

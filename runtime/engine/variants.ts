@@ -1,7 +1,6 @@
 /**
  * The engines there are, one row each, and which of them a backend stands for. A new backend is a new row.
  */
-import { LeafcutterError } from "../format/diagnostic.ts";
 import type { FileReference, Manifest, VariantName, WasmVariantName } from "../format/manifest.ts";
 import type { Program } from "../format/program.ts";
 import type { Engine } from "./engine.ts";
@@ -53,6 +52,21 @@ function wasmKind(variant: WasmVariantName): EngineKind {
   };
 }
 
+/** WebGPU's code is loaded by those who ask for it. */
+const webgpu: EngineKind = {
+  variant: "webgpu",
+  selfTestFirst: true,
+  files: ({ shaders, modules }) => {
+    const module = modules.find(({ variant }) => variant === "wasm-simd");
+    return shaders === undefined || module === undefined ? undefined : [shaders];
+  },
+  missing: async () => (await import("./webgpu-device.ts")).missingWebGpu(),
+  create: async ({ program, references, memory, module, shaders }) => {
+    const [{ createWebGpuEngine }, set] = await Promise.all([import("./webgpu.ts"), shaders()]);
+    return createWebGpuEngine({ program, references, memory, shaders: set, module: () => module("wasm-simd") });
+  },
+};
+
 const relaxed = wasmKind("wasm-relaxed");
 const simd = wasmKind("wasm-simd");
 
@@ -66,12 +80,6 @@ export function kindsOf(backend: Backend): readonly EngineKind[] {
     case "wasm-simd":
       return [simd];
     case "webgpu":
-      throw new LeafcutterError({
-        code: "option-invalid",
-        message: "this runtime has no such backend",
-        where: "backend",
-        expected: "auto, wasm, wasm-simd or wasm-relaxed",
-        received: backend,
-      });
+      return [webgpu, relaxed, simd];
   }
 }

@@ -48,7 +48,8 @@ export async function openWasmEngine(options: Omit<WasmEngineOptions, "reference
   return new WasmEngine({ ...options, references: await loadReferences(options.program) });
 }
 
-function createMemory(pages: number): WebAssembly.Memory {
+/** A memory of exactly so many pages. Throws LeafcutterError memory-exceeded. */
+export function createMemory(pages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
   } catch (cause) {
@@ -228,12 +229,12 @@ export class WasmEngine implements Engine {
     return failures;
   }
 
-  /** Runs iterations 0..units of one kernel step (an index into program.steps), every symbol at its upper bound: for known answers. */
-  runStep(step: number, units: number): void {
+  /** Runs iterations 0..units of one kernel step (an index into program.steps); default every symbol at its upper bound, as in known answers. */
+  runStep(step: number, units: number, bindings: ReadonlyMap<string, number> = this.#upperBounds()): void {
     const address = this.#records.addresses[this.#programIndices.indexOf(step)];
     if (address === undefined) return;
-    this.#bind(this.#upperBounds());
-    this.#walk(address, 0, address, units);
+    this.#bind(bindings);
+    this.#guarded(() => this.#walk(address, 0, address, units));
   }
 
   #upperBounds(): ReadonlyMap<string, number> {

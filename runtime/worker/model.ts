@@ -2,7 +2,7 @@
  * A loaded model in this thread: runs, has its known answers checked, falls back to another engine, reports.
  * The worker's host owns one; with `worker: false` it is the session itself. Throws LeafcutterError.
  */
-import type { Engine, StepTime } from "../engine/engine.ts";
+import type { Engine, RunResult, StepTime } from "../engine/engine.ts";
 import type { TensorInput } from "../engine/input.ts";
 import { runSelfTest } from "../engine/self-test.ts";
 import type { Backend, EngineKind } from "../engine/variants.ts";
@@ -66,7 +66,8 @@ export class Model implements LocalSession {
     this.#rejected = [...choice.rejected];
     this.#reason = backend === "auto" || backend === "wasm" ? "the fastest that this host runs" : "asked for";
     this.#selfTest = reader.manifest.selfTest === undefined ? "absent" : "pending";
-    const plain = ({ name, dtype, shape }: PortDescription): PortDescription => ({ name, dtype, shape });
+    const plain = ({ name, dtype, shape, value }: PortDescription): PortDescription =>
+      value === undefined ? { name, dtype, shape } : { name, dtype, shape, value };
     this.inputs = reader.manifest.inputs.map(plain);
     this.outputs = reader.manifest.outputs.map(plain);
   }
@@ -103,7 +104,7 @@ export class Model implements LocalSession {
     try {
       return await this.#queue.add(async (stop) => {
         const start = performance.now();
-        const result = await this.#running.run(own, { signal: stop, profile: this.#profile });
+        const result = await this.#runOrFallBack(own, stop);
         this.#finished(start, result.steps);
         return result.outputs;
       }, signal);
@@ -161,6 +162,18 @@ export class Model implements LocalSession {
     this.#lastRun = performance.now() - start;
     this.#runs += 1;
     if (steps !== undefined) this.#steps = steps;
+  }
+
+  /** A run; once more on the next engine when the device is lost under it. */
+  async #runOrFallBack(inputs: Readonly<Record<string, TensorInput>>, signal: AbortSignal): Promise<RunResult> {
+    const control = { signal, profile: this.#profile };
+    try {
+      return await this.#running.run(inputs, control);
+    } catch (error) {
+      const isLost = error instanceof LeafcutterError && error.code === "device-lost";
+      if (!isLost || !(await this.#fallBack(error.message))) throw error;
+      return this.#running.run(inputs, control);
+    }
   }
 
   async #failureBeforeFirstResult(): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /**
  * Kernels to WGSL: one complete compute shader each, in table order. All see the image of the whole linear memory
- * and one small uniform that says which record to run and which of its invocations.
- * The bindings are those that runtime/format/shader.ts specifies.
+ * and one small uniform that says which record to run and how many invocations it has.
+ * The bindings are those that runtime/format/README.md specifies.
  */
 import { recordHeaderWords } from "../../../runtime/format/program.ts";
 import type { ShaderSet } from "../../../runtime/format/shader.ts";
@@ -10,7 +10,7 @@ import type { Kernel, WgslKernel } from "../../kernels/contract.ts";
 const workgroupSize = 64;
 
 const head = `
-struct Dispatch { record: u32, begin: u32, end: u32 }
+struct Dispatch { record: u32, invocations: u32 }
 @group(0) @binding(0) var<storage, read_write> memory: array<u32>;
 @group(0) @binding(1) var<uniform> dispatch: Dispatch;
 fn word(record: u32, index: u32) -> u32 { return memory[(record >> 2u) + ${recordHeaderWords}u + index]; }
@@ -20,8 +20,8 @@ fn range(record: u32) -> u32 { return memory[(record >> 2u) + 1u]; }
 const tail = `
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = dispatch.begin + (group.y * groups.x + group.x) * ${workgroupSize}u + lane;
-  if (index < dispatch.end) { run(index, dispatch.record); }
+  let index = (group.y * groups.x + group.x) * ${workgroupSize}u + lane;
+  if (index < dispatch.invocations) { run(index, dispatch.record); }
 }
 `.trim();
 
