@@ -24,6 +24,8 @@ export interface VectorEnvironment {
   readonly operands: readonly DType[];
   /** Four lanes of a leaf, in the representation of its dtype (narrow integers widened to i32x4, float16 to f32x4). */
   leaf(expression: Extract<Expression, { kind: "input" | "load" | "axis" | "parameter" }>): Vector;
+  /** Whether short functions are written in place instead of called: for loops that are little more than one. */
+  readonly inline?: boolean;
   /** Four equal lanes for an expression that does not vary over the lanes, when the caller computes those apart. */
   uniform?(expression: Expression): Vector | undefined;
 }
@@ -88,6 +90,8 @@ export function emitVector(environment: VectorEnvironment, expression: Expressio
       case "binary":
         return memo.once(keyOf(node), () => {
           const inner = expressionType(node.left, operands);
+          const bound = boundedLanes(node, inner, visit);
+          if (bound) return bound;
           return binaryLanes(math, node.operation, inner, visit(node.left), visit(node.right));
         });
       case "select":
@@ -152,9 +156,26 @@ function unaryLanes(environment: VectorEnvironment, operation: UnaryOperation, d
     case "not":
     case "bitNot":
       return v128.not(x);
+    case "exp":
+    case "sigmoid":
+    case "tanh":
+    case "erf":
+      return environment.inline ? math.inline(operation, body, x) : math[operation](x);
     default:
       return math[operation](x);
   }
+}
+
+/** Minimum or maximum with a constant: one instruction where the general form is several, NaN and all. */
+function boundedLanes(
+  { operation, left, right }: Extract<Expression, { kind: "binary" }>,
+  dtype: DType,
+  visit: (expression: Expression) => Vector,
+): Vector | undefined {
+  if (dtype !== "float32" || (operation !== "maximum" && operation !== "minimum")) return undefined;
+  const [value, bound] = left.kind === "constant" ? [right, left] : [left, right];
+  if (bound.kind !== "constant" || Number.isNaN(bound.value)) return undefined;
+  return (operation === "maximum" ? f32x4.pmax : f32x4.pmin)(visit(value), visit(bound));
 }
 
 function binaryLanes(math: MathLibrary, operation: BinaryOperation, dtype: DType, left: Vector, right: Vector): Vector {

@@ -418,6 +418,7 @@ class LoopEmitter {
         body: this.#body,
         math: this.#context.math,
         operands: types,
+        inline: true,
         uniform: (node) => {
           if (node.kind === "constant" || !isUniform(this.#shape, node, this.#vectorAxis, shift === 1))
             return undefined;
