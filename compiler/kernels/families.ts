@@ -1,6 +1,9 @@
 /** The families by name. */
 import type { Family } from "./contract.ts";
 import { convFamily } from "./conv/family.ts";
+import { depthwiseFamily } from "./depthwise/family.ts";
+import { matmulFamily } from "./matmul/family.ts";
+import { normFamily } from "./norm/family.ts";
 import { poolFamily } from "./pool/family.ts";
 import type { Problem } from "./problem.ts";
 import { reduceFamily } from "./reduce/family.ts";
@@ -8,6 +11,9 @@ import { softmaxFamily } from "./softmax/family.ts";
 
 const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   conv: convFamily,
+  depthwise: depthwiseFamily,
+  matmul: matmulFamily,
+  norm: normFamily,
   pool: poolFamily,
   reduce: reduceFamily,
   softmax: softmaxFamily,

@@ -1,28 +1,9 @@
 /** Dense and grouped convolutions against the reference, over shapes, views, epilogues, storages and split ranges. */
-import { describe, expect, test } from "vitest";
+import { describe, test } from "vitest";
 import { convFamily } from "../../compiler/kernels/conv/family.ts";
-import type { ConvProblem } from "../../compiler/kernels/problem.ts";
-import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
-import { leafcutterConv } from "../../runtime/reference/leafcutter-conv.ts";
-import { largestError, type ProductCase, randomTensor, runProduct, targets } from "./product.ts";
-import { stored } from "./storage.ts";
-
-interface Window {
-  readonly batch?: number;
-  readonly size: readonly [number, number];
-  readonly channels: readonly [input: number, output: number];
-  readonly kernel: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly pads?: readonly [number, number, number, number];
-  readonly groups?: number;
-  readonly bias?: boolean;
-  readonly epilogue?: Expression;
-  readonly operands?: readonly (readonly number[])[];
-  readonly storage?: ConvProblem["storage"];
-}
-
-type Layout = Pick<ProductCase<ConvProblem, never>, "sideChannels" | "inputSideChannels" | "outputHalo">;
+import { binary, constant, input, unary } from "../../runtime/format/expression.ts";
+import { convolutionCase, type Layout, type Window } from "./convolution-case.ts";
+import { checkProduct, targets } from "./product.ts";
 
 const relu = binary("maximum", input(0), constant(0));
 const silu = binary("multiply", input(0), unary("sigmoid", input(0)));
@@ -54,77 +35,12 @@ const cases: Readonly<Record<string, Window & Layout>> = {
   "more padding than kernel": { size: [3, 3], channels: [4, 8], kernel: [1, 1], pads: [2, 1, 1, 2], bias: true },
 };
 
-function build(window: Window & Layout) {
-  const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
-  const extent = (axis: 0 | 1): number =>
-    Math.floor((size[axis] + pads[axis] + pads[axis + 2]! - (kernel[axis] - 1) * dilation - 1) / stride) + 1;
-  const storage = window.storage ?? "float32";
-  const problem: ConvProblem = {
-    family: "conv",
-    batch,
-    inputHeight: size[0],
-    inputWidth: size[1],
-    outputHeight: extent(0),
-    outputWidth: extent(1),
-    kernelHeight: kernel[0],
-    kernelWidth: kernel[1],
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pads[0],
-    padLeft: pads[1],
-    groups,
-    inputChannels: channels[0],
-    outputChannels: channels[1],
-    storage,
-    epilogue: window.epilogue,
-    epilogueOperands: window.operands?.length ?? 0,
-  };
-  const weights = stored(randomTensor([channels[1], channels[0] / groups, ...kernel], 2), storage, 0);
-  const tensors = [
-    randomTensor([batch, ...size, channels[0]], 1),
-    weights.tensor,
-    window.bias === false ? undefined : randomTensor([channels[1]], 3),
-    ...(window.operands ?? []).map((shape, k) => randomTensor(shape, 4 + k)),
-  ];
-  const [expected] = leafcutterConv({
-    version: 1,
-    attributes: {
-      strides: [stride, stride],
-      dilations: [dilation, dilation],
-      pads: [...pads],
-      group: groups,
-      kernel_shape: [...kernel],
-      ...(window.epilogue ? { epilogue: window.epilogue } : {}),
-    },
-    inputs: tensors,
-    outputCount: 1,
-  });
-  const { sideChannels, inputSideChannels, outputHalo } = window;
-  return {
-    item: {
-      family: convFamily,
-      problem,
-      tensors,
-      outputShape: [batch, extent(0), extent(1), channels[1]],
-      ...(weights.storage ? { storage: weights.storage } : {}),
-      ...(sideChannels === undefined ? {} : { sideChannels }),
-      ...(inputSideChannels === undefined ? {} : { inputSideChannels }),
-      ...(outputHalo ? { outputHalo } : {}),
-    },
-    expected: expected!.data as Float32Array,
-  };
-}
-
 describe.each(convFamily.variants.map((variant) => ({ variant, name: variant.name })))("$name", ({ variant }) => {
   describe.each(targets)("$name", (target) => {
     test.each(Object.entries(cases))("%s", (_, window) => {
-      const { item, expected } = build(window);
-      const whole = runProduct(target, { ...item, variant });
-      expect(largestError(whole, expected)).toBeLessThan(1e-5);
-      const rows = item.outputShape[0]! * item.outputShape[1]!;
-      if (rows > 1) expect(runProduct(target, { ...item, variant }, [Math.ceil(rows / 3)])).toEqual(whole);
+      const { problem, groups, item, expected } = convolutionCase(window);
+      const whole = { ...item, family: convFamily, variant, problem: { family: "conv", groups, ...problem } as const };
+      checkProduct(target, whole, expected, item.outputShape[0]! * item.outputShape[1]!);
     });
   });
 });

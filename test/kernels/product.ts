@@ -3,6 +3,7 @@
  * what no reference can: bytes beside the output stay as they were, and two halves of the range give the same bits.
  */
 import { setFlagsFromString } from "node:v8";
+import { expect } from "vitest";
 import { wasmRelaxed, wasmSimd, type WasmTarget } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import type { Storage } from "../../compiler/graph/graph.ts";
@@ -37,7 +38,7 @@ const noBorder: Halo = { top: 0, left: 0, bottom: 0, right: 0, value: 0 };
 const untouched = 0x7fc12345;
 
 class Memory {
-  readonly words = new Uint32Array(1 << 22).fill(untouched);
+  readonly words = new Uint32Array(1 << 20).fill(untouched);
   #next = 4096;
   readonly places = new Map<Buffer, number>();
 
@@ -111,7 +112,7 @@ export function runProduct<P extends Problem, V extends Variant>(
     scratchBytes === 0 ? undefined : { kind: "scratch", name: "scratch", dtype: "uint8", bytes: scratchBytes };
   const step = family.bind(variant, problem, operands, [output], packed, scratch);
   const outputStart = memory.place(output.buffer);
-  const wasm = new WebAssembly.Memory({ initial: 256, maximum: 256 });
+  const wasm = new WebAssembly.Memory({ initial: 64, maximum: 64 });
   const record = [0, step.range as number, 4 * (recordHeaderWords + step.arguments.length), 0];
   for (const argument of step.arguments) {
     if (argument.kind === "float") throw new Error("no float arguments expected");
@@ -123,7 +124,7 @@ export function runProduct<P extends Problem, V extends Variant>(
   }
   memory.words.set(record, 64);
   new Uint32Array(wasm.buffer).set(memory.words);
-  const bytes = generateModule([step.kernel], target, 256);
+  const bytes = generateModule([step.kernel], target, 64);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory: wasm } });
   const table = instance.exports.table as WebAssembly.Table;
   const kernel = table.get(0) as (record: number, begin: number, end: number) => void;
@@ -164,4 +165,16 @@ export function randomTensor(shape: readonly number[], seed: number): Tensor<"fl
     data[i] = (state / 2 ** 32) * 2 - 1;
   }
   return { dtype: "float32", shape, data };
+}
+
+/** The whole range is what is expected, and two parts of it give the same bits. */
+export function checkProduct<P extends Problem, V extends Variant>(
+  target: WasmTarget,
+  item: ProductCase<P, V>,
+  expected: Float32Array,
+  range: number,
+): void {
+  const whole = runProduct(target, item);
+  expect(largestError(whole, expected)).toBeLessThan(1e-5);
+  if (range > 1) expect(runProduct(target, item, [Math.ceil(range / 3)])).toEqual(whole);
 }

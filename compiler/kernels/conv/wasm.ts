@@ -195,7 +195,7 @@ class ConvCode {
     body.scope(() => {
       const sums = biasAccumulators(body, tile, panel);
       const weights = body.local("i32", i32.add(panel, panelWidth(tile) * 4));
-      emitMultiply(body, this.#context.target, sums, weights, sources, {
+      emitMultiply(body, this.#context.target, [sums], weights, sources, {
         inner: words.local("run"),
         ...(contiguous ? {} : { middle: { count: words.word("kernelWidth"), jump: words.local("tapJump") } }),
         ...(singleRow ? {} : { outer: { count: words.word("kernelHeight"), jump: words.local("rowJump") } }),

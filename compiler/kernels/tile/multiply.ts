@@ -39,16 +39,19 @@ export function biasAccumulators(
   return [first, ...others];
 }
 
-/** Adds the products to the accumulators. `weights` and `pixels` advance; afterwards they stand behind what was read. */
+/**
+ * Adds the products to the accumulators. `weights` and `pixels` advance; afterwards they stand behind what was read.
+ * With several `sets` of accumulators, consecutive steps of k take turns: few pixels then still hide the latency of a sum.
+ */
 export function emitMultiply(
   body: BodyBuilder,
   target: WasmTarget,
-  accumulators: readonly (readonly Local<"v128">[])[],
+  sets: readonly (readonly (readonly Local<"v128">[])[])[],
   weights: Local<"i32">,
   pixels: readonly Local<"i32">[],
   loops: TileLoops,
 ): void {
-  const vectors = accumulators[0]?.length ?? 0;
+  const vectors = sets[0]?.[0]?.length ?? 0;
   const steps = (count: number): void => {
     for (let k = 0; k < count; k++) {
       body.scope(() => {
@@ -59,7 +62,7 @@ export function emitMultiply(
           body.scope(() => {
             const x = body.local("v128", v128.load32Splat(pixel, { offset: k * 4 }));
             row.forEach((w, j) => {
-              const sum = accumulators[i]?.[j];
+              const sum = sets[k % sets.length]?.[i]?.[j];
               if (sum) body.set(sum, multiplyAdd(target, x, w, sum));
             });
           });

@@ -1,0 +1,109 @@
+/**
+ * Depthwise convolutions over NHWC views with any image, row and pixel strides, read through a border of zeros.
+ * The range is rows of the output: batch * outputHeight.
+ */
+import type { Tensor } from "../../../runtime/format/tensor.ts";
+import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import type { DepthwiseProblem } from "../problem.ts";
+import { epilogueForm, isEpilogue } from "../tile/finish.ts";
+import { panelBytes } from "../tile/panel.ts";
+import { windowHalo } from "../tile/window.ts";
+import { addressWord, integerWord, operandWords } from "../tile/words.ts";
+import { packDepthwise } from "./pack.ts";
+import { type DepthwiseVariant, depthwiseVariants, depthwiseWidth } from "./variants.ts";
+import { type DepthwiseShape, emitDepthwise } from "./wasm.ts";
+
+const tapsOf = (problem: DepthwiseProblem): number => problem.kernelHeight * problem.kernelWidth;
+const widePanel = (problem: DepthwiseProblem): number => panelBytes("float32", depthwiseWidth, tapsOf(problem));
+
+export const depthwiseFamily: Family<DepthwiseProblem, DepthwiseVariant> = {
+  name: "depthwise",
+  variants: depthwiseVariants,
+  strided: true,
+  accepts: (_, problem) => isEpilogue(problem.epilogue, problem.epilogueOperands),
+  work({ pixels }, problem, extent) {
+    const width = extent(problem.outputWidth);
+    const columns = width < pixels ? width : Math.ceil(width / pixels) * pixels;
+    const channels = Math.ceil(problem.outputChannels / depthwiseWidth) * depthwiseWidth;
+    return extent(problem.batch) * extent(problem.outputHeight) * columns * channels * tapsOf(problem);
+  },
+  halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
+  packedOperands: () => [1, 2],
+  pack: (_, problem, [weights, bias], [storage]) => packDepthwise(problem, weights as Tensor, bias, storage),
+  scratchBytes: (_, problem) =>
+    problem.storage === "float32" ? 0 : widePanel(problem) * Math.ceil(problem.outputChannels / depthwiseWidth),
+  bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
+    bindDepthwise(variant, problem, input as View, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+};
+
+function bindDepthwise(
+  variant: DepthwiseVariant,
+  problem: DepthwiseProblem,
+  input: View,
+  operands: readonly View[],
+  output: View,
+  packed: Buffer,
+  scratch: Buffer | undefined,
+): BoundStep {
+  const { batch, outputHeight, outputWidth, outputChannels, kernelHeight, kernelWidth, storage } = problem;
+  const { strideWidth, dilationWidth } = problem;
+  const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
+  const first = subtractDims(
+    input.offset,
+    addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
+  );
+  const named = [
+    addressWord("input", { buffer: input.buffer, offset: first }, "read"),
+    addressWord("weights", { buffer: packed, offset: 0 }, "read"),
+    addressWord("output", output, "write"),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    integerWord("outputHeight", outputHeight),
+    integerWord("outputWidth", outputWidth),
+    integerWord("channels", outputChannels),
+    integerWord("inputImage", inputImage),
+    integerWord("inputRowStep", multiplyDims(inputRow, problem.strideHeight)),
+    integerWord("inputStep", multiplyDims(inputPixel, strideWidth)),
+    integerWord("inputPixel", inputPixel),
+    integerWord("outputImage", output.strides[0] as Dim),
+    integerWord("outputRow", output.strides[1] as Dim),
+    integerWord("outputPixel", output.strides[2] as Dim),
+    integerWord("kernelHeight", kernelHeight),
+    integerWord("kernelWidth", kernelWidth),
+    integerWord("kernelRow", multiplyDims(inputRow, problem.dilationHeight)),
+    integerWord("tapStep", multiplyDims(inputPixel, dilationWidth)),
+    integerWord("taps", tapsOf(problem)),
+    integerWord("panelBytes", panelBytes(storage, depthwiseWidth, tapsOf(problem))),
+    integerWord("widePanelBytes", widePanel(problem)),
+    ...operandWords(operands),
+  ];
+  const shape: DepthwiseShape = {
+    pixels: variant.pixels,
+    vectors: variant.vectors,
+    row:
+      kernelWidth <= variant.unrolledTaps
+        ? { taps: kernelWidth, stride: strideWidth, dilation: dilationWidth }
+        : undefined,
+    multiplier: outputChannels / problem.inputChannels,
+    storage,
+    epilogue: problem.epilogue,
+    form: epilogueForm(problem.epilogue, operands.length),
+    operandChannels: operands.map((view) => (view.strides[3] === 0 ? "single" : "contiguous")),
+    names: named.map(([name]) => name),
+  };
+  const outputs = multiplyDims(batch, outputHeight, outputWidth, outputChannels);
+  const inputs = multiplyDims(batch, problem.inputHeight, problem.inputWidth, problem.inputChannels);
+  const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
+  return {
+    kernel: {
+      key: `depthwise ${JSON.stringify(shape)}`,
+      name: `depthwise ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
+      emitWasm: (context) => emitDepthwise(context, shape),
+    },
+    arguments: named.map(([, argument]) => argument),
+    range: multiplyDims(batch, outputHeight),
+    flops: multiplyDims(outputs, 2 * tapsOf(problem)),
+    bytes: addDims(multiplyDims(floats, 4), packed.bytes),
+    invocations: outputs,
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * Matrix products of dense operands. The range is rows of A (batch * rows), or panels of B for the few-row variants.
+ * Epilogue operands follow the output or repeat along its leading axes.
+ */
+import type { Tensor } from "../../../runtime/format/tensor.ts";
+import {
+  addDims,
+  ceilDivideDims,
+  type Dim,
+  divideDims,
+  maximumDim,
+  multiplyDims,
+  productOf,
+  sameDim,
+} from "../../graph/dimension.ts";
+import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import type { MatmulProblem } from "../problem.ts";
+import { epilogueForm, isEpilogue } from "../tile/finish.ts";
+import { panelBytes, widePanelBytes } from "../tile/panel.ts";
+import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
+import { packBias, packMatmul } from "./pack.ts";
+import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
+import { emitMatmul, type MatmulShape } from "./wasm.ts";
+
+/** Bytes of A that a block of rows may hold, so that it stays in the second cache while the panels pass over it. */
+const blockBytes = 256 * 1024;
+
+export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
+  name: "matmul",
+  variants: matmulVariants,
+  strided: false,
+  accepts: ({ rows, overPanels }, problem) =>
+    isEpilogue(problem.epilogue, problem.epilogueOperands) &&
+    (!overPanels ||
+      (multiplyDims(problem.batch, problem.rows) === rows && !(problem.batchedB && problem.batch !== 1))),
+  work({ rows }, problem, extent) {
+    const separate = problem.batchedB ? extent(problem.batch) : 1;
+    const rowsOfB = (extent(problem.batch) * extent(problem.rows)) / separate;
+    const columns = Math.ceil(extent(problem.columns) / matmulWidth) * matmulWidth;
+    return separate * Math.ceil(rowsOfB / rows) * rows * columns * extent(problem.inner);
+  },
+  packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
+  pack: (_, problem, constants, [storage]) =>
+    problem.dynamicB ? packBias(constants[0]) : packMatmul(problem, constants[0] as Tensor, constants[1], storage),
+  scratchBytes: (_, problem) =>
+    problem.dynamicB || problem.storage === "float32" ? 0 : widePanelBytes(matmulWidth, problem.inner),
+  bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>
+    bindMatmul(variant, problem, a as View, b, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+};
+
+/** Rows after which an operand (broadcast to the output's shape) starts again, and the bytes between its rows. */
+function rowsOf(view: View): { readonly period: Dim; readonly step: Dim; readonly single: boolean } {
+  const leading = view.shape.slice(0, -1);
+  const repeated = leading.findLastIndex((extent, axis) => extent !== 1 && view.strides[axis] === 0);
+  const period = productOf(leading.slice(repeated + 1));
+  const single = view.strides.at(-1) === 0;
+  return { period, step: period === 1 || single ? 0 : multiplyDims(view.shape.at(-1) as Dim, 4), single };
+}
+
+function bindMatmul(
+  variant: MatmulVariant,
+  problem: MatmulProblem,
+  a: View,
+  b: View | undefined,
+  operands: readonly View[],
+  output: View,
+  packed: Buffer,
+  scratch: Buffer | undefined,
+): BoundStep {
+  const { batch, rows, inner, columns, dynamicB, batchedB } = problem;
+  const storage = dynamicB ? "float32" : problem.storage;
+  const allRows = multiplyDims(batch, rows);
+  const aRow = multiplyDims(inner, 4);
+  const panels = ceilDivideDims(columns, matmulWidth);
+  const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : panelBytes(storage, matmulWidth, inner as number);
+  const repeats = operands.map(rowsOf);
+  const named: NamedArguments = [
+    addressWord("a", a, "read"),
+    addressWord("b", b ?? { buffer: packed, offset: 0 }, "read"),
+    addressWord("c", output, "write"),
+    ...(dynamicB ? [addressWord("bias", { buffer: packed, offset: 0 }, "read")] : []),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    integerWord("inner", inner),
+    integerWord("columns", columns),
+    integerWord("aRow", aRow),
+    integerWord("cRow", multiplyDims(columns, 4)),
+    integerWord("panelBytes", bytes),
+    integerWord("biasStep", (packed.bytes as number) > matmulWidth * 4 ? matmulWidth * 4 : 0),
+    integerWord("rowsPerB", batchedB ? rows : allRows),
+    integerWord("bytesPerB", batchedB ? multiplyDims(panels, bytes) : 0),
+    integerWord("blockRows", maximumDim(variant.rows, divideDims(blockBytes, aRow))),
+    ...operands.flatMap((view, k) => [
+      addressWord(`operand${k}`, view, "read"),
+      integerWord(`operand${k}Row`, repeats[k]?.step ?? 0),
+      integerWord(`operand${k}Period`, repeats[k]?.period ?? 1),
+    ]),
+  ];
+  const shape: MatmulShape = {
+    rows: variant.rows,
+    overPanels: variant.overPanels,
+    sets: variant.sets,
+    storage,
+    dynamicB,
+    epilogue: problem.epilogue,
+    form: epilogueForm(problem.epilogue, operands.length),
+    operandChannels: repeats.map(({ single }) => (single ? "single" : "contiguous")),
+    periodic: repeats.some(({ period, step }) => step !== 0 && !sameDim(period, allRows)),
+    names: named.map(([name]) => name),
+  };
+  const outputs = multiplyDims(allRows, columns);
+  const floats = addDims(multiplyDims(allRows, inner), multiplyDims(outputs, 1 + operands.length));
+  return {
+    kernel: {
+      key: `matmul ${JSON.stringify(shape)}`,
+      name: `matmul ${variant.name} ${storage}`,
+      emitWasm: (context) => emitMatmul(context, shape),
+    },
+    arguments: named.map(([, argument]) => argument),
+    range: variant.overPanels ? panels : allRows,
+    flops: multiplyDims(outputs, inner, 2),
+    bytes: addDims(multiplyDims(floats, 4), packed.bytes, b ? b.buffer.bytes : 0),
+    invocations: outputs,
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * WebAssembly of matrix products. Over rows: per block of rows all panels of B, per panel all tiles of rows. Over
+ * panels: all rows of A at once, so that B is read exactly once. A ragged last tile repeats its last row.
+ */
+import type { Expression } from "../../../runtime/format/expression.ts";
+import type { BodyBuilder } from "../../assemble/body.ts";
+import type { FunctionReference, Local } from "../../assemble/expression.ts";
+import { select } from "../../assemble/expression.ts";
+import { i32, minimumS } from "../../assemble/scalar.ts";
+import { f32x4 } from "../../assemble/vector.ts";
+import type { WasmKernelContext } from "../contract.ts";
+import type { WeightStorage } from "../problem.ts";
+import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
+import { biasAccumulators, emitMultiply } from "../tile/multiply.ts";
+import { readyPanel } from "../tile/panel.ts";
+import { storeTile } from "../tile/store.ts";
+import { RecordReader } from "../tile/words.ts";
+import { matmulWidth } from "./variants.ts";
+
+export interface MatmulShape {
+  readonly rows: number;
+  readonly overPanels: boolean;
+  readonly sets: number;
+  readonly storage: WeightStorage;
+  /** B is computed at run time: no bias in front of its panels. */
+  readonly dynamicB: boolean;
+  readonly epilogue: Expression | undefined;
+  readonly form: EpilogueForm;
+  readonly operandChannels: readonly OperandChannels[];
+  /** Some operand repeats after fewer rows than the output has, yet not every row. */
+  readonly periodic: boolean;
+  readonly names: readonly string[];
+}
+
+export function emitMatmul(context: WasmKernelContext, shape: MatmulShape): FunctionReference {
+  return context.module.function("matmul", { params: ["i32", "i32", "i32"], results: [] }, (body, record, begin, end) => {
+    const code = new MatmulCode(context, shape, body, new RecordReader(body, record, shape.names));
+    if (shape.overPanels) code.overPanels(begin, end);
+    else code.overRows(begin, end);
+  });
+}
+
+type Address = Local<"i32">;
+
+class MatmulCode {
+  readonly #context: WasmKernelContext;
+  readonly #shape: MatmulShape;
+  readonly #body: BodyBuilder;
+  readonly #words: RecordReader;
+
+  constructor(context: WasmKernelContext, shape: MatmulShape, body: BodyBuilder, words: RecordReader) {
+    this.#context = context;
+    this.#shape = shape;
+    this.#body = body;
+    this.#words = words;
+  }
+
+  overPanels(begin: Address, end: Address): void {
+    const body = this.#body;
+    const words = this.#words;
+    const columns = words.local("columns");
+    const rows = body.local("i32", this.#shape.rows);
+    const first = body.local("i32", 0);
+    body.forRange(begin, end, 1, (panel) => {
+      const column = body.local("i32", i32.mul(panel, matmulWidth));
+      const b = body.local("i32", i32.add(words.word("b"), i32.mul(panel, words.word("panelBytes"))));
+      const bias = this.#shape.dynamicB
+        ? body.local("i32", i32.add(words.word("bias"), i32.mul(panel, words.word("biasStep"))))
+        : undefined;
+      this.#panel(first, rows, b, bias, column, columns);
+    });
+  }
+
+  overRows(begin: Address, end: Address): void {
+    const body = this.#body;
+    const words = this.#words;
+    const columns = words.local("columns");
+    const blockRows = words.local("blockRows");
+    const row = body.local("i32", begin);
+    body.block((done) => {
+      body.loop((again) => {
+        body.branchIf(done, i32.geS(row, end));
+        body.scope(() => {
+          // A block never reaches into the rows of the next B.
+          const batch = body.local("i32", i32.divU(row, words.word("rowsPerB")));
+          const limit = body.local("i32", i32.mul(i32.add(batch, 1), words.word("rowsPerB")));
+          const next = body.local("i32", minimumS(body.local("i32", minimumS(limit, end)), body.local("i32", i32.add(row, blockRows))));
+          const b = body.local("i32", i32.add(words.word("b"), i32.mul(batch, words.word("bytesPerB"))));
+          const bias = this.#shape.dynamicB ? words.local("bias") : undefined;
+          body.forRange(0, columns, matmulWidth, (column) => {
+            this.#panel(row, next, b, bias, column, columns);
+            body.set(b, i32.add(b, words.word("panelBytes")));
+            if (bias) body.set(bias, i32.add(bias, words.word("biasStep")));
+          });
+          body.set(row, next);
+        });
+        body.branch(again);
+      });
+    });
+  }
+
+  /** Rows begin..end of A by one panel. */
+  #panel(begin: Address, end: Address, b: Address, bias: Address | undefined, column: Address, columns: Address): void {
+    const body = this.#body;
+    const words = this.#words;
+    const { rows, form, storage } = this.#shape;
+    body.scope(() => {
+      const valid = body.local("i32", minimumS(body.local("i32", i32.sub(columns, column)), matmulWidth));
+      const inner = words.local("inner");
+      const scratch = words.has("scratch") ? words.local("scratch") : undefined;
+      const panel = readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
+      const aStep = words.local("aRow");
+      const cStep = words.local("cRow");
+      const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
+      const c = body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(begin, cStep)));
+      const left = body.local("i32", i32.sub(end, begin));
+      body.loop((again) => {
+        const sources = Array.from({ length: rows }, () => body.local("i32"));
+        const targets = Array.from({ length: rows }, () => body.local("i32"));
+        for (let index = 0; index < rows; index++) {
+          body.set(sources[index] as Address, a);
+          body.set(targets[index] as Address, c);
+          if (index + 1 === rows) break;
+          const moves = body.local("i32", i32.gtS(left, index + 1));
+          body.set(a, select("i32", moves, i32.add(a, aStep), a));
+          body.set(c, select("i32", moves, i32.add(c, cStep), c));
+        }
+        this.#tile(panel, bias ?? panel, inner, sources, targets, valid);
+        body.set(a, i32.add(a, aStep));
+        body.set(c, i32.add(c, cStep));
+        body.branchIf(again, i32.gtS(body.tee(left, i32.sub(left, rows)), 0));
+      });
+      if (form === "pass") this.#finish(begin, end, column, valid);
+    });
+  }
+
+  #tile(
+    panel: Address,
+    bias: Address,
+    inner: Address,
+    sources: readonly Address[],
+    targets: readonly Address[],
+    valid: Address,
+  ): void {
+    const body = this.#body;
+    const { rows, sets, dynamicB, form, epilogue } = this.#shape;
+    const tile = { rows, vectors: matmulWidth / 4 };
+    body.scope(() => {
+      const first = biasAccumulators(body, tile, bias);
+      const others = Array.from({ length: sets - 1 }, () =>
+        first.map((row) => row.map(() => body.local("v128", f32x4.const(0, 0, 0, 0)))),
+      );
+      const weights = body.local("i32", dynamicB ? panel : i32.add(panel, matmulWidth * 4));
+      emitMultiply(body, this.#context.target, [first, ...others], weights, sources, { inner });
+      for (const set of others)
+        set.forEach((row, i) =>
+          row.forEach((sum, j) => {
+            const total = first[i]?.[j];
+            if (total) body.set(total, f32x4.add(total, sum));
+          }),
+        );
+      if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, first);
+      storeTile(this.#context, body, targets, first, valid);
+    });
+  }
+
+  /** The epilogue over the columns just written. */
+  #finish(begin: Address, end: Address, column: Address, valid: Address): void {
+    const body = this.#body;
+    const words = this.#words;
+    const { epilogue, operandChannels, periodic } = this.#shape;
+    if (!epilogue) return;
+    const pass = (row: Address, count: Address): void => {
+      const output = {
+        address: body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(row, words.word("cRow")))),
+        step: words.local("cRow"),
+      };
+      const operands = operandChannels.map((channels, k) => {
+        const step = words.local(`operand${k}Row`);
+        const place = periodic ? i32.remU(row, words.word(`operand${k}Period`)) : row;
+        const start = i32.add(words.word(`operand${k}`), i32.mul(place, step));
+        const address = channels === "contiguous" ? i32.add(start, i32.shl(column, 2)) : start;
+        return { address: body.local("i32", address), step };
+      });
+      emitPass(this.#context, body, epilogue, operandChannels, { count, valid, output, operands });
+    };
+    if (periodic) body.forRange(begin, end, 1, (row) => pass(row, body.local("i32", 1)));
+    else body.scope(() => pass(begin, body.local("i32", i32.sub(end, begin))));
+  }
+}

@@ -1,0 +1,134 @@
+/** Matrix products against plain loops, over shapes, batches, kinds of B, epilogues, storages and split ranges. */
+import { describe, expect, test } from "vitest";
+import { matmulFamily } from "../../compiler/kernels/matmul/family.ts";
+import type { MatmulProblem } from "../../compiler/kernels/problem.ts";
+import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+import { checkProduct, randomTensor, targets } from "./product.ts";
+import { stored } from "./storage.ts";
+
+interface Product {
+  /** Leading axes of A. */
+  readonly batch?: readonly number[];
+  readonly extents: readonly [rows: number, inner: number, columns: number];
+  readonly b?: "constant" | "transposed" | "shared" | "batched";
+  readonly bias?: boolean;
+  readonly storage?: MatmulProblem["storage"];
+  readonly epilogue?: Expression;
+  readonly operands?: readonly (readonly number[])[];
+}
+
+const relu = binary("maximum", input(0), constant(0));
+const gelu = binary("multiply", input(0), unary("erf", input(0)));
+const sum = binary("add", input(0), input(1));
+
+const cases: Readonly<Record<string, Product>> = {
+  "one": { extents: [1, 1, 1] },
+  "tiles": { extents: [12, 16, 16], epilogue: relu },
+  "ragged": { extents: [13, 19, 21], bias: true, epilogue: gelu },
+  "seven rows": { extents: [7, 5, 9], bias: true },
+  "transposed": { extents: [9, 11, 10], b: "transposed", bias: true },
+  "batch": { batch: [2, 3], extents: [5, 8, 12], bias: true },
+  "computed B": { batch: [3], extents: [7, 6, 11], b: "shared" },
+  "computed B per batch": { batch: [2, 2], extents: [7, 6, 11], b: "batched", bias: true, epilogue: relu },
+  "operand": { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[2, 7, 11]] },
+  "operand of every batch": { batch: [2, 3], extents: [4, 6, 11], epilogue: sum, operands: [[3, 4, 11]] },
+  "operand per column": { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[11]] },
+  "operand of one value": { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[1, 1]] },
+  "vector": { extents: [1, 37, 43], bias: true, epilogue: relu },
+  "vector of a batch": { batch: [1, 1], extents: [1, 8, 16], epilogue: sum, operands: [[1, 1, 1, 16]] },
+  "two rows": { batch: [2], extents: [1, 37, 43], bias: true },
+  "three rows": { extents: [3, 6, 9], b: "shared", bias: true },
+  "four rows": { extents: [4, 7, 17], b: "batched" },
+  "five rows": { extents: [5, 9, 24], storage: "float16", bias: true },
+  "float16": { extents: [8, 9, 21], storage: "float16", bias: true },
+  "int8": { extents: [8, 9, 21], storage: "int8", bias: true },
+  "int8 vector, transposed": { extents: [1, 32, 21], storage: "int8", b: "transposed" },
+  "long": { extents: [50, 1500, 9] },
+};
+
+/** [batch or 1, panels, K, 8]. */
+function inPanels({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
+  const [count, inner, columns] = shape as readonly [number, number, number];
+  const panels = Math.ceil(columns / 8);
+  const packed = new Float32Array(count * panels * inner * 8);
+  for (let n = 0; n < count; n++)
+    for (let k = 0; k < inner; k++)
+      for (let column = 0; column < columns; column++)
+        packed[((n * panels + Math.floor(column / 8)) * inner + k) * 8 + (column % 8)] =
+          data[(n * inner + k) * columns + column]!;
+  return { dtype: "float32", shape: [count, panels, inner, 8], data: packed };
+}
+
+function build(product: Product) {
+  const { batch = [], extents, b: kind = "constant", storage = "float32", operands = [] } = product;
+  const [rows, inner, columns] = extents;
+  const count = batch.reduce((total, extent) => total * extent, 1);
+  const a = randomTensor([...batch, rows, inner], 1);
+  const dynamicB = kind === "shared" || kind === "batched";
+  const raw = randomTensor([kind === "batched" ? count : 1, inner, columns], 2);
+  const flat = stored({ ...raw, shape: raw.shape.slice(1) }, dynamicB ? "float32" : storage, 1);
+  const b = dynamicB ? raw.data : flat.tensor.data;
+  const bias = product.bias ? randomTensor([columns], 3) : undefined;
+  const data = new Float32Array(count * rows * columns);
+  for (let n = 0; n < count; n++)
+    for (let m = 0; m < rows; m++)
+      for (let column = 0; column < columns; column++) {
+        let total = bias?.data[column] ?? 0;
+        for (let k = 0; k < inner; k++)
+          total += a.data[(n * rows + m) * inner + k]! * b[((kind === "batched" ? n : 0) * inner + k) * columns + column]!;
+        data[(n * rows + m) * columns + column] = total;
+      }
+  const outputShape = [...batch, rows, columns];
+  const others = operands.map((shape, k) => randomTensor(shape, 4 + k));
+  const plain: Tensor = { dtype: "float32", shape: outputShape, data };
+  const expected = product.epilogue ? evaluateElementwise(product.epilogue, [plain, ...others]) : plain;
+  const transposed: Tensor<"float32"> = {
+    dtype: "float32",
+    shape: [columns, inner],
+    data: Float32Array.from(b.slice(0, inner * columns), (_, i) => b[(i % inner) * columns + Math.floor(i / inner)]!),
+  };
+  const weights = dynamicB ? inPanels(raw) : kind === "transposed" ? transposed : flat.tensor;
+  const problem: MatmulProblem = {
+    family: "matmul",
+    batch: count,
+    rows,
+    inner,
+    columns,
+    dynamicB,
+    batchedB: kind === "batched",
+    transposeB: kind === "transposed",
+    storage,
+    epilogue: product.epilogue,
+    epilogueOperands: operands.length,
+  };
+  return {
+    item: {
+      family: matmulFamily,
+      problem,
+      tensors: [a, weights, bias, ...others],
+      outputShape,
+      ...(flat.storage ? { storage: flat.storage } : {}),
+    },
+    expected: expected.data as Float32Array,
+  };
+}
+
+describe.each(targets)("$name", (target) => {
+  for (const variant of matmulFamily.variants) {
+    test.each(Object.entries(cases).filter(([, product]) => matmulFamily.accepts(variant, build(product).item.problem)))(
+      `${variant.name}: %s`,
+      (_, product) => {
+        const { item, expected } = build(product);
+        const range = variant.overPanels ? Math.ceil(item.problem.columns as number / 8) : item.outputShape.slice(0, -1).reduce((n, extent) => n * extent, 1);
+        checkProduct(target, { ...item, variant }, expected, range);
+      },
+    );
+  }
+});
+
+test("every variant accepts some product", () => {
+  for (const variant of matmulFamily.variants)
+    expect(Object.values(cases).some((product) => matmulFamily.accepts(variant, build(product).item.problem))).toBe(true);
+});
