@@ -129,7 +129,10 @@ export function interpretNest(
     computed?.map((coordinate) => Number(coordinate(bodyPoint))) ?? stored?.() ?? [];
 
   const walk = (axis: number, last: number, visit: () => void): void => {
-    if (axis === last) return visit();
+    if (axis === last) {
+      visit();
+      return;
+    }
     for (let index = 0; index < (extents[axis] as number); index++) {
       point[axis] = index;
       walk(axis + 1, last, visit);

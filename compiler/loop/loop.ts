@@ -40,13 +40,17 @@ export interface LoopNest {
 }
 
 /** The coordinate that is just one iteration axis. */
-export const along = (axis: number, coefficient: Dim = 1, offset: Dim = 0): AffineIndex => ({ offset, terms: [{ axis, coefficient }] });
+export const along = (axis: number, coefficient: Dim = 1, offset: Dim = 0): AffineIndex => ({
+  offset,
+  terms: [{ axis, coefficient }],
+});
 
 /** A fixed coordinate. */
 export const fixed = (offset: Dim): AffineIndex => ({ offset, terms: [] });
 
 /** Coordinates of an operand that is indexed by the axes themselves. */
-export const identityAccess = (rank: number): readonly AffineIndex[] => Array.from({ length: rank }, (_, axis) => along(axis));
+export const identityAccess = (rank: number): readonly AffineIndex[] =>
+  Array.from({ length: rank }, (_, axis) => along(axis));
 
 /** Coordinates of an operand of shape `shape` broadcast (numpy rules) to the iteration extents. Only a constant 1 broadcasts. */
 export function broadcastAccess(shape: readonly Dim[], rank: number): readonly AffineIndex[] {

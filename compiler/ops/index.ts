@@ -15,9 +15,11 @@ import { conversionOperators } from "./elementwise/convert.ts";
 import { logicOperators } from "./elementwise/logic.ts";
 import { mathOperators } from "./elementwise/math.ts";
 import { microsoftOperators } from "./elementwise/microsoft.ts";
+import { compress, nonZero, topK, unique } from "./movement/choose.ts";
 import { concat, split } from "./movement/concat.ts";
 import { cumProd, cumSum, reverseSequence } from "./movement/cumulative.ts";
 import { depthToSpace, spaceToDepth } from "./movement/depth-to-space.ts";
+import { maxRoiPool, nonMaxSuppression, roiAlign } from "./movement/detection.ts";
 import { expand, tile } from "./movement/expand.ts";
 import { gatherElements, gatherND } from "./movement/gather-elements.ts";
 import { gather } from "./movement/gather.ts";
@@ -25,10 +27,12 @@ import { constantOfShape, eyeLike, oneHot, range, trilu } from "./movement/gener
 import { pad } from "./movement/pad.ts";
 import { flatten, reshape, squeeze, unsqueeze } from "./movement/reshape.ts";
 import { resize, upsample } from "./movement/resize.ts";
+import { affineGrid, centerCropPad, col2Im, gridSample } from "./movement/sample-grid.ts";
 import { scatterElements, scatterND, scatterOld } from "./movement/scatter.ts";
 import { shape, size } from "./movement/shape.ts";
 import { slice } from "./movement/slice.ts";
 import { transpose } from "./movement/transpose.ts";
+import { blackmanWindow, hammingWindow, hannWindow, melWeightMatrix } from "./movement/window-function.ts";
 import { axisNormalizationOperators } from "./normalisation/axis-normalization.ts";
 import { batchNormalizationOperator } from "./normalisation/batch-normalization.ts";
 import { channelNormalizationOperators } from "./normalisation/channel-normalization.ts";
@@ -79,6 +83,21 @@ const operators: readonly Operator[] = [
   spaceToDepth,
   resize,
   upsample,
+  nonZero,
+  compress,
+  unique,
+  topK,
+  gridSample,
+  affineGrid,
+  col2Im,
+  centerCropPad,
+  nonMaxSuppression,
+  roiAlign,
+  maxRoiPool,
+  hannWindow,
+  hammingWindow,
+  blackmanWindow,
+  melWeightMatrix,
   expand,
   tile,
   constantOfShape,

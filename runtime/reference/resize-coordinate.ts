@@ -15,7 +15,7 @@ export interface ResizeAxis {
 }
 
 const float = (value: number): Expression => constant(Math.fround(value));
-const valueOf = (expression: Expression): number | undefined =>
+const constantValue = (expression: Expression): number | undefined =>
   expression.kind === "constant" ? expression.value : undefined;
 
 /** A float32 operation, computed now when both sides are constants. */
@@ -24,7 +24,7 @@ function operate(
   left: Expression,
   right: Expression,
 ): Expression {
-  const [a, b] = [valueOf(left), valueOf(right)];
+  const [a, b] = [constantValue(left), constantValue(right)];
   if (a === undefined || b === undefined) return binary(operation, left, right);
   return float({ add: a + b, subtract: a - b, multiply: a * b, divide: a / b }[operation]);
 }
@@ -37,7 +37,7 @@ const [half, one] = [float(0.5), float(1)];
 
 /** `more` where the extent is greater than 1, else `single`. */
 function unlessSingle(extent: Expression, more: Expression, single: Expression): Expression {
-  const value = valueOf(extent);
+  const value = constantValue(extent);
   if (value !== undefined) return value > 1 ? more : single;
   return select(binary("greater", extent, one), more, single);
 }

@@ -1,6 +1,7 @@
 /** ScatterElements and ScatterND: a copy of the data with updates stored, or combined, at indices given as data; later ones win. */
-import { elementCount, type Tensor } from "../format/tensor.ts";
+
 import type { BinaryOperation } from "../format/expression.ts";
+import { elementCount, type Tensor } from "../format/tensor.ts";
 import { axisOf, inputOf, numberOf, refuse, textOf } from "./call.ts";
 import { readerOf, type Scalar, writerOf } from "./element.ts";
 import { indexAt, rowStart } from "./gather.ts";

@@ -18,7 +18,7 @@ import { addDims, type Dim, maximumDim, minimumDim, multiplyDims } from "../../g
 import type { TensorType } from "../../graph/graph.ts";
 import { along, fixed } from "../../loop/loop.ts";
 import { Parameters } from "../contraction/integer-expression.ts";
-import { defineOperator, exactTolerance, type LoweredStep, type OperatorContext } from "../operator.ts";
+import { defineOperator, exactTolerance, type LoweredStep, type Lowering, type OperatorContext } from "../operator.ts";
 import {
   axisOf,
   copyNest,
@@ -34,7 +34,8 @@ import {
 } from "./copy.ts";
 import { clampIndex, lastOf } from "./index-expression.ts";
 
-interface Border {
+/** Elements put before and after an axis; negative ones are taken away. */
+export interface Border {
   readonly before: Dim;
   readonly after: Dim;
 }
@@ -76,6 +77,18 @@ function copyInside(dtype: DType, shape: readonly Dim[], borders: readonly Borde
   const source = borders.map(({ before }, axis) => along(axis, 1, multiplyDims(negative(before), -1)));
   const target = borders.map(({ before }, axis) => along(axis, 1, positive(before)));
   return nestStep(copyNest(dtype, extents, source, target));
+}
+
+/** The input inside a border that the step `filling` writes, unless there is none to see. */
+export function withBorder(
+  dtype: DType,
+  shape: readonly Dim[],
+  borders: readonly Border[],
+  filling: LoweredStep,
+): Lowering {
+  const copy = copyInside(dtype, shape, borders);
+  const isCut = borders.every(({ before, after }) => isAtLeast(0, before) && isAtLeast(0, after));
+  return isCut ? steps(copy) : steps(filling, copy);
 }
 
 const zero = constant(0, "int32");
@@ -120,12 +133,7 @@ export const pad = defineOperator({
     const borders = bordersOf(context);
     const mode = stringOf(context.node, "mode", "constant");
     if (borders.every(({ before, after }) => before === 0 && after === 0)) return view;
-    if (mode === "constant") {
-      const copy = copyInside(dtype, shape, borders);
-      return borders.every(({ before, after }) => isAtLeast(0, before) && isAtLeast(0, after))
-        ? steps(copy)
-        : steps(fill(context, type), copy);
-    }
+    if (mode === "constant") return withBorder(dtype, shape, borders, fill(context, type));
     const parameters = new Parameters();
     const at = borders.map(({ before, after }, axis) => {
       if (before === 0 && after === 0) return axisIndex(axis);

@@ -3,8 +3,8 @@
  * input, or as an attribute once shape arithmetic has been resolved.
  */
 import * as reference from "../../../runtime/reference/reshape.ts";
-import { type Dim, divideDims, formatDim, productOf, sameDim } from "../../graph/dimension.ts";
 import { integerOf } from "../../graph/attribute.ts";
+import { type Dim, divideDims, formatDim, productOf, sameDim } from "../../graph/dimension.ts";
 import type { TensorType } from "../../graph/graph.ts";
 import { defineOperator, exactTolerance, type Operator, type OperatorContext } from "../operator.ts";
 import { axisOf, dimsOf, numbersOf, view } from "./copy.ts";

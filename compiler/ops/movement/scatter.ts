@@ -4,8 +4,8 @@
  */
 import {
   axis as axisIndex,
-  binary,
   type BinaryOperation,
+  binary,
   type Expression,
   input,
   load,

@@ -55,13 +55,13 @@ function rangesOf(context: OperatorContext): readonly Range[] {
   const axes = numbersOf(context, "axes", 3) ?? starts.map((_, axis) => axis);
   const stepsGiven = numbersOf(context, "steps", 4);
   const ranges = shape.map((length): Range => ({ start: 0, step: 1, length }));
-  axes.forEach((named, i) => {
+  for (const [i, named] of axes.entries()) {
     const [start, end, step] = [starts[i], ends[i], stepsGiven?.[i] ?? 1];
     if (start === undefined || end === undefined) return context.fail("starts, ends and axes have different lengths");
     if (step === 0) context.fail("a step of a slice is 0");
     const axis = axisOf(context, named, shape.length);
     ranges[axis] = rangeOf(start, end, step, shape[axis] as Dim);
-  });
+  }
   return ranges;
 }
 
