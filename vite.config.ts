@@ -23,7 +23,7 @@ const isolation = {
 } as const;
 
 const pageEntries = ["runtime/index.ts"];
-const nodeEntries = ["compiler/compile.ts", "compiler/cli.ts", "bench/start.ts"];
+const nodeEntries = ["compiler/compile.ts", "compiler/cli.ts", "bench/start.ts", "bench/node-child.ts"];
 
 /** What the sources write to name a module worker (or another module that is loaded by its URL). */
 const moduleUrl = /new URL\(\s*"(\.{1,2}\/[^"]+\.ts)",\s*import\.meta\.url,?\s*\)/g;
@@ -35,7 +35,7 @@ function sourcesBelow(folder: string): readonly string[] {
     .map((file) => posix.join(folder, file.split(sep).join("/")));
 }
 
-/** Every module that the sources load by URL: each becomes an entry of its own. */
+/** Every module that the sources load by URL, but Node's own processes: each becomes an entry of its own. */
 function modulesLoadedByUrl(): readonly string[] {
   const targets = ["runtime", "compiler", "bench"]
     .flatMap(sourcesBelow)
@@ -44,7 +44,7 @@ function modulesLoadedByUrl(): readonly string[] {
         posix.join(posix.dirname(file), match[1] ?? ""),
       ),
     );
-  return [...new Set(targets)].filter((file) => existsSync(join(root, file))).sort();
+  return [...new Set(targets)].filter((file) => existsSync(join(root, file)) && !nodeEntries.includes(file)).sort();
 }
 
 /**

@@ -1,5 +1,5 @@
-/** A headless Chromium and the bench's server, opened together and closed together. */
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
+/** A headless Chromium that opens pages of the bench, each in a profile of its own, and the server they come from. */
+import { type BrowserContext, chromium, type Page } from "playwright";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { type PageAssets, pageAssets, type PageName } from "./assets.ts";
 import { chromiumArguments, findChromium } from "./chromium.ts";
@@ -13,11 +13,10 @@ export interface OpenPage {
 }
 
 export interface BenchBrowser {
-  readonly server: Server;
   /** Of the browser, "156.0.…". */
   readonly version: string;
   /** A page of its own profile that has loaded the script; `query` is for the script. */
-  open(page: PageName, query?: string): Promise<OpenPage>;
+  open(page: PageName, query?: Readonly<Record<string, string>>): Promise<OpenPage>;
   /** Process ids of all renderers. */
   renderers(): Promise<readonly number[]>;
   close(): Promise<void>;
@@ -34,8 +33,9 @@ const noChromium = (): LeafcutterError =>
 const html = (script: string): string =>
   `<!doctype html><meta charset="utf-8"><title>Leafcutter bench</title><link rel="icon" href="data:,"><script type="module" src="/assets/${script}"></script>`;
 
-/** The server with all that pages of the bench load, but models and packages. */
-export async function openServer(assets: PageAssets, peers: Readonly<Record<string, Mount>>): Promise<Server> {
+/** The server with all that pages of the bench load, but models and packages; `peers` are folders by URL prefix. */
+export async function openServer(peers: Readonly<Record<string, Mount>> = {}): Promise<Server> {
+  const assets: PageAssets = await pageAssets();
   const pages = new Map(assets.pages.map((page) => [`${page}.html`, html(assets.script(page))]));
   return serve({
     "/assets/": { kind: "folder", path: assets.root },
@@ -44,31 +44,24 @@ export async function openServer(assets: PageAssets, peers: Readonly<Record<stri
   });
 }
 
-/** @param peers folders of the peers' own files, by URL prefix. */
-export async function openBrowser(peers: Readonly<Record<string, Mount>> = {}): Promise<BenchBrowser> {
+/** A Chromium whose pages come from `server`. Throws LeafcutterError feature-missing when this machine has none. */
+export async function launchBrowser(server: Server): Promise<BenchBrowser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw noChromium();
-  const server = await openServer(await pageAssets(), peers);
-  let browser: Browser;
-  try {
-    browser = await chromium.launch({ executablePath, headless: true, args: [...chromiumArguments] });
-  } catch (error) {
-    await server.close();
-    throw error;
-  }
+  const browser = await chromium.launch({ executablePath, headless: true, args: [...chromiumArguments] });
   const devtools = await browser.newBrowserCDPSession();
   return {
-    server,
     version: browser.version(),
-    open: async (page, query = "") => openPage(await browser.newContext(), `${server.url}/page/${page}.html${query}`),
+    open: async (page, query = {}) => {
+      const address = new URL(`${server.url}/page/${page}.html`);
+      for (const [key, value] of Object.entries(query)) address.searchParams.set(key, value);
+      return openPage(await browser.newContext(), address.href);
+    },
     renderers: async () => {
       const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
       return processInfo.flatMap(({ type, id }) => (type === "renderer" ? [id] : []));
     },
-    close: async () => {
-      await browser.close();
-      await server.close();
-    },
+    close: () => browser.close(),
   };
 }
 

@@ -106,8 +106,8 @@ function gflops(target: WasmTarget): number | null {
   const bytes = multiplyAddModule(target);
   if (!WebAssembly.validate(bytes)) return null;
   const { rate } = instantiate(bytes, 1);
-  const rounds = 20_000;
-  const milliseconds = fastest(() => void rate?.(rounds), 300);
+  const rounds = 100_000;
+  const milliseconds = fastest(() => void rate?.(rounds), 200);
   return (rounds * 4 * accumulators * lanes * 2) / milliseconds / 1e6;
 }
 

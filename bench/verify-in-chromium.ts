@@ -1,7 +1,8 @@
 /** Runs compiled packages in a Worker of a real Chromium and returns what they computed. */
 import type { Backend, Stats } from "../runtime/index.ts";
-import { type BenchBrowser, openBrowser } from "./browser.ts";
+import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
 import type { VerifyJob } from "./page/verify-page.ts";
+import type { Server } from "./serve.ts";
 import { decodeTensors, encodeTensors, type Tensors } from "./tensor-bundle.ts";
 
 export interface ChromiumJob {
@@ -15,8 +16,7 @@ export interface ChromiumResult {
   readonly stats: Stats;
 }
 
-async function runJob(browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
-  const { server } = browser;
+async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
   server.mount("/package/", { kind: "memory", files: job.files });
   server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeTensors(job.inputs)]]) });
   const page = await browser.open("verify");
@@ -42,8 +42,20 @@ export interface ChromiumRunner {
 
 /** Throws LeafcutterError feature-missing when this machine has no Chromium. */
 export async function openChromiumRunner(): Promise<ChromiumRunner> {
-  const browser = await openBrowser();
-  return { run: (job) => runJob(browser, job), close: () => browser.close() };
+  const server = await openServer();
+  try {
+    const browser = await launchBrowser(server);
+    return {
+      run: (job) => runJob(server, browser, job),
+      close: async () => {
+        await browser.close();
+        await server.close();
+      },
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 /** All jobs in one Chromium. Rejects with the first job's error, its message as the runtime wrote it. */

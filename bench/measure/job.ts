@@ -148,7 +148,7 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
   }
   if (job.peers.includes("tfjs") && twin !== undefined) {
     await attempt("tfjs", async () =>
-      openTfjs(await importers.tfjs(job.base), twin, inputs, expected ?? candidates[0]?.outputs ?? {}),
+      openTfjs(await importers.tfjs(job.base), twin, inputs, expected ?? candidates[0]?.outputs),
     );
   }
 

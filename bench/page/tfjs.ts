@@ -54,12 +54,12 @@ async function openModel(
   return format === "layers-model" ? tfjs.loadLayersModel(address) : tfjs.loadGraphModel(address);
 }
 
-/** @param outputs the outputs of the original model, whose names, types and shapes the twin's are put into. */
+/** @param outputs the outputs of the original model, whose names, types and shapes the twin's are put into; without them the twin's own. */
 export async function openTfjs(
   tfjs: TfjsModule,
   address: string,
   inputs: Tensors,
-  outputs: Tensors,
+  outputs: Tensors | undefined,
 ): Promise<OpenEngine> {
   const model = await openModel(tfjs, address);
   const given = Object.entries(inputs);
@@ -84,7 +84,11 @@ export async function openTfjs(
     const results = predict();
     const free = new Set(results);
     const entries: [string, Tensor][] = [];
-    for (const [name, { dtype, shape, data }] of Object.entries(outputs)) {
+    for (const [index, tensor] of outputs === undefined ? results.entries() : []) {
+      const dtype = tensor.dtype === "int32" ? "int32" : "float32";
+      entries.push([model.outputs[index]?.name ?? `${index}`, { dtype, shape: tensor.shape, data: await tensor.data() } as Tensor]);
+    }
+    for (const [name, { dtype, shape, data }] of Object.entries(outputs ?? {})) {
       const match = [...free].find((tensor) => tensor.size === data.length);
       if (match === undefined) continue;
       free.delete(match);

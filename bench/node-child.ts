@@ -1,0 +1,113 @@
+/**
+ * The process in which the engines are measured in Node: takes one order from its parent, answers once, and ends.
+ * Peers are Node's own builds of the same versions.
+ */
+import { readFile } from "node:fs/promises";
+import type { InferenceSession } from "onnxruntime-web";
+import { type Backend, load } from "../runtime/index.ts";
+import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
+import { oneOperatorModel } from "./page/one-operator-model.ts";
+import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
+import { importTfjs, openTfjs } from "./page/tfjs.ts";
+import { fetchTensors, timeRoundTrips, type Visit, type VisitQuery } from "./page/visit.ts";
+import { measureRoof, type Roof } from "./roof.ts";
+
+export type Order =
+  | { readonly kind: "job"; readonly job: Job }
+  | { readonly kind: "roof" }
+  | { readonly kind: "visit"; readonly query: VisitQuery; readonly base: string };
+
+export type Answer =
+  | { readonly kind: "job"; readonly result: JobResult }
+  | { readonly kind: "roof"; readonly roof: Roof }
+  | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
+  | { readonly kind: "failed"; readonly reason: string };
+
+async function importOnnxruntime(): Promise<OnnxruntimeModule> {
+  const ort = await import("onnxruntime-web");
+  ort.env.wasm.numThreads = 1;
+  return ort;
+}
+
+async function peakBytes(): Promise<number | null> {
+  const status = await readFile("/proc/self/status", "utf8").catch(() => "");
+  const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+}
+
+async function visitLeafcutter(query: VisitQuery): Promise<Visit> {
+  const { package: location = "", backend = "auto", inputs: address = "" } = query;
+  const given = fetchTensors(address);
+  let readyMs: number | null = null;
+  const session = await load(location, {
+    backend: backend as Backend,
+    onProgress: ({ phase }) => {
+      if (phase === "ready") readyMs ??= performance.now();
+    },
+  });
+  const inputs = await given;
+  await session.run(inputs);
+  const firstOutputMs = performance.now();
+  return { readyMs, firstOutputMs, roundTripMs: await timeRoundTrips(query, () => session.run(inputs)) };
+}
+
+/** Node's peers have no worker of their own: what an application would call is the engine itself. */
+async function visitOnnxruntime({ model, inputs: address }: VisitQuery): Promise<Visit> {
+  const ort = await importOnnxruntime();
+  if (model === undefined || address === undefined) {
+    await createSession(ort, oneOperatorModel());
+    return { readyMs: performance.now(), firstOutputMs: null, roundTripMs: [] };
+  }
+  const given = fetchTensors(address);
+  const session: InferenceSession = await createSession(ort, await fetchBytes(model));
+  const feeds = feedsOf(ort, session.inputNames, await given);
+  outputsOf(await session.run(feeds));
+  return { readyMs: null, firstOutputMs: performance.now(), roundTripMs: [] };
+}
+
+async function visitTfjs({ twin, inputs: address }: VisitQuery, base: string): Promise<Visit> {
+  const tfjs = await importTfjs(base);
+  if (twin === undefined || address === undefined) {
+    return { readyMs: performance.now(), firstOutputMs: null, roundTripMs: [] };
+  }
+  const opened = await openTfjs(tfjs, twin, await fetchTensors(address), undefined);
+  await opened.run();
+  return { readyMs: null, firstOutputMs: performance.now(), roundTripMs: [] };
+}
+
+async function visit(query: VisitQuery, base: string): Promise<Visit> {
+  switch (query.engine) {
+    case "leafcutter":
+      return visitLeafcutter(query);
+    case "onnxruntime-web":
+      return visitOnnxruntime(query);
+    case "tfjs":
+      return visitTfjs(query, base);
+    default: {
+      const now = performance.now();
+      return { readyMs: now, firstOutputMs: now, roundTripMs: [] };
+    }
+  }
+}
+
+async function answer(order: Order): Promise<Answer> {
+  switch (order.kind) {
+    case "job":
+      return {
+        kind: "job",
+        result: await runJob(order.job, { onnxruntime: importOnnxruntime, tfjs: importTfjs }),
+      };
+    case "roof":
+      return { kind: "roof", roof: measureRoof() };
+    case "visit":
+      return { kind: "visit", visit: await visit(order.query, order.base), peakBytes: await peakBytes() };
+  }
+}
+
+process.once("message", (order: Order) => {
+  answer(order)
+    .catch((error: unknown): Answer => ({ kind: "failed", reason: error instanceof Error ? error.message : String(error) }))
+    .then((result) => {
+      process.send?.(result, undefined, undefined, () => process.exit(0));
+    });
+});

@@ -1,0 +1,19 @@
+/** A fresh page that uses Leafcutter as an application does: everything by default, in its own Worker. */
+import { type Backend, load } from "../../runtime/index.ts";
+import { fetchTensors, publish, timeRoundTrips } from "./visit.ts";
+
+publish(async (query) => {
+  const { package: location = "", backend = "auto", inputs: address = "" } = query;
+  const given = fetchTensors(address);
+  let readyMs: number | null = null;
+  const session = await load(location, {
+    backend: backend as Backend,
+    onProgress: ({ phase }) => {
+      if (phase === "ready") readyMs ??= performance.now();
+    },
+  });
+  const inputs = await given;
+  await session.run(inputs);
+  const firstOutputMs = performance.now();
+  return { readyMs, firstOutputMs, roundTripMs: await timeRoundTrips(query, () => session.run(inputs)) };
+});

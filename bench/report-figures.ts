@@ -1,0 +1,92 @@
+/** Figures and their wording, shared by the terminal's table and the HTML report. */
+import { geometricMean } from "./measure/statistics.ts";
+import type { EngineName } from "./page/engine.ts";
+import type { Roof } from "./roof.ts";
+import type { Host, Profile, Results, Row, Where } from "./row.ts";
+
+/** Three significant digits, no exponent. */
+export function digits(value: number): string {
+  if (value === 0) return "0";
+  const whole = Math.floor(Math.log10(Math.abs(value))) + 1;
+  return value.toFixed(Math.min(4, Math.max(0, 3 - whole)));
+}
+
+const orNothing = (value: number | null, text: (known: number) => string): string =>
+  value === null ? "–" : text(value);
+
+export const milliseconds = (value: number | null): string => orNothing(value, (known) => digits(known));
+
+export function bytes(value: number | null): string {
+  return orNothing(value, (known) => {
+    if (known < 1e3) return `${known} B`;
+    return known < 1e6 ? `${digits(known / 1e3)} KB` : `${digits(known / 1e6)} MB`;
+  });
+}
+
+export const errorText = (value: number | null): string =>
+  orNothing(value, (known) => (known === 0 ? "0" : known.toExponential(1)));
+
+/** "2.31x" for each peer; what is wrong, where something is. */
+export function ratioText(row: Row): string {
+  if (row.status !== "ok") return row.status;
+  return Object.values(row.ratio ?? {})
+    .map((ratio) => `${ratio.toFixed(2)}x`)
+    .join(" / ");
+}
+
+export interface RatioSummary {
+  readonly where: Where;
+  readonly peer: EngineName;
+  readonly models: number;
+  readonly geometricMean: number;
+  readonly least: { readonly model: string; readonly ratio: number };
+}
+
+/** Of every place and peer that has a ratio. */
+export function ratioSummaries({ rows }: Results): readonly RatioSummary[] {
+  const groups = new Map<string, { readonly where: Where; readonly peer: EngineName; readonly list: { model: string; ratio: number }[] }>();
+  for (const { where, model, ratio = {} } of rows) {
+    for (const [name, value] of Object.entries(ratio)) {
+      const peer = name as EngineName;
+      const key = `${where} ${peer}`;
+      const group = groups.get(key) ?? { where, peer, list: [] };
+      group.list.push({ model, ratio: value });
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()].map(({ where, peer, list }) => {
+    const [least = { model: "", ratio: 0 }] = [...list].sort((left, right) => left.ratio - right.ratio);
+    const mean = geometricMean(list.map(({ ratio }) => ratio)) ?? 0;
+    return { where, peer, models: list.length, geometricMean: mean, least };
+  });
+}
+
+/** GFLOP/s that the variant of a row could reach at most in its place. */
+export function roofOf(host: Host, { where, variant }: Pick<Row, "where" | "variant">): number | null {
+  const roof = host.roof[where];
+  if (roof === undefined || variant === "webgpu") return null;
+  return variant === "wasm-relaxed" ? roof.relaxedGflops : roof.simdGflops;
+}
+
+export function roofText(where: Where, roof: Roof): string {
+  const fused = roof.relaxedGflops === null ? "no relaxed SIMD" : `${digits(roof.relaxedGflops)} GFLOP/s fused`;
+  return `${where}: ${fused}, ${digits(roof.simdGflops)} as product and sum; reads ${digits(roof.readGigabytes)} GB/s, copies ${digits(roof.copyGigabytes)} GB/s`;
+}
+
+type Step = Profile[number];
+
+/** Steps whose time should be decided by multiply-adds alone. */
+export const isDense = ({ kernel, where, flops }: Step): boolean =>
+  where !== "host" && flops > 0 && /^(conv|matmul)\b/.test(kernel);
+
+/** Share of the roof that a step reaches, 0…1. */
+export const shareOfRoof = ({ flops, milliseconds: time }: Step, roof: number): number =>
+  time > 0 ? flops / time / 1e6 / roof : 0;
+
+/** Share of the roof of all dense steps together; undefined when there are none. */
+export function denseShare(profile: Profile, roof: number): number | undefined {
+  const dense = profile.filter(isDense);
+  const flops = dense.reduce((sum, step) => sum + step.flops, 0);
+  const time = dense.reduce((sum, step) => sum + step.milliseconds, 0);
+  return time > 0 ? flops / time / 1e6 / roof : undefined;
+}

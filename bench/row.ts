@@ -1,0 +1,62 @@
+/** What the bench reports: the JSON file's content. */
+import type { Stats } from "../runtime/index.ts";
+import type { EngineName } from "./page/engine.ts";
+import type { Roof } from "./roof.ts";
+
+export type Where = "chromium" | "node";
+
+export interface Host {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly platform: string;
+  readonly node: string;
+  readonly chromium?: string;
+  /** ISO 8601. */
+  readonly date: string;
+  readonly roof: Partial<Readonly<Record<Where, Roof>>>;
+}
+
+export type Profile = NonNullable<Stats["steps"]>;
+
+/** One engine with one model in one place. Numbers are null where they do not exist or could not be measured. */
+export interface Row {
+  readonly model: string;
+  readonly engine: EngineName;
+  /** Storage of the weights. */
+  readonly precision: string;
+  readonly variant: string;
+  readonly where: Where;
+  readonly threads: number;
+  readonly medianMs: number | null;
+  readonly p95Ms: number | null;
+  readonly p99Ms: number | null;
+  /** Navigation (in Node: start of the process) to the engine being up without weights, less an empty page's. */
+  readonly readyMs: number | null;
+  /** Navigation to the first output, less an empty page's. */
+  readonly firstOutputMs: number | null;
+  /** Peak resident memory of the page's process, less an empty page's. */
+  readonly peakBytes: number | null;
+  /** Largest |a - b| / max|b| against the data set, else against the peers. */
+  readonly maxError: number | null;
+
+  readonly status: "ok" | "wrong" | "failed";
+  readonly reason?: string;
+  /** Runs a second. */
+  readonly throughput: number | null;
+  /** Median of a run() from the page to the worker and back. */
+  readonly roundTripMs: number | null;
+  /** Bodies of everything fetched up to the first output, uncompressed, without the inputs. */
+  readonly bytesFetched: number | null;
+  readonly samples: number;
+  readonly runsPerSample: number;
+  /** On Leafcutter's rows: a peer's median over Leafcutter's, for peers whose outputs agree. */
+  readonly ratio?: Partial<Readonly<Record<EngineName, number>>>;
+  /** On Leafcutter's rows: time of each step. */
+  readonly profile?: Profile;
+}
+
+export interface Results {
+  readonly host: Host;
+  readonly rows: readonly Row[];
+}
