@@ -9,9 +9,9 @@ export interface Series {
   readonly values: readonly number[];
 }
 
-const rowHeight = 64;
+const rowHeight = 76;
 const axisHeight = 22;
-const binWidth = 7;
+const binWidth = 9;
 
 /** 1, 2 and 5 times powers of ten inside the range. */
 function ticks(low: number, high: number): readonly number[] {
@@ -24,6 +24,9 @@ function ticks(low: number, high: number): readonly number[] {
   }
   return result;
 }
+
+const tickText = (value: number): string =>
+  value < 0.9 ? `${Number((value * 1000).toPrecision(1))} µs` : `${Number(value.toPrecision(1))} ms`;
 
 /** The range that holds nearly all values: a few very slow runs would squeeze the rest, and are counted at the edge. */
 function rangeOf(sorted: readonly Float64Array[]): readonly [low: number, high: number] {
@@ -91,7 +94,7 @@ export function showHistogram(host: HTMLElement, series: readonly Series[]): voi
     free = x + 56;
     return [
       svg("line", { x1: x, x2: x, y1: 0, y2: 4 }),
-      svg("text", { x, y: 17, "text-anchor": x < 20 ? "start" : "middle" }, millisecondsText(value)),
+      svg("text", { x, y: 17, "text-anchor": x < 20 ? "start" : "middle" }, tickText(value)),
     ];
   });
   host.replaceChildren(

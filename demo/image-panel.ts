@@ -21,7 +21,7 @@ export interface ImagePanelOptions {
   onFailure(error: unknown): void;
 }
 
-const galleryLength = 20;
+const galleryLength = 40;
 
 /** Test images of all classes in turn, a different set for every `page`. */
 function selection(images: readonly TestImage[], classes: number, page: number): readonly TestImage[] {

@@ -129,6 +129,7 @@ export class LatencyPanel {
         [
           "Each in its own worker on one thread, in turns, on the same input; median and p95 are taken inside the worker.",
           "onnxruntime-web: CPU build with SIMD, all graph optimisations.",
+          "Ready counts from the request to a model that can run; Leafcutter's package is compiled by then.",
           ...caveats,
         ].join(" "),
       ),

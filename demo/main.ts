@@ -29,7 +29,10 @@ import { type Inputs, type Outputs, RunningModel } from "./running-model.ts";
 import { Setup } from "./setup.ts";
 import { StageList } from "./stages.ts";
 
-const profiledRuns = 12;
+/** Profiled runs: enough to average out the timer's resolution, few enough not to make the reader wait. */
+function profiledRuns(runMilliseconds: number): number {
+  return Math.max(3, Math.min(60, Math.round(300 / Math.max(runMilliseconds, 0.01))));
+}
 
 class Page {
   readonly #setup = new Setup({
@@ -164,7 +167,9 @@ class Page {
           ...(maxSize === undefined ? {} : { maxSize }),
         },
         (stage, done, total) => {
-          if (!signal.aborted) this.#stages.update(`${prefix}${stage}`, done, total);
+          if (signal.aborted) return;
+          if (stage === "done") this.#stages.finish();
+          else this.#stages.update(`${prefix}${stage}`, done, total);
         },
         signal,
       );
@@ -187,10 +192,13 @@ class Page {
   async #open(compiled: Package, budget: number, signal: AbortSignal): Promise<void> {
     const { backend } = this.#setup.settings();
     this.#status("Loading…");
+    this.#stages.update("load", 0, 1);
     const running = await RunningModel.open(
       compiled,
       backend,
-      ({ loadedBytes, totalBytes }) => this.#stages.update("load", loadedBytes, totalBytes),
+      ({ phase, loadedBytes, totalBytes }) => {
+        if (phase === "weights") this.#stages.update("load", loadedBytes, totalBytes);
+      },
       signal,
     );
     if (signal.aborted) {
@@ -362,9 +370,10 @@ class Page {
       });
       if (signal.aborted) return;
       await this.#showMeasured(running, peer, inputs, last);
-      const layers = meanOfRuns(await running.profile(inputs, profiledRuns));
+      const runs = profiledRuns(quantile(ascending(last[0]?.engine ?? [1]), 0.5));
+      const layers = meanOfRuns(await running.profile(inputs, runs));
       if (signal.aborted) return;
-      byId("layers-hint").textContent = `mean of ${profiledRuns} profiled runs`;
+      byId("layers-hint").textContent = `mean of ${runs} profiled runs`;
       showLayers(byId("layers"), layers);
     } catch (error) {
       if (!signal.aborted) this.#fail(error);

@@ -25,27 +25,24 @@ function partsOf({ memory }: Program): readonly Part[] {
 }
 
 function arenaChart(program: Program, width: number): SVGSVGElement {
-  const height = 150;
+  const height = 170;
   const { arena } = program.memory;
   const steps = program.steps.length;
   const column = width / (steps + 1);
-  const blocks = lifetimesOf(program).map(({ start, bytes, from, to }) =>
-    svg(
+  const blocks = lifetimesOf(program).map(({ start, end, from, to }) => {
+    const life = `${from < 0 ? "an input" : `written by step ${from + 1}`}, ${to === steps ? "an output" : `last read by step ${to + 1}`}`;
+    return svg(
       "rect",
       {
-        class: from < 0 ? "given" : to >= steps ? "result" : "value",
+        class: from < 0 ? "given" : to === steps ? "result" : "value",
         x: (from + 1) * column,
         y: ((start - arena.start) / arena.bytes) * height,
-        width: Math.max(1, (Math.min(to, steps) - from) * column),
-        height: Math.max(1, (bytes / arena.bytes) * height),
+        width: Math.max(1, (Math.min(to + 1, steps) - from) * column),
+        height: Math.max(2, ((end - start) / arena.bytes) * height),
       },
-      svg(
-        "title",
-        {},
-        `${bytesText(bytes)}, ${from < 0 ? "input" : `written by step ${from + 1}`}, read until step ${Math.min(to + 1, steps)}`,
-      ),
-    ),
-  );
+      svg("title", {}, `${bytesText(end - start)}, ${life}`),
+    );
+  });
   return svg(
     "svg",
     {
@@ -83,7 +80,7 @@ export function showMemory(host: HTMLElement, program: Program): void {
   const caption = element(
     "p",
     { class: "hint" },
-    "The arena as the steps run, left to right: every value keeps its bytes until its last reader, then others take them.",
+    "The arena as the steps run, left to right, from the input (green) to the output (orange): a value keeps its bytes until its last reader, then another takes them.",
   );
   host.replaceChildren(strip, legend, arenaChart(program, Math.max(260, host.clientWidth)), caption);
 }

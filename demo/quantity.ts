@@ -16,7 +16,8 @@ export function bytesText(bytes: number): string {
 export function millisecondsText(milliseconds: number): string {
   if (milliseconds >= 1000) return `${threeDigits(milliseconds / 1000)} s`;
   if (milliseconds >= 1) return `${threeDigits(milliseconds)} ms`;
-  return `${threeDigits(milliseconds * 1000)} µs`;
+  const microseconds = milliseconds * 1000;
+  return `${microseconds.toFixed(microseconds < 9.95 ? 1 : 0)} µs`;
 }
 
 export function percentText(share: number): string {

@@ -1,7 +1,6 @@
 /** Seeded inputs for models whose inputs the page cannot interpret. */
 import { evaluateExtent, type SymbolBound } from "../runtime/format/extent.ts";
-import { fillRandom } from "../runtime/format/random.ts";
-import { tensorOf, zeros } from "../runtime/format/tensor.ts";
+import { acceptableInput } from "../runtime/format/port-value.ts";
 import type { PortDescription, Tensor } from "../runtime/index.ts";
 
 /** Floats in [-1, 1), integers and bools 0 or 1, every symbol at its upper bound; equal seeds give equal inputs. */
@@ -12,11 +11,9 @@ export function randomInputs(
 ): Readonly<Record<string, Tensor>> {
   const bindings = new Map(symbols.map(({ name, upper }) => [name, upper]));
   return Object.fromEntries(
-    ports.map(({ name, dtype, shape }, index) => {
-      const extents = shape.map((extent) => evaluateExtent(extent, bindings));
-      const tensor = extents.length === 0 ? tensorOf(dtype, [], [0]) : zeros(dtype, extents);
-      fillRandom(dtype, tensor.data, seed + index);
-      return [name, tensor];
+    ports.map((port, index) => {
+      const extents = port.shape.map((extent) => evaluateExtent(extent, bindings));
+      return [port.name, acceptableInput(port, extents, seed + index)];
     }),
   );
 }
