@@ -2,44 +2,51 @@
  * The compiler's one entry: a model file into a package. Platform neutral: runs in Node and in a browser's worker.
  * Reads as a table of contents: one call per arrow of the design.
  */
+
+import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
+import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { Sha256 } from "../runtime/format/sha256.ts";
-import type { Tensor } from "../runtime/format/tensor.ts";
-import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
 import { wasmRelaxed, wasmSimd } from "./assemble/target.ts";
+import { type FittedGraph, fitToSize } from "./budget/fit-to-size.ts";
+import type { Execution, Sample } from "./budget/tools.ts";
 import { generateProgram } from "./codegen/program.ts";
 import { generateModule } from "./codegen/wasm/module.ts";
+import { generateShaders } from "./codegen/wgsl/module.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
+import type { InputValues } from "./import/onnx/fixed-input.ts";
 import { importOnnx } from "./import/onnx/import.ts";
 import type { ByteSource } from "./import/source.ts";
+import type { Buffer } from "./kernels/contract.ts";
 import { modelTest, modelTestInputs, withKernelProbes } from "./package/known-answers.ts";
 import { type PackagedFiles, packageFiles, toHex } from "./package/package.ts";
 import { optimise } from "./pipeline.ts";
 import type { CostTable } from "./plan/cost-table.ts";
 import { defaultCosts } from "./plan/default-costs.ts";
 import { makePlan } from "./plan/make-plan.ts";
+import { alignUp } from "./plan/memory.ts";
 import type { Plan } from "./plan/plan.ts";
 import { makeReport, type Report } from "./report.ts";
 
+export { LeafcutterError } from "../runtime/format/diagnostic.ts";
+export { type ByteSource, blobSource, bytesSource, fileSetSource, urlSource } from "./import/source.ts";
+export type { Sample } from "./budget/tools.ts";
 export type { Report } from "./report.ts";
 export { formatBytes, formatReport } from "./report.ts";
-export { blobSource, bytesSource, type ByteSource, fileSetSource, urlSource } from "./import/source.ts";
-export { LeafcutterError } from "../runtime/format/diagnostic.ts";
 
 /** Version of the compiler, as package.json has it. */
 export const version = "0.1.0";
-
-/** One run's inputs by name. */
-export type Sample = Readonly<Record<string, Tensor>>;
 
 export interface CompileOptions {
   /** Name of the package; default the file's name without its ending. */
   readonly name?: string;
   /** Dimensions by symbol name, "batch", or "input:axis": a number, or a range that one package then serves. */
   readonly dims?: Readonly<Record<string, DimBinding>>;
-  /** Shapes of a data set beside the model, for dimensions that are not bound. */
+  /** Values of inputs that shapes depend on, by name, elements in row-major order; the package serves only these. */
+  readonly values?: InputValues;
+  /** A data set beside the model: shapes for dimensions that are not bound, values of inputs that shapes depend on. */
   readonly sampleShapes?: readonly SampleShape[];
   /** A leading batch that is not bound takes the sample's size instead of 1. */
   readonly batchFromSample?: boolean;
@@ -76,22 +83,30 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
   const costs = options.costs ?? defaultCosts;
   const provenance = await provenanceOf(source, options);
   const name = options.name ?? baseName(source.name);
-  const build = (candidate: Graph): Promise<Built> => buildPackage(candidate, { name, costs, provenance, options });
-
-  const fitted: Fitted = { graph, storage: [] };
+  const build = (candidate: Graph, maxSize = options.maxSize): Promise<Built> =>
+    buildPackage(candidate, {
+      name,
+      costs,
+      provenance: withLimit(provenance, maxSize),
+      webgpu: options.webgpu ?? false,
+    });
+  const fitted: FittedGraph =
+    options.maxSize === undefined
+      ? { graph, storage: [] }
+      : await fitToSize(graph, {
+          maxSize: options.maxSize,
+          samples: options.samples,
+          weigh: (candidate) => weigh(makePlan(candidate, costs)),
+          sizeOf: async (candidate, maxSize) => totalBytes((await build(candidate, maxSize)).packaged.files),
+          open: (candidate, variants) => openExecution(candidate, variants, costs),
+          onProgress: (done, total) => progress("fit to size", done, total),
+        });
   progress("generate");
   const { plan, program, packaged } = await build(fitted.graph);
   progress("done", 1, 1);
   const milliseconds = performance.now() - started;
   const { storage, outputError } = fitted;
   return { ...packaged, report: makeReport({ plan, program, ...packaged, storage, outputError, milliseconds }) };
-}
-
-/** The graph whose package fits, and how its constants are stored. */
-interface Fitted {
-  readonly graph: Graph;
-  readonly storage: Report["storage"];
-  readonly outputError?: number;
 }
 
 interface Built {
@@ -104,10 +119,10 @@ interface BuildSettings {
   readonly name: string;
   readonly costs: CostTable;
   readonly provenance: Manifest["provenance"];
-  readonly options: CompileOptions;
+  readonly webgpu: boolean;
 }
 
-async function buildPackage(graph: Graph, { name, costs, provenance, options }: BuildSettings): Promise<Built> {
+async function buildPackage(graph: Graph, { name, costs, provenance, webgpu }: BuildSettings): Promise<Built> {
   const plan = makePlan(graph, costs);
   const generated = generateProgram(plan);
   const simd = generateModule(generated.kernels, wasmSimd, plan.memory.pages);
@@ -124,6 +139,7 @@ async function buildPackage(graph: Graph, { name, costs, provenance, options }: 
       { variant: "wasm-simd", bytes: simd },
       { variant: "wasm-relaxed", bytes: relaxed },
     ],
+    shaders: webgpu ? generateShaders(generated.kernels) : undefined,
     weights: plan.weights,
     selfTest,
     provenance,
@@ -131,29 +147,56 @@ async function buildPackage(graph: Graph, { name, costs, provenance, options }: 
   return { plan, program, packaged };
 }
 
-/** Runs a graph's generated code (wasm-simd) on samples, for stages that measure. */
-async function execute(graph: Graph, samples: readonly Sample[], costs: CostTable): Promise<readonly Sample[]> {
+/** A graph's generated code (wasm-simd), with the weights of `variants` to exchange for its own. */
+async function openExecution(graph: Graph, variants: readonly Graph[], costs: CostTable): Promise<Execution> {
   const plan = makePlan(graph, costs);
   const { program, kernels } = generateProgram(plan);
   const engine = await openEngine(plan, program, generateModule(kernels, wasmSimd, plan.memory.pages));
-  const outputs: Sample[] = [];
-  for (const sample of samples) outputs.push((await engine.run(sample)).outputs);
-  engine.dispose();
-  return outputs;
+  const weights = variants.map((variant) => makePlan(variant, costs).weights);
+  const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
+  return {
+    flops: program.steps.reduce((sum, step) => sum + (step.kind === "kernel" ? evaluateExtent(step.flops, upper) : 0), 0),
+    run: async (sample) => (await engine.run(sample)).outputs,
+    exchange: (constant, variant) => {
+      const source = variant === undefined ? plan.weights : weights[variant];
+      for (const [index, { buffer, constants }] of plan.weights.entries()) {
+        const bytes = source?.[index]?.bytes;
+        if (bytes && constants.includes(constant)) writeWeight(engine, plan, buffer, bytes);
+      }
+    },
+    close: () => engine.dispose(),
+  };
 }
 
 async function openEngine(plan: Plan, program: Program, module: Uint8Array): Promise<WasmEngine> {
   const engine = await openWasmEngine({ program, module });
-  for (const { buffer, bytes } of plan.weights) {
-    engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
-  }
+  for (const { buffer, bytes } of plan.weights) writeWeight(engine, plan, buffer, bytes);
   return engine;
+}
+
+function writeWeight(engine: WasmEngine, plan: Plan, buffer: Buffer, bytes: Uint8Array): void {
+  engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
+}
+
+/** Bytes of the weights by the name of the first constant in each. */
+function weigh(plan: Plan): ReadonlyMap<string, number> {
+  const bytes = new Map<string, number>();
+  for (const weight of plan.weights) {
+    const [name = ""] = weight.constants;
+    bytes.set(name, (bytes.get(name) ?? 0) + alignUp(weight.bytes.byteLength));
+  }
+  return bytes;
 }
 
 function totalBytes(files: ReadonlyMap<string, Uint8Array>): number {
   let sum = 0;
   for (const bytes of files.values()) sum += bytes.byteLength;
   return sum;
+}
+
+/** The provenance of a package that states `maxSize` as the limit it was made for. */
+function withLimit(provenance: Manifest["provenance"], maxSize: number | undefined): Manifest["provenance"] {
+  return maxSize === undefined ? provenance : { ...provenance, options: { maxSize, ...provenance.options } };
 }
 
 /** Bytes of the model hashed at a time. */
@@ -168,12 +211,14 @@ async function provenanceOf(source: ByteSource, options: CompileOptions): Promis
     hash.update(await source.read(offset, Math.min(hashChunk, bytes - offset)));
   }
   const given: Record<string, string | number | boolean> = {};
-  if (options.maxSize !== undefined) given.maxSize = options.maxSize;
   if (options.webgpu) given.webgpu = true;
   for (const [dim, binding] of Object.entries(options.dims ?? {})) {
     given[`dim ${dim}`] = typeof binding === "number" ? binding : `${binding.lower}..${binding.upper}`;
   }
+  for (const [input, value] of Object.entries(options.values ?? {})) given[`value ${input}`] = value.join(",");
   return {
     compiler: `leafcutter ${version}`,
-    source: { name: source.name.split("/").at(-1) ?? source.name, bytes, sha256: toHex(hash.digest()) }, options: given };
+    source: { name: source.name.split("/").at(-1) ?? source.name, bytes, sha256: toHex(hash.digest()) },
+    options: given,
+  };
 }

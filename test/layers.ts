@@ -41,6 +41,8 @@ const sameRow: readonly Exception[] = [
   { from: /^compiler\/ops\//, to: /^compiler\/kernels\/(.+\/)?(contract|problem)\.ts$/ },
   // A loop nest's extents are the graph's dimensions; the graph knows nothing of loops.
   { from: /^compiler\/loop\//, to: /^compiler\/graph\/dimension\.ts$/ },
+  // The budget chooses among roundings; those know nothing of it.
+  { from: /^compiler\/budget\//, to: /^compiler\/quantize\// },
   // The command line runs packages and benches as a user of both.
   { from: /^compiler\/cli\.ts$/, to: /^(runtime\/index\.ts|bench\/[a-z-]+\.ts)$/ },
   { from: /^test\//, to: /^(demo|bench)\// },
