@@ -74,11 +74,7 @@ function axesOf(call: ReferenceCall): readonly Axis[] {
     if (size !== undefined)
       return { inputExtent: extent, outputExtent: size, scale: Math.fround(kept?.scale ?? size / extent), roi: part };
     const scale = given?.[i] ?? refuse("neither scales nor sizes are given");
-    const cropped =
-      textOf(call, "coordinate_transformation_mode", "") === "tf_crop_and_resize"
-        ? extent * (part[1] - part[0])
-        : extent;
-    return { inputExtent: extent, outputExtent: scaledLength(cropped, scale), scale: Math.fround(scale), roi: part };
+    return { inputExtent: extent, outputExtent: scaledLength(extent, scale), scale: Math.fround(scale), roi: part };
   });
 }
 

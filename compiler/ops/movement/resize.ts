@@ -122,9 +122,8 @@ function axesOfResize(context: OperatorContext): readonly Axis[] {
     if (size === undefined) {
       const scale = scales?.[i] ?? 1;
       if (!(scale > 0)) context.fail("a scale is not positive", "a positive number", String(scale));
-      const output = cropped
-        ? scaledLength(numberOfDim(context, "a cropped extent", extent) * (part[1] - part[0]), scale)
-        : scaled(context, extent, scale);
+      // As the implementations do: the crop does not shorten the result when scales are given.
+      const output = scaled(context, extent, scale);
       return { input: extent, output, scale: Math.fround(scale), roi: part };
     }
     const quotient =
