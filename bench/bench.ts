@@ -5,7 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Backend } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
@@ -48,18 +48,16 @@ export interface BenchOptions {
 
 const engineOf: Readonly<Record<PeerFlag, PeerName>> = { ort: "onnxruntime-web", tfjs: "tfjs" };
 
-const folderOfPackage = (name: string): string =>
-  dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
-
 /** Folders of the peers' own files, by URL prefix. */
 function peerMounts(): Readonly<Record<string, Mount>> {
   const mounts: Record<string, Mount> = {};
+  const require = createRequire(import.meta.url);
   for (const [prefix, name] of [
     ["/onnxruntime-web/", "onnxruntime-web"],
     ["/tfjs/", "@tensorflow/tfjs-backend-wasm"],
   ] as const) {
     try {
-      mounts[prefix] = { kind: "folder", path: join(folderOfPackage(name), "dist") };
+      mounts[prefix] = { kind: "folder", path: dirname(require.resolve(name)) };
     } catch {
       // Not installed: the peer's rows will say that it failed.
     }
