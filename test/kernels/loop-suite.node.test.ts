@@ -41,9 +41,9 @@ const title = present
   : "ONNX backend suite, skipped: ../shared/conformance/onnx-backend.tar.xz is absent";
 
 describe.skipIf(!present)(title, () => {
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 120_000);
 
-  it("agree with the references", { timeout: 120_000 }, async () => {
+  it("agree with the references", { timeout: 300_000 }, async () => {
     execFileSync("tar", ["xJf", archive, "-C", folder]);
     const root = join(folder, "onnx-backend", "node");
     const problems: string[] = [];

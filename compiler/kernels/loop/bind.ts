@@ -16,6 +16,7 @@ import type { Argument, BoundStep, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
 import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
+import { transposition } from "./transpose.ts";
 import { emitLoop } from "./wasm.ts";
 import { loopWgsl } from "./wgsl.ts";
 
@@ -64,6 +65,8 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
   };
   dropUnitAxes(space);
   mergeAxes(space);
+  const turned = asTransposition(nest, space);
+  if (turned) return turned;
   if (!computed) chooseInnermost(space, (candidate) => shapeOf(nest, candidate));
   if (space.parallel === 0) insertUnitAxis(space);
   const shape = shapeOf(nest, space);
@@ -84,6 +87,33 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
     flops: multiplyDims(elements, countOperations(nest.body)),
     bytes,
     invocations: productOf(space.extents.slice(0, space.parallel)),
+  };
+}
+
+/** The nest as a transposition when it copies four-byte elements between different innermost axes. */
+function asTransposition(nest: LoopNest, { extents, walks, body, finish, computed }: Space): BoundStep | undefined {
+  const [output, input] = walks as readonly [Walk, Walk | undefined];
+  if (!input || walks.length > 2 || input.indexed || computed || finish || nest.reductions > 0) return undefined;
+  const { dtype } = output.view;
+  if (body.kind !== "input" || dtype !== input.view.dtype || byteSize[dtype] !== 4) return undefined;
+  const axes = extents.map((extent, axis) => ({
+    extent,
+    input: input.strides[axis] as Dim,
+    output: output.strides[axis] as Dim,
+  }));
+  const turned = transposition(axes);
+  if (!turned) return undefined;
+  const elements = productOf(extents);
+  return {
+    ...turned,
+    arguments: [
+      { kind: "address", buffer: output.view.buffer, offset: output.offset, access: "write" },
+      { kind: "address", buffer: input.view.buffer, offset: input.offset, access: "read" },
+      ...turned.arguments,
+    ],
+    flops: 0,
+    bytes: multiplyDims(elements, 8),
+    invocations: elements,
   };
 }
 
