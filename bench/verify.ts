@@ -9,6 +9,7 @@ import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
 import type { DimBinding } from "../compiler/import/onnx/dimensions.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import type { PortDescription } from "../runtime/format/manifest.ts";
 import type { Tensor } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
 import { type Agreement, compareOutputs } from "./compare.ts";
@@ -71,8 +72,9 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
   let difference: string | undefined;
   let variant = "";
   let where = "";
-  for (const group of groupByShapes(sets)) {
-    const first = group[0] as DataSet;
+  let rest = sets;
+  while (rest.length > 0) {
+    const first = rest[0] as DataSet;
     const { files, manifest, report } = await compile(fileSource(join(folder, "model.onnx")), {
       sampleShapes: first.inputs,
       batchFromSample: true,
@@ -80,6 +82,8 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
       ...(options.dims ? { dims: options.dims } : {}),
     });
     if (report.hostSteps.length > 0) where = `, ${report.hostSteps.length} host steps`;
+    const group = rest.filter((set) => fits(set, first, manifest.inputs));
+    rest = rest.filter((set) => !group.includes(set));
     const inputs = group.map((set) => byPort(manifest.inputs, set.inputs, folder));
     const runs = await run(files, inputs, options.backend);
     variant = runs.variant;
@@ -93,16 +97,18 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
   return { agreement: { difference, largestError }, variant, sets: sets.length, where };
 }
 
-/** Data sets of equal input shapes share a package. */
-function groupByShapes(sets: readonly DataSet[]): readonly (readonly DataSet[])[] {
-  const groups = new Map<string, DataSet[]>();
-  for (const set of sets) {
-    const key = JSON.stringify(set.inputs.map(({ shape }) => shape));
-    const group = groups.get(key);
-    if (group) group.push(set);
-    else groups.set(key, [set]);
-  }
-  return [...groups.values()];
+/** Whether a package made for `first` serves `set`: the same shapes, and the values that the ports fix. */
+function fits(set: DataSet, first: DataSet, ports: readonly PortDescription[]): boolean {
+  if (set === first) return true;
+  const shapes = ({ inputs }: DataSet): string => JSON.stringify(inputs.map(({ shape }) => shape));
+  const tensors = matchPorts(
+    ports.map(({ name }) => name),
+    set.inputs,
+  );
+  return (
+    shapes(set) === shapes(first) &&
+    ports.every(({ name, value }) => !value || value.every((one, i) => Number(tensors.get(name)?.data[i]) === one))
+  );
 }
 
 function byPort(ports: readonly { readonly name: string }[], tensors: DataSet["inputs"], folder: string): Named {

@@ -7,17 +7,18 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path";
 import { Presets, SingleBar } from "cli-progress";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import { closest, LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
-import { type Tensor, zeros } from "../runtime/format/tensor.ts";
+import { type Tensor, tensorOf, zeros } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
 import { compile, formatBytes, formatReport, type Package, version } from "./compile.ts";
 import { diskFolder, fileSource } from "./file-source.ts";
 import { type DataTensor, readDataSets } from "./import/data-set.ts";
 import { writeNpy } from "./import/npy.ts";
 import type { DimBinding } from "./import/onnx/dimensions.ts";
+import type { InputValues } from "./import/onnx/fixed-input.ts";
 import type { CostTable } from "./plan/cost-table.ts";
 
 type Dims = Readonly<Record<string, DimBinding>>;
@@ -27,6 +28,18 @@ function parseDim(text: string, previous: Dims = {}): Dims {
   if (!match) throw new InvalidArgumentError("Expected name=N, name=A..B or input:axis=N.");
   const [, name = "", low = "", high] = match;
   return { ...previous, [name]: high === undefined ? Number(low) : { lower: Number(low), upper: Number(high) } };
+}
+
+function parseValue(text: string, previous: InputValues = {}): InputValues {
+  const at = text.lastIndexOf("=");
+  const words = text
+    .slice(at + 1)
+    .split(",")
+    .map((word) => word.trim());
+  const numbers =
+    words.join("") === "" ? [] : words.map((word) => ({ true: 1, false: 0 })[word] ?? Number(word || "?"));
+  if (at <= 0 || !numbers.every(Number.isFinite)) throw new InvalidArgumentError("Expected input=N,N,N or input=true.");
+  return { ...previous, [text.slice(0, at)]: numbers };
 }
 
 const units: Readonly<Record<string, number>> = { "": 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9 };
@@ -66,6 +79,7 @@ function progressBar(): {
 
 interface CompileFlags {
   readonly dim?: Dims;
+  readonly value?: InputValues;
   readonly maxSize?: number;
   readonly samples?: string;
   readonly webgpu?: boolean;
@@ -96,6 +110,7 @@ async function compileModel(model: string, flags: CompileFlags): Promise<Package
     return await compile(fileSource(model), {
       ...(flags.name === undefined ? {} : { name: flags.name }),
       ...(flags.dim ? { dims: flags.dim } : {}),
+      ...(flags.value ? { values: flags.value } : {}),
       ...(beside[0] ? { sampleShapes: beside[0].inputs } : {}),
       ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
       ...(samples
@@ -150,8 +165,8 @@ async function readPackage(
 
 const extentText = (extent: unknown): string =>
   Array.isArray(extent) ? `(${extentText(extent[1])}${extent[0]}${extentText(extent[2])})` : String(extent);
-const portText = ({ name, dtype, shape }: Manifest["inputs"][number]): string =>
-  `${name} ${dtype} [${shape.map(extentText).join(", ")}]`;
+const portText = ({ name, dtype, shape, value }: Manifest["inputs"][number]): string =>
+  `${name} ${dtype} [${shape.map(extentText).join(", ")}]${value ? ` = ${value.join(",")}` : ""}`;
 
 async function inspect(target: string, flags: CompileFlags & { readonly json?: boolean }): Promise<void> {
   const folder = await isFolder(target);
@@ -221,13 +236,13 @@ function weightBytesOf(step: Extract<Program["steps"][number], { kind: "kernel" 
   );
 }
 
-/** Zeros of the smallest allowed shapes. */
+/** Zeros of the smallest allowed shapes, or the value that an input has to have. */
 function syntheticInputs(manifest: Manifest): Record<string, Tensor> {
   const bindings = new Map(manifest.symbols.map(({ name, lower }) => [name, lower]));
   return Object.fromEntries(
-    manifest.inputs.map(({ name, dtype, shape }) => {
+    manifest.inputs.map(({ name, dtype, shape, value }) => {
       const extents = shape.map((extent) => evaluateExtent(extent, bindings));
-      return [name, zeros(dtype, extents)];
+      return [name, value ? tensorOf(dtype, extents, value) : zeros(dtype, extents)];
     }),
   );
 }
@@ -284,6 +299,54 @@ function describe({ data }: Tensor): string {
   return `largest ${top.map(({ value, index }) => `[${index}] ${short(value)}`).join(", ")}`;
 }
 
+interface BenchFlags {
+  readonly in: string;
+  readonly peers: string;
+  readonly peer?: readonly string[];
+  readonly backend: Backend;
+  readonly rounds?: number;
+  readonly visits: number;
+  readonly json?: string;
+  readonly html?: string;
+  readonly dim?: Dims;
+}
+
+function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): readonly T[] {
+  const words = text === "" ? [] : text.split(",").map((word) => word.trim());
+  for (const word of words) {
+    if (allowed.some((name) => name === word)) continue;
+    const nearest = closest(word, allowed);
+    throw new LeafcutterError({
+      code: "option-invalid",
+      where: flag,
+      message: `${word} is not known`,
+      expected: allowed.join(", "),
+      ...(nearest === undefined ? {} : { advice: `Did you mean ${nearest}?` }),
+    });
+  }
+  return words as readonly string[] as readonly T[];
+}
+
+async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
+  const { runBench } = await import("../bench/bench.ts");
+  const twins = Object.fromEntries(
+    (flags.peer ?? []).map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
+  );
+  await runBench({
+    targets,
+    where: oneOf("--in", flags.in, ["chromium", "node"]),
+    peers: oneOf("--peers", flags.peers, ["ort", "tfjs"]),
+    twins,
+    backend: flags.backend,
+    visits: flags.visits,
+    ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }),
+    ...(flags.json === undefined ? {} : { json: flags.json }),
+    ...(flags.html === undefined ? {} : { html: flags.html }),
+    ...(flags.dim ? { compile: { dims: flags.dim } } : {}),
+    print: (line) => console.log(line),
+  });
+}
+
 const backendOption = (): Option =>
   new Option("--backend <name>", "where to run")
     .choices(["auto", "wasm", "wasm-simd", "wasm-relaxed", "webgpu"])
@@ -291,9 +354,16 @@ const backendOption = (): Option =>
 const dimOption = (): Option =>
   new Option("--dim <name=N>", "bind a dimension: name=N, batch=1..4, input:axis=N (repeatable)").argParser(parseDim);
 
+const valueOption = (): Option =>
+  new Option(
+    "--value <input=N,N>",
+    "compile for one value of an input that shapes depend on, such as axes; default: its value in the data set beside the model (repeatable)",
+  ).argParser(parseValue);
+
 function withCompileOptions(command: Command): Command {
   return command
     .addOption(dimOption())
+    .addOption(valueOption())
     .addOption(
       new Option(
         "--max-size <size>",
@@ -381,6 +451,21 @@ program
       if (failed > 0) process.exitCode = 1;
     },
   );
+
+program
+  .command("bench")
+  .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
+  .argument("<target...>", ".onnx files, model folders or package folders")
+  .option("--in <places>", "comma-separated: chromium, node", "chromium")
+  .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
+  .option("--peer <name=path>", "a twin of the model in the peer's own format: tfjs=PATH/model.json", collect)
+  .addOption(backendOption())
+  .option("--rounds <n>", "interleaved rounds", Number)
+  .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
+  .option("--json <file>", "write the rows")
+  .option("--html <file>", "write the report")
+  .addOption(dimOption())
+  .action(bench);
 
 try {
   await program.parseAsync();

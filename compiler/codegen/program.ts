@@ -62,10 +62,11 @@ export function generateProgram(plan: Plan): GeneratedProgram {
     return low;
   };
   const operand = (view: View): HostOperand => ({ dtype: view.dtype, shape: view.shape, address: fixedAddress(view) });
-  const port = ({ name, dtype, shape, view }: PlannedPort): Port => ({
+  const port = ({ name, dtype, shape, value, view }: PlannedPort): Port => ({
     name,
     dtype,
     shape,
+    ...(value ? { value } : {}),
     address: fixedAddress(view),
   });
   const steps = plan.steps.map((step): ProgramStep => {

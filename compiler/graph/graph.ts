@@ -64,6 +64,8 @@ export interface Graph {
   readonly name: string;
   readonly symbols: ReadonlyMap<string, SymbolBound>;
   readonly inputs: readonly Value[];
+  /** Inputs, by name, that have to have this one value (PortDescription.value): what followed from it is constant. */
+  readonly fixedInputs?: ReadonlyMap<string, readonly number[]>;
   /** `name` is what the caller sees; one value may stand under several names, and may be an input or a constant. */
   readonly outputs: readonly { readonly name: string; readonly value: Value }[];
   readonly constants: ReadonlyMap<Value, Tensor>;

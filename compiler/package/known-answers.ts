@@ -6,8 +6,9 @@ import { byteSize, isFloat } from "../../runtime/format/dtype.ts";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
 import type { SelfTest } from "../../runtime/format/manifest.ts";
 import type { KernelProbe, KernelStep, Program } from "../../runtime/format/program.ts";
+import { acceptableInput } from "../../runtime/format/port-value.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
-import { allocate, elementCount, type Tensor, viewOf } from "../../runtime/format/tensor.ts";
+import { type Tensor, viewOf } from "../../runtime/format/tensor.ts";
 import type { Plan } from "../plan/plan.ts";
 
 /** What a probe needs of an engine whose symbols are at their upper bounds. */
@@ -51,7 +52,13 @@ function cheapestStep(program: Program, kernel: number, bindings: Bindings): num
   return best?.index;
 }
 
-function probeOf(program: Program, plan: Plan, runner: KernelRunner, index: number, bindings: Bindings): KernelProbe | undefined {
+function probeOf(
+  program: Program,
+  plan: Plan,
+  runner: KernelRunner,
+  index: number,
+  bindings: Bindings,
+): KernelProbe | undefined {
   const step = program.steps[index];
   const planned = plan.steps[index];
   if (step?.kind !== "kernel" || planned?.kind !== "kernel") return undefined;
@@ -60,7 +67,10 @@ function probeOf(program: Program, plan: Plan, runner: KernelRunner, index: numb
   const perUnit = Math.max(1, costOf(step, bindings) / range);
   const units = Math.max(1, Math.min(range, 64, Math.floor(probeWork / perUnit)));
   const arena = program.memory.arena;
-  const regions = new Map<number, { readonly start: number; readonly bytes: number; readonly dtype: Tensor["dtype"]; readonly written: boolean }>();
+  const regions = new Map<
+    number,
+    { readonly start: number; readonly bytes: number; readonly dtype: Tensor["dtype"]; readonly written: boolean }
+  >();
   for (const access of step.accesses) {
     const argument = planned.arguments[access.word];
     const start = evaluateExtent(access.start, bindings);
@@ -72,11 +82,14 @@ function probeOf(program: Program, plan: Plan, runner: KernelRunner, index: numb
   }
   const fills = [...regions.values()].map(({ start, bytes, dtype }, at) => ({ start, bytes, dtype, seed: seed + at }));
   const { buffer } = runner.memory;
-  for (const { start, bytes, dtype, seed: from } of fills) fillRandom(dtype, viewOf(dtype, buffer, start, bytes / byteSize[dtype]), from);
+  for (const { start, bytes, dtype, seed: from } of fills)
+    fillRandom(dtype, viewOf(dtype, buffer, start, bytes / byteSize[dtype]), from);
   const before = fills.map(({ start, bytes }) => new Uint8Array(buffer.slice(start, start + bytes)));
   runner.runStep(index, units);
   const samples = [...regions.values()].flatMap(({ start, bytes, dtype, written }, at) =>
-    written && dtype !== "float16" && dtype !== "bfloat16" ? changed(buffer, start, bytes, dtype, before[at] as Uint8Array) : [],
+    written && dtype !== "float16" && dtype !== "bfloat16"
+      ? changed(buffer, start, bytes, dtype, before[at] as Uint8Array)
+      : [],
   );
   new Uint8Array(buffer, arena.start, arena.bytes).fill(0);
   const chosen = spread(samples, samplesOfKernel);
@@ -84,14 +97,21 @@ function probeOf(program: Program, plan: Plan, runner: KernelRunner, index: numb
 }
 
 /** Finite elements of a region that are no longer what they were. */
-function changed(buffer: ArrayBuffer, start: number, bytes: number, dtype: Tensor["dtype"], before: Uint8Array): KernelProbe["samples"] {
+function changed(
+  buffer: ArrayBuffer,
+  start: number,
+  bytes: number,
+  dtype: Tensor["dtype"],
+  before: Uint8Array,
+): KernelProbe["samples"] {
   const size = byteSize[dtype];
   const now = viewOf(dtype, buffer, start, bytes / size);
   const then = viewOf(dtype, before.buffer, 0, bytes / size);
   const samples: KernelProbe["samples"][number][] = [];
   for (let i = 0; i < now.length; i++) {
     const value = Number(now[i]);
-    if (now[i] !== then[i] && Number.isFinite(value) && Math.abs(value) < 1e30) samples.push({ address: start + i * size, dtype, value: rounded(value) });
+    if (now[i] !== then[i] && Number.isFinite(value) && Math.abs(value) < 1e30)
+      samples.push({ address: start + i * size, dtype, value: rounded(value) });
   }
   return samples;
 }
@@ -105,22 +125,29 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
 }
 
 /** The seed and inputs of the whole-model test. */
-export function modelTestInputs(program: Program): { readonly seed: number; readonly bindings: Record<string, number>; readonly inputs: Record<string, Tensor> } {
-  const bindings = Object.fromEntries(program.symbols.map(({ name, lower, upper }) => [name, Math.min(upper, Math.max(lower, 1))]));
+export function modelTestInputs(program: Program): {
+  readonly seed: number;
+  readonly bindings: Record<string, number>;
+  readonly inputs: Record<string, Tensor>;
+} {
+  const bindings = Object.fromEntries(
+    program.symbols.map(({ name, lower, upper }) => [name, Math.min(upper, Math.max(lower, 1))]),
+  );
   const values = new Map(Object.entries(bindings));
   const inputs = Object.fromEntries(
-    program.inputs.map(({ name, dtype, shape }, index) => {
-      const extents = shape.map((extent) => evaluateExtent(extent, values));
-      const data = allocate(dtype, elementCount(extents));
-      fillRandom(dtype, data, seed + index);
-      return [name, { dtype, shape: extents, data }];
+    program.inputs.map((port, index) => {
+      const extents = port.shape.map((extent) => evaluateExtent(extent, values));
+      return [port.name, acceptableInput(port, extents, seed + index)];
     }),
   );
   return { seed, bindings, inputs };
 }
 
 /** Sampled outputs of a run on `modelTestInputs`. undefined when no output has a finite value to compare. */
-export function modelTest(outputs: Readonly<Record<string, Tensor>>, bindings: Readonly<Record<string, number>>): SelfTest | undefined {
+export function modelTest(
+  outputs: Readonly<Record<string, Tensor>>,
+  bindings: Readonly<Record<string, number>>,
+): SelfTest | undefined {
   const all = Object.entries(outputs).filter(([, { dtype }]) => dtype !== "float16" && dtype !== "bfloat16");
   const floats = all.filter(([, { dtype }]) => isFloat(dtype));
   const chosen = floats.length > 0 ? floats : all;
@@ -128,7 +155,9 @@ export function modelTest(outputs: Readonly<Record<string, Tensor>>, bindings: R
   const sampled = chosen.slice(0, modelSamples).flatMap(([name, { data }]) => {
     const finite = Array.from({ length: data.length }, (_, i) => i).filter((i) => Number.isFinite(Number(data[i])));
     const indices = spread(finite, share);
-    return indices.length === 0 ? [] : [{ name, indices, values: indices.map((i) => Number(Number(data[i]).toPrecision(6))) }];
+    return indices.length === 0
+      ? []
+      : [{ name, indices, values: indices.map((i) => Number(Number(data[i]).toPrecision(6))) }];
   });
   if (sampled.length === 0) return undefined;
   return { seed, bindings, outputs: sampled, absolute: 2e-3, relative: 1e-2 };

@@ -43,7 +43,8 @@ async function sha256(bytes: Uint8Array): Promise<string> {
 }
 
 /** Lower-case hexadecimal. */
-export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export async function packageFiles(contents: PackageContents): Promise<PackagedFiles> {
   const files = new Map<string, Uint8Array>();
@@ -56,11 +57,12 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
   const { program } = contents;
   const programFile = await add("program.json", encoder.encode(JSON.stringify(program)));
   const modules: Manifest["modules"][number][] = [];
-  for (const { variant, bytes } of contents.modules) modules.push({ variant, ...(await add(`${variant}.wasm`, bytes)) });
+  for (const { variant, bytes } of contents.modules)
+    modules.push({ variant, ...(await add(`${variant}.wasm`, bytes)) });
   const shaders = contents.shaders && (await add("shaders.json", encoder.encode(JSON.stringify(contents.shaders))));
   const shards: FileReference[] = [];
   for (const shard of cutShards(contents.weights)) shards.push(await add(undefined, shard));
-  const describe = ({ name, dtype, shape }: Program["inputs"][number]): Manifest["inputs"][number] => ({ name, dtype, shape });
+  const describe = ({ address, ...description }: Program["inputs"][number]): Manifest["inputs"][number] => description;
   const manifest: Manifest = {
     format: manifestFormat,
     name: contents.name,

@@ -24,7 +24,10 @@ export function makePlan(graph: Graph, costs: CostTable): Plan {
   const selected = graph.nodes.map((node) => selectNode(node, facts, graph, costs));
   const layout = layOut(graph, selected);
   const built = buildSteps(graph, selected, layout);
-  const inputs = graph.inputs.map((value) => ({ name: value.name, ...value.type, view: layout.viewOf(value) }));
+  const inputs = graph.inputs.map((value) => {
+    const fixed = graph.fixedInputs?.get(value.name);
+    return { name: value.name, ...value.type, ...(fixed ? { value: fixed } : {}), view: layout.viewOf(value) };
+  });
   const outputs = graph.outputs.map(({ name, value }, index) => ({
     name,
     ...value.type,

@@ -33,6 +33,8 @@ export interface PlannedPort {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly Dim[];
+  /** As Graph.fixedInputs. */
+  readonly value?: readonly number[];
   readonly view: View;
 }
 

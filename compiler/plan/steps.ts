@@ -62,7 +62,8 @@ class StepBuilder {
         const temporaries = entry.temporaries.map((type, index) => {
           const buffer: Buffer = {
             kind: "scratch",
-            name: `${node.name} temporary ${index}`, dtype: type.dtype,
+            name: `${node.name} temporary ${index}`,
+            dtype: type.dtype,
             bytes: denseBytes(type.dtype, type.shape),
           };
           return denseView(buffer, type.dtype, type.shape);
@@ -78,7 +79,8 @@ class StepBuilder {
     if (!source || !output || this.#layout.sharesBytes(source, output)) return;
     const from = this.#read(source);
     const to = this.#layout.viewOf(output);
-    const flat = (view: View): View => denseView(view.buffer, view.dtype, [productOf(view.shape)], view.offset);
+    // The bytes move; both sides in the source's type, so that nothing is converted.
+    const flat = (view: View): View => denseView(view.buffer, from.dtype, [productOf(view.shape)], view.offset);
     this.#copy(node.name, flat(from), flat(to));
   }
 
@@ -120,7 +122,9 @@ class StepBuilder {
     const packed = this.#pack(node, step);
     const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
     const scratch: Buffer | undefined =
-      scratchBytes === 0 ? undefined : { kind: "scratch", name: `${node.name} scratch`, dtype: "uint8", bytes: scratchBytes };
+      scratchBytes === 0
+        ? undefined
+        : { kind: "scratch", name: `${node.name} scratch`, dtype: "uint8", bytes: scratchBytes };
     this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
   }
 

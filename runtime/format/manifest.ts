@@ -22,7 +22,15 @@ export interface PortDescription {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly Extent[];
+  /**
+   * Inputs only: the one value that the package was compiled for (shapes depend on it); the caller passes exactly this.
+   * Elements in row-major order as plain numbers; float16 and bfloat16 as bit patterns, bool as 0 or 1.
+   */
+  readonly value?: readonly number[];
 }
+
+/** Most elements of an input whose value is fixed. */
+export const mostFixedElements = 64;
 
 /** Sampled outputs for inputs filled by the generator of random.ts (seed + input index), symbols bound to `bindings`. */
 export interface SelfTest {

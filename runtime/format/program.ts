@@ -18,6 +18,8 @@ export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly Extent[];
+  /** As PortDescription.value. */
+  readonly value?: readonly number[];
   readonly address: number;
 }
 

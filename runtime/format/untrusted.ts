@@ -5,7 +5,7 @@
 import { type DiagnosticCode, LeafcutterError } from "./diagnostic.ts";
 import { type DType, dtypes } from "./dtype.ts";
 import { type Extent, type ExtentOperation, extentBounds, type SymbolBound } from "./extent.ts";
-import type { PortDescription } from "./manifest.ts";
+import { mostFixedElements, type PortDescription } from "./manifest.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 export type Symbols = ReadonlyMap<string, SymbolBound>;
@@ -126,7 +126,13 @@ export class UntrustedReader {
     const port = this.object(value, where);
     this.string(port.name, `${where}.name`);
     this.dtype(port.dtype, `${where}.dtype`);
-    this.shape(port.shape, `${where}.shape`, symbols);
+    const elements = this.shape(port.shape, `${where}.shape`, symbols);
+    if (port.value !== undefined) {
+      const values = this.list(port.value, `${where}.value`, mostFixedElements, (item, place) => this.number(item, place));
+      const wide = port.dtype === "int64" || port.dtype === "uint64";
+      if (values.length !== elements || (wide && !values.every(Number.isSafeInteger)))
+        this.fail(`${where}.value`, `${elements} elements of ${port.dtype}`, port.value);
+    }
     return value as PortDescription;
   }
 

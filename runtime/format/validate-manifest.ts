@@ -1,7 +1,6 @@
 /**
  * A manifest from an attacker's hands: types, file names that stay in the package's folder, sizes, hashes, tests.
  */
-import type { Extent } from "./extent.ts";
 import { type FileReference, type Manifest, manifestFormat, type PortDescription } from "./manifest.ts";
 import type { Program } from "./program.ts";
 import { type Symbols, UntrustedReader } from "./untrusted.ts";
@@ -96,11 +95,7 @@ const weightAlignment = 64;
 
 /** The manifest and the program of one package say the same. Throws LeafcutterError package-invalid. */
 export function checkAgreement(manifest: Manifest, program: Program): void {
-  const shape = (port: PortDescription): readonly [string, string, readonly Extent[]] => [
-    port.name,
-    port.dtype,
-    port.shape,
-  ];
+  const shape = ({ name, dtype, shape, value }: PortDescription): readonly unknown[] => [name, dtype, shape, value];
   const same = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right);
   for (const name of ["inputs", "outputs"] as const) {
     if (!same(manifest[name].map(shape), program[name].map(shape))) {

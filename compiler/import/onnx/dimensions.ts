@@ -4,7 +4,9 @@
  * name over other symbols; the shape of the sample. What is left is reported in one error.
  */
 import { closest, LeafcutterError } from "../../../runtime/format/diagnostic.ts";
+import type { DType } from "../../../runtime/format/dtype.ts";
 import type { SymbolBound } from "../../../runtime/format/extent.ts";
+import type { TensorArray } from "../../../runtime/format/tensor.ts";
 import { type Dim, formatDim, sameDim } from "../../graph/dimension.ts";
 import { matchPorts, type NamedTensor } from "../match-ports.ts";
 import { parseDimExpression } from "./dim-expression.ts";
@@ -23,6 +25,9 @@ export interface DeclaredInput {
 /** Belongs to the input of the same name, else of the same position. */
 export interface SampleShape extends NamedTensor {
   readonly shape: readonly number[];
+  /** For inputs on whose value shapes depend. */
+  readonly dtype?: DType;
+  readonly data?: TensorArray;
 }
 
 export interface DimOptions {

@@ -4,7 +4,7 @@
  */
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { FactStore, type Inferred } from "../../graph/facts.ts";
+import { type Facts, FactStore, type Inferred } from "../../graph/facts.ts";
 import type { Graph, Node, TensorType, Value } from "../../graph/graph.ts";
 import { inferNode } from "../../ops/infer.ts";
 import type { ByteSource } from "../source.ts";
@@ -34,11 +34,14 @@ export class GraphBuilder {
   readonly #signal: AbortSignal | undefined;
   readonly #values = new Map<string, Value>();
   readonly #inputs: Value[] = [];
+  readonly #fixed = new Map<string, readonly number[]>();
   readonly #constants = new Map<Value, Tensor>();
   readonly #facts = new FactStore();
   readonly #nodes: Node[] = [];
   readonly #nodeNames = new FreshNames();
   readonly #valueNames: FreshNames;
+  /** Values that the latest type rule asked for and that are not known. */
+  #askedFor: ReadonlySet<Value> = new Set();
   #steps = 0;
   #depth = 0;
 
@@ -49,9 +52,32 @@ export class GraphBuilder {
     this.#valueNames = new FreshNames(namesDefined(model.graph));
   }
 
-  addInput(name: string, type: TensorType): void {
+  /** With `fixed`, nodes read that constant instead of the input, which only stays among the inputs. */
+  addInput(name: string, type: TensorType, fixed?: Tensor): void {
     if (name === "") throw malformed("inputs", "an input has no name");
-    this.#inputs.push(this.#define(name, type, "inputs"));
+    if (!fixed) this.#inputs.push(this.#define(name, type, "inputs"));
+    else {
+      this.#inputs.push({ name, type });
+      this.#fixed.set(name, Array.from(fixed.data as ArrayLike<number | bigint>, Number));
+      const constant: Value = { name: this.#valueNames.take(`${name}:value`), type };
+      this.#name(name, constant, "inputs");
+      this.#constants.set(constant, fixed);
+      this.#facts.setConstant(constant, fixed);
+    }
+  }
+
+  /** After a node's types did not work out: names of the inputs whose values its rule asked for in vain. */
+  get inputsAskedFor(): readonly string[] {
+    const producers = new Map(this.#nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    const inputs = new Set(this.#inputs);
+    const seen = new Set<Value>();
+    const visit = (value: Value): void => {
+      if (seen.has(value) || this.#facts.constant(value) || this.#facts.elements(value)) return;
+      seen.add(value);
+      for (const input of producers.get(value)?.inputs ?? []) if (input) visit(input);
+    };
+    for (const value of this.#askedFor) visit(value);
+    return [...seen].filter((value) => inputs.has(value)).map(({ name }) => name);
   }
 
   #addConstant(name: string, tensor: Tensor, where: string): void {
@@ -160,14 +186,32 @@ export class GraphBuilder {
       return { name, value: this.#read(name, `output ${name}`) };
     });
     if (outputs.length === 0) throw malformed(this.#source.name, "the graph has no outputs");
-    return { name: graph.name, symbols, inputs: this.#inputs, outputs, constants: this.#constants, nodes: this.#nodes };
+    return {
+      name: graph.name,
+      symbols,
+      inputs: this.#inputs,
+      ...(this.#fixed.size > 0 ? { fixedInputs: this.#fixed } : {}),
+      outputs,
+      constants: this.#constants,
+      nodes: this.#nodes,
+    };
   }
 
   #infer(head: Omit<Node, "outputs">, outputNames: readonly string[], where: string): Inferred {
     // Rules may ask how many outputs there are, not what they are.
     const outputs = outputNames.map((name): Value => ({ name, type: { dtype: "float32", shape: [] } }));
+    const askedFor = new Set<Value>();
+    this.#askedFor = askedFor;
+    const noting = <T>(value: Value, fact: T | undefined): T | undefined => {
+      if (fact === undefined) askedFor.add(value);
+      return fact;
+    };
+    const facts: Facts = {
+      constant: (value) => noting(value, this.#facts.constant(value)),
+      elements: (value) => noting(value, this.#facts.elements(value)),
+    };
     try {
-      return inferNode({ ...head, outputs }, this.#facts);
+      return inferNode({ ...head, outputs }, facts);
     } catch (cause) {
       if (cause instanceof LeafcutterError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);

@@ -8,6 +8,7 @@ import type { Graph, TensorType } from "../../graph/graph.ts";
 import type { ByteSource } from "../source.ts";
 import { dtypeOfCode, nameOfCode } from "./data-type.ts";
 import { bindDimensions, type DimOptions } from "./dimensions.ts";
+import { givenValues, type InputValues, sampleValues } from "./fixed-input.ts";
 import { GraphBuilder } from "./graph-builder.ts";
 import { malformed } from "./message.ts";
 import type { OnnxGraph, OnnxModel, OnnxValueInfo } from "./model.ts";
@@ -17,24 +18,43 @@ const oldestOpset = 7;
 const newestOpset = 26;
 
 export interface ImportOptions extends DimOptions {
+  /** Values of inputs, by name, elements in row-major order: the model is compiled for these values only. */
+  readonly values?: InputValues;
   readonly signal?: AbortSignal;
 }
 
-/** Throws model-invalid, model-unsupported, operator-unknown, operator-invalid, dimension-unbound, option-invalid, file-missing, file-refused, aborted. */
+/** Throws model-invalid, model-unsupported, operator-unknown, operator-invalid, dimension-unbound, value-unbound, option-invalid, file-missing, file-refused, aborted. */
 export async function importOnnx(source: ByteSource, options: ImportOptions = {}): Promise<Graph> {
   const model = await scanModel(source);
   checkOpset(model, source.name);
   const declared = declaredInputs(model.graph);
-  const bound = bindDimensions(
-    declared.map(({ name, type }) => ({ name, dims: type.dims })),
-    options,
-  );
-  const builder = new GraphBuilder(model, source, options.signal);
-  for (const { name, type } of declared)
-    builder.addInput(name, { dtype: type.dtype, shape: bound.shapes.get(name) ?? [] });
-  await builder.addGraph(model.graph, model.opsets);
-  return builder.finish(model.graph, bound.symbols);
+  const inputs = declared.map(({ name, type }) => ({ name, ...type }));
+  const fixed = new Map(givenValues(inputs, options.values ?? {}));
+  for (;;) {
+    const bound = bindDimensions(
+      inputs.map(({ name, dims }) => ({ name, dims: fixed.get(name)?.shape ?? dims })),
+      options,
+    );
+    const builder = new GraphBuilder(model, source, options.signal);
+    for (const { name, dtype } of inputs)
+      builder.addInput(name, { dtype, shape: bound.shapes.get(name) ?? [] }, fixed.get(name));
+    try {
+      await builder.addGraph(model.graph, model.opsets);
+    } catch (error) {
+      // Shapes depend on inputs: once more, for the values that they have in the data set.
+      const open = builder.inputsAskedFor.filter((name) => !fixed.has(name));
+      const askedFor = inputs.filter(({ name }) => open.includes(name));
+      if (!isInconsistent(error) || askedFor.length === 0) throw error;
+      for (const [name, tensor] of sampleValues(inputs, askedFor, options.sampleShapes ?? [], error))
+        fixed.set(name, tensor);
+      continue;
+    }
+    return builder.finish(model.graph, bound.symbols);
+  }
 }
+
+const isInconsistent = (error: unknown): error is LeafcutterError =>
+  error instanceof LeafcutterError && error.code === "operator-invalid";
 
 function unsupported(where: string, message: string, expected: string, received?: string): LeafcutterError {
   return new LeafcutterError({

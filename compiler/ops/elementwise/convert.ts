@@ -100,6 +100,8 @@ const dropout: Operator = {
     presentInputs(context, [1, 3]);
     const training = context.constant(2);
     const ratio = context.has(1) ? context.constant(1) : undefined;
+    if (context.has(2) && !training)
+      context.fail("training_mode must be known when the model is compiled", "a constant", "a computed value");
     if (training?.data[0] && !(ratio && Number(ratio.data[0]) === 0)) {
       context.fail("Dropout in training mode is random", "training_mode false");
     }
