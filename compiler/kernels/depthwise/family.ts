@@ -8,11 +8,13 @@ import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import type { DepthwiseProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes } from "../tile/panel.ts";
+import { quad } from "../tile/wgsl.ts";
 import { windowHalo } from "../tile/window.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
 import { packDepthwise } from "./pack.ts";
 import { type DepthwiseVariant, depthwiseVariants, depthwiseWidth } from "./variants.ts";
 import { type DepthwiseShape, emitDepthwise } from "./wasm.ts";
+import { depthwiseWgsl } from "./wgsl.ts";
 
 const tapsOf = (problem: DepthwiseProblem): number => problem.kernelHeight * problem.kernelWidth;
 const widePanel = (problem: DepthwiseProblem): number => panelBytes("float32", depthwiseWidth, tapsOf(problem));
@@ -99,11 +101,12 @@ function bindDepthwise(
       key: `depthwise ${JSON.stringify(shape)}`,
       name: `depthwise ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
       emitWasm: (context) => emitDepthwise(context, shape),
+      emitWgsl: () => depthwiseWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
     range: multiplyDims(batch, outputHeight),
     flops: multiplyDims(outputs, 2 * tapsOf(problem)),
     bytes: addDims(multiplyDims(floats, 4), packed.bytes),
-    invocations: outputs,
+    invocations: multiplyDims(batch, outputHeight, outputWidth, Math.ceil(outputChannels / quad)),
   };
 }

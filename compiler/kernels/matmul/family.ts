@@ -17,10 +17,12 @@ import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import type { MatmulProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
+import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
 import { packBias, packMatmul } from "./pack.ts";
 import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
 import { emitMatmul, type MatmulShape } from "./wasm.ts";
+import { matmulWgsl } from "./wgsl.ts";
 
 /** Bytes of A that a block of rows may hold, so that it stays in the second cache while the panels pass over it. */
 const blockBytes = 256 * 1024;
@@ -114,11 +116,12 @@ function bindMatmul(
       key: `matmul ${JSON.stringify(shape)}`,
       name: `matmul ${variant.name} ${storage}`,
       emitWasm: (context) => emitMatmul(context, shape),
+      emitWgsl: () => matmulWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
     range: variant.overPanels ? panels : allRows,
     flops: multiplyDims(outputs, inner, 2),
     bytes: addDims(multiplyDims(floats, 4), packed.bytes, b ? b.buffer.bytes : 0),
-    invocations: outputs,
+    invocations: multiplyDims(allRows, ceilDivideDims(columns, quad)),
   };
 }

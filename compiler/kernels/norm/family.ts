@@ -7,6 +7,7 @@ import type { Argument, BoundStep, Family, View } from "../contract.ts";
 import type { NormProblem } from "../problem.ts";
 import { normVariants } from "./variants.ts";
 import { emitNorm, type NormShape } from "./wasm.ts";
+import { normWgsl } from "./wgsl.ts";
 
 /** Operations of one element: two sums, a difference, a square, a product; two more with scale and shift. */
 const operationsPerElement = 8;
@@ -32,6 +33,7 @@ function bind(problem: NormProblem, operands: readonly (View | undefined)[], out
       key: `norm ${JSON.stringify(shape)}`,
       name: centered ? "layer norm" : "rms norm",
       emitWasm: (context) => emitNorm(context, shape),
+      emitWgsl: () => normWgsl(shape),
     },
     arguments: [
       read(input),
@@ -45,7 +47,7 @@ function bind(problem: NormProblem, operands: readonly (View | undefined)[], out
     range: outer,
     flops: multiplyDims(elements, operationsPerElement),
     bytes: multiplyDims(addDims(elements, elements), 4),
-    invocations: elements,
+    invocations: outer,
   };
 }
 
