@@ -15,7 +15,7 @@ import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
 import type { Argument, BoundStep, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
-import { canVectorise, type LoopShape, type ShapeOperand, type StrideClass } from "./shape.ts";
+import { type LoopShape, runsWell, type ShapeOperand, type StrideClass } from "./shape.ts";
 import { transposition } from "./transpose.ts";
 import { emitLoop } from "./wasm.ts";
 import { loopWgsl } from "./wgsl.ts";
@@ -191,11 +191,11 @@ function mergeAxes(space: Space): void {
 
 /** Moves the parallel axis that runs best on the inside to the last parallel place. */
 function chooseInnermost(space: Space, shape: (space: Space) => LoopShape): void {
-  if (space.parallel < 2 || canVectorise(shape(space))) return;
+  if (space.parallel < 2 || runsWell(shape(space))) return;
   const candidates = Array.from({ length: space.parallel - 1 }, (_, axis) => axis).reverse();
   for (const axis of candidates) {
     const moved = moveInside(space, axis);
-    if (canVectorise(shape(moved))) {
+    if (runsWell(shape(moved))) {
       Object.assign(space, moved);
       return;
     }

@@ -99,6 +99,27 @@ export function canVectorise(shape: LoopShape): boolean {
   return !shape.finish || isVectorisableAt(shape, shape.finish, finishTypes(shape), axis, true);
 }
 
+/** Whether the nest copies elements that are neighbours on both sides along its vector axis, whatever their type. */
+export function copiesRows(shape: LoopShape): boolean {
+  const { operands, output, body, finish, reductions, computed } = shape;
+  const axis = vectorAxisOf(shape);
+  const [source] = operands;
+  return (
+    body.kind === "input" &&
+    body.index === 0 &&
+    operands.length === 1 &&
+    reductions === 0 &&
+    !finish &&
+    !computed &&
+    source?.dtype === output.dtype &&
+    source.strides[axis] === "unit" &&
+    output.strides[axis] === "unit"
+  );
+}
+
+/** Whether the vector axis needs no better one. */
+export const runsWell = (shape: LoopShape): boolean => canVectorise(shape) || copiesRows(shape);
+
 const vectorOutputs: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "bool", "int8", "uint8"]);
 
 function isVectorisableAt(

@@ -4,16 +4,19 @@ import { type Expression, expressionType } from "../../../runtime/format/express
 import { recordHeaderWords } from "../../../runtime/format/program.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, FunctionReference, Local, ValueType } from "../../assemble/expression.ts";
-import { f32, f64, i32, i64 } from "../../assemble/scalar.ts";
-import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
+import { i32 } from "../../assemble/scalar.ts";
+import { i32x4 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { emitScalar, scalarType } from "../expression/scalar.ts";
 import { emitVector } from "../expression/vector.ts";
+import { emitRowCopy } from "./copy.ts";
+import { identityOf, loadScalar, loadVector, splatOf, storeScalar, storeVector } from "./element.ts";
 import {
   bodyTypes,
   canVectorise,
   contiguousLoad,
+  copiesRows,
   finishTypes,
   isUniform,
   type LoopShape,
@@ -114,6 +117,12 @@ class LoopEmitter {
         });
         return;
       }
+      if (copiesRows(this.#shape)) {
+        const size = byteSize[this.#shape.output.dtype];
+        const bytes = body.local("i32", i32.mul(i32.sub(end, begin), size));
+        emitRowCopy(body, size, pointers[0] as Address, pointers[1] as Address, bytes);
+        return;
+      }
       const index = body.local("i32", begin);
       const limit = body.local("i32", end);
       const point: Point = { pointers, indices: new Map(outer.indices).set(axis, index) };
@@ -186,7 +195,7 @@ class LoopEmitter {
       dtype = expressionType(finish, all);
     }
     const address = computed ? this.#coordinatesAddress(0, computed, point) : (point.pointers[0] as Address);
-    this.#storeScalar(output.dtype, address, value);
+    storeScalar(this.#body, this.#context.math, output.dtype, address, value);
   }
 
   #combine(dtype: DType, left: Scalar, right: Scalar): Scalar {
@@ -233,11 +242,11 @@ class LoopEmitter {
         return this.#word(this.#parameterWord + leaf.index);
       case "input": {
         const walk = leaf.index - shift + 1;
-        return this.#loadScalar((this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+        return loadScalar(this.#context.math, (this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
       }
       case "load": {
         const walk = leaf.operand + 1;
-        return this.#loadScalar(
+        return loadScalar(this.#context.math, 
           (this.#walks[walk] as ShapeOperand).dtype,
           this.#address(walk, leaf.at.map(visit), point),
         );
@@ -261,72 +270,6 @@ class LoopEmitter {
     );
   }
 
-  #loadScalar(dtype: DType, address: Address): Scalar {
-    switch (dtype) {
-      case "float32":
-        return f32.load(address);
-      case "float64":
-        return f64.load(address);
-      case "int64":
-      case "uint64":
-        return i64.load(address);
-      case "int32":
-      case "uint32":
-        return i32.load(address);
-      case "int16":
-        return i32.load16S(address);
-      case "uint16":
-        return i32.load16U(address);
-      case "int8":
-        return i32.load8S(address);
-      case "uint8":
-      case "bool":
-        return i32.load8U(address);
-      case "float16":
-        return f32x4.extractLane(this.#context.math.halfToFloat(i32x4.splat(i32.load16U(address))), 0);
-      case "bfloat16":
-        return f32.reinterpretI32(i32.shl(i32.load16U(address), 16));
-    }
-  }
-
-  #storeScalar(dtype: DType, address: Address, value: Scalar): void {
-    const body = this.#body;
-    switch (dtype) {
-      case "float32":
-        return body.f32Store(address, value as Code<"f32">);
-      case "float64":
-        return body.f64Store(address, value as Code<"f64">);
-      case "int64":
-      case "uint64":
-        return body.i64Store(address, value as Code<"i64">);
-      case "int32":
-      case "uint32":
-        return body.i32Store(address, value as Code<"i32">);
-      case "int16":
-      case "uint16":
-        return body.i32Store16(address, value as Code<"i32">);
-      case "int8":
-      case "uint8":
-      case "bool":
-        return body.i32Store8(address, value as Code<"i32">);
-      case "float16": {
-        const half = i32x4.extractLane(this.#context.math.floatToHalf(f32x4.splat(value as Code<"f32">)), 0);
-        return body.i32Store16(address, half);
-      }
-      case "bfloat16": {
-        // Round to nearest even on the upper 16 bits; NaN keeps a set mantissa bit.
-        const bits = body.local("i32", i32.reinterpretF32(value as Code<"f32">));
-        const rounded = i32.shrU(i32.add(bits, i32.add(0x7fff, i32.and(i32.shrU(bits, 16), 1))), 16);
-        const isNaN = i32.gtU(i32.and(bits, 0x7fffffff), 0x7f800000);
-        body.if(
-          isNaN,
-          () => body.i32Store16(address, i32.or(i32.shrU(bits, 16), 0x40)),
-          () => body.i32Store16(address, rounded),
-        );
-      }
-    }
-  }
-
   /** Values and addresses that do not change along the vector axis, computed once before it. */
   #hoist(point: Point): ReadonlyMap<string, Code<ValueType>> {
     const hoisted = new Map<string, Code<ValueType>>();
@@ -336,7 +279,7 @@ class LoopEmitter {
       if (expression.kind === "constant" || hoisted.has(key)) return;
       if (isUniform(this.#shape, expression, this.#vectorAxis)) {
         const dtype = expressionType(expression, types);
-        hoisted.set(key, this.#body.local("v128", this.#splat(dtype, this.#scalar(expression, types, point))));
+        hoisted.set(key, this.#body.local("v128", splatOf(dtype, this.#scalar(expression, types, point))));
         return;
       }
       switch (expression.kind) {
@@ -375,7 +318,7 @@ class LoopEmitter {
     let value: Code<"v128">;
     if (reductions === 0) value = this.#vector(expression, types, point, hoisted);
     else {
-      const accumulator = this.#body.local("v128", this.#splat(dtype, identityOf(combine, dtype)));
+      const accumulator = this.#body.local("v128", splatOf(dtype, identityOf(combine, dtype)));
       this.#reduce(this.#vectorAxis + 1, point, (inner) => {
         const term = this.#vector(expression, types, inner, hoisted);
         const pair: Expression = {
@@ -402,7 +345,7 @@ class LoopEmitter {
       value = this.#vector(finish, all, point, new Map(), value);
       dtype = expressionType(finish, all);
     }
-    this.#storeVector(output.dtype, point.pointers[0] as Address, value, dtype);
+    storeVector(this.#body, output.dtype, point.pointers[0] as Address, value, dtype);
   }
 
   #vector(
@@ -425,7 +368,7 @@ class LoopEmitter {
           const known = hoisted.get(keyOf(node));
           if (known) return known as Code<"v128">;
           const scalar = this.#scalarShifted(node, types, point, shift);
-          return this.#body.local("v128", this.#splat(expressionType(node, types), scalar));
+          return this.#body.local("v128", splatOf(expressionType(node, types), scalar));
         },
         leaf: (leaf) => {
           if (reduced && leaf.kind === "input" && leaf.index === 0) return reduced;
@@ -456,72 +399,14 @@ class LoopEmitter {
         return i32x4.splat(this.#word(this.#parameterWord + leaf.index));
       case "input": {
         const walk = leaf.index - shift + 1;
-        return this.#loadVector((this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+        return loadVector(this.#context.math, (this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
       }
       case "load": {
         const { dtype } = this.#walks[leaf.operand + 1] as ShapeOperand;
         const first = (hoisted.get(keyOf(leaf)) as Address | undefined) ?? this.#firstAddress(leaf, point);
         const index = point.indices.get(this.#vectorAxis) as Address;
-        return this.#loadVector(dtype, i32.add(first, i32.mul(index, byteSize[dtype])));
+        return loadVector(this.#context.math, dtype, i32.add(first, i32.mul(index, byteSize[dtype])));
       }
     }
-  }
-
-  #loadVector(dtype: DType, address: Address): Code<"v128"> {
-    switch (dtype) {
-      case "float32":
-      case "int32":
-        return v128.load(address);
-      case "int8":
-        return i32x4.extendLowI16x8S(i16x8.extendLowI8x16S(v128.load32Zero(address)));
-      case "uint8":
-        return i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address)));
-      case "bool":
-        return i32x4.ne(
-          i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address))),
-          i32x4.const(0, 0, 0, 0),
-        );
-      case "float16":
-        return this.#context.math.halfToFloat(v128.load16x4U(address));
-      default:
-        throw new TypeError(`${dtype} is not read four at a time`);
-    }
-  }
-
-  #storeVector(dtype: DType, address: Address, value: Code<"v128">, from: DType): void {
-    if (dtype === "float32" || dtype === "int32") return this.#body.v128Store(address, value);
-    const words = from === "bool" ? v128.and(value, i32x4.const(1, 1, 1, 1)) : value;
-    // Lane bytes 0, 4, 8, 12 side by side: wraps as a narrowing cast does.
-    const bytes = i8x16.shuffle(words, words, [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12]);
-    this.#body.v128Store32Lane(address, bytes, 0);
-  }
-
-  /** Four equal lanes in the vector representation of `dtype`. */
-  #splat(dtype: DType, value: Scalar): Code<"v128"> {
-    if (scalarType(dtype) === "f32") return f32x4.splat(value as Code<"f32">);
-    if (dtype === "bool") return i32x4.neg(i32x4.splat(value as Code<"i32">));
-    return i32x4.splat(value as Code<"i32">);
-  }
-}
-
-function identityOf(combine: LoopShape["combine"], dtype: DType): Scalar {
-  const type = scalarType(dtype);
-  const unsigned = dtype.startsWith("uint") || dtype === "bool";
-  const widths: Partial<Record<DType, number>> = { int8: 8, uint8: 8, int16: 16, uint16: 16 };
-  const width = widths[dtype] ?? 32;
-  const integer = (value: bigint): Scalar =>
-    type === "i64" ? i64.const(BigInt.asIntN(64, value)) : i32.const(Number(BigInt.asIntN(32, value)));
-  const real = (value: number): Scalar => (type === "f64" ? f64.const(value) : f32.const(value));
-  const isReal = type === "f32" || type === "f64";
-  const span = BigInt(type === "i64" ? 64 : width);
-  switch (combine ?? "add") {
-    case "add":
-      return isReal ? real(0) : integer(0n);
-    case "multiply":
-      return isReal ? real(1) : integer(1n);
-    case "maximum":
-      return isReal ? real(-Infinity) : integer(unsigned ? 0n : -(1n << (span - 1n)));
-    case "minimum":
-      return isReal ? real(Infinity) : integer(unsigned ? (1n << span) - 1n : (1n << (span - 1n)) - 1n);
   }
 }
