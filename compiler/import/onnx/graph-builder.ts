@@ -12,6 +12,7 @@ import { convertAttributes } from "./attribute.ts";
 import { constantOf } from "./constant.ts";
 import { FreshNames } from "./fresh-name.ts";
 import { inlineFunctions, type PlacedNode, withFreshNames } from "./inline.ts";
+import { computeKnown } from "./known-value.ts";
 import { malformed } from "./message.ts";
 import type { OnnxGraph, OnnxModel, OpsetVersions } from "./model.ts";
 import { inTopologicalOrder, namesDefined, namesRead } from "./order.ts";
@@ -37,7 +38,7 @@ export class GraphBuilder {
   readonly #fixed = new Map<string, readonly number[]>();
   readonly #constants = new Map<Value, Tensor>();
   readonly #facts = new FactStore();
-  readonly #nodes: Node[] = [];
+  #nodes: Node[] = [];
   readonly #nodeNames = new FreshNames();
   readonly #valueNames: FreshNames;
   /** Values that the latest type rule asked for and that are not known. */
@@ -68,7 +69,7 @@ export class GraphBuilder {
 
   /** After a node's types did not work out: names of the inputs whose values its rule asked for in vain. */
   get inputsAskedFor(): readonly string[] {
-    const producers = new Map(this.#nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    const producers = this.#producers();
     const inputs = new Set(this.#inputs);
     const seen = new Set<Value>();
     const visit = (value: Value): void => {
@@ -213,6 +214,8 @@ export class GraphBuilder {
     try {
       return inferNode({ ...head, outputs }, facts);
     } catch (cause) {
+      if ([...askedFor].map((value) => this.#compute(value)).includes(true))
+        return this.#infer(head, outputNames, where);
       if (cause instanceof LeafcutterError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new LeafcutterError(
@@ -225,6 +228,25 @@ export class GraphBuilder {
         { cause },
       );
     }
+  }
+
+  /** Replaces the nodes behind `value` by their results, when they follow from what is known. */
+  #compute(value: Value): boolean {
+    const computed = computeKnown(value, this.#producers(), this.#facts);
+    if (!computed || computed.size === 0) return false;
+    for (const [node, results] of computed)
+      node.outputs.forEach((output, index) => {
+        const tensor = results[index];
+        if (!tensor) return;
+        this.#constants.set(output, tensor);
+        this.#facts.setConstant(output, tensor);
+      });
+    this.#nodes = this.#nodes.filter((node) => !computed.has(node));
+    return true;
+  }
+
+  #producers(): ReadonlyMap<Value, Node> {
+    return new Map(this.#nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   }
 
   #define(name: string, type: TensorType, where: string): Value {

@@ -36,14 +36,25 @@ export async function loadTensor(tensor: OnnxTensor, source: ByteSource): Promis
 /** A serialised TensorProto (a `.pb` file of a data set); `file` names it in errors. External data is refused here. */
 export function readTensorProto(bytes: Uint8Array, file?: string): Tensor & { readonly name: string } {
   const tensor = decodeTensor(bytes);
+  if (tensor.segmented) throw unsupported(file ?? "tensor", notATensor);
   const { dtype, where } = checkedType(tensor, file);
   if (tensor.external) throw unsupported(where, "a tensor file with external data");
   const payloads = tensor.chunks.map(({ field, payload }) => {
     if (payload instanceof Uint8Array) return { field, bytes: payload };
     throw malformed(where, "the payload is not in the file");
   });
-  return { ...assemble(tensor, dtype, payloads, where), name: tensor.name };
+  try {
+    return { ...assemble(tensor, dtype, payloads, where), name: tensor.name };
+  } catch (error) {
+    throw hasContainerName(tensor) ? unsupported(where, notATensor) : error;
+  }
 }
+
+const notATensor = "the file holds a sequence or an optional value, which are not supported";
+
+/** Sequences and optionals have their name where tensors have their shape. */
+const hasContainerName = ({ name, dims }: OnnxTensor): boolean =>
+  name === "" && dims.length > 0 && dims.every((code) => code > 0x20 && code < 0x7f);
 
 function unsupported(where: string, message: string, received?: string): LeafcutterError {
   return new LeafcutterError({
