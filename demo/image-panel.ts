@@ -37,6 +37,8 @@ export class ImagePanel {
   readonly #canvas: HTMLCanvasElement;
   readonly #sheet: Sheet | undefined;
   #page = 0;
+  #frame: number | undefined;
+  #thumbnails: ReadonlyMap<TestImage, HTMLButtonElement> = new Map();
 
   constructor(options: ImagePanelOptions) {
     this.#options = options;
@@ -85,15 +87,22 @@ export class ImagePanel {
     }
   }
 
+  /** At most once a frame: pens report their moves more often. */
   #drawn(): void {
-    const { embedded, onPicture } = this.#options;
-    const ink = this.#sheet?.ink();
-    if (ink === undefined) return;
-    this.#mark(undefined);
-    onPicture({ pixels: centreInk(ink, sheetSize, sheetSize, embedded.format) });
+    if (this.#frame !== undefined) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = undefined;
+      const { embedded, onPicture } = this.#options;
+      const ink = this.#sheet?.ink();
+      if (ink === undefined) return;
+      this.#mark(undefined);
+      onPicture({ pixels: centreInk(ink, sheetSize, sheetSize, embedded.format) });
+    });
   }
 
   #clear(): void {
+    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+    this.#frame = undefined;
     this.#sheet?.clear();
     this.#mark(undefined);
     this.#options.onPicture(undefined);
@@ -119,8 +128,6 @@ export class ImagePanel {
   #mark(chosen: TestImage | undefined): void {
     for (const [image, node] of this.#thumbnails) node.setAttribute("aria-pressed", String(image === chosen));
   }
-
-  #thumbnails: ReadonlyMap<TestImage, HTMLButtonElement> = new Map();
 
   #showGallery(): void {
     const { gallery, embedded, images } = this.#options;

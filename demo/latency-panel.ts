@@ -28,7 +28,7 @@ function timesTable(rows: readonly (readonly [name: string, times: Times, ready:
     return element(
       "tr",
       {},
-      element("th", { scope: "row" }, name),
+      element("th", { scope: "row" }, ...name.split(/(?<=-)/).flatMap((part) => [part, element("wbr")])),
       ...cells.map((value) => element("td", { class: "number" }, millisecondsText(value))),
     );
   });

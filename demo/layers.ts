@@ -1,5 +1,5 @@
 /** Time per step of the program as a list of bars, in the order in which the steps run. */
-import { element } from "./element.ts";
+import { button, element } from "./element.ts";
 import { millisecondsText, percentText } from "./quantity.ts";
 
 /** What one step takes: the mean over some profiled runs. */
@@ -12,7 +12,7 @@ export interface LayerTime {
   readonly flops: number;
 }
 
-const shownAtFirst = 14;
+const shownAtFirst = 16;
 
 /** The element-wise mean of profiled runs of the same program. */
 export function meanOfRuns(runs: readonly (readonly LayerTime[])[]): readonly LayerTime[] {
@@ -50,17 +50,21 @@ function rowOf(layer: LayerTime, most: number, total: number): HTMLLIElement {
   );
 }
 
-/** Replaces the content of `host`. */
+/** Replaces the content of `host`. A long list is cut to its slowest steps until the reader asks for all. */
 export function showLayers(host: HTMLElement, layers: readonly LayerTime[]): void {
-  const most = Math.max(...layers.map(({ milliseconds }) => milliseconds), 1e-9);
+  const slowestFirst = [...layers].sort((left, right) => right.milliseconds - left.milliseconds);
+  const most = Math.max(slowestFirst[0]?.milliseconds ?? 0, 1e-9);
   const total = layers.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const rows = layers.map((layer) => rowOf(layer, most, total));
-  const list = element("ol", { class: "layer-list" }, ...rows.slice(0, shownAtFirst));
+  const shown = new Set(slowestFirst.slice(0, shownAtFirst));
+  const rows = (chosen: readonly LayerTime[]): readonly HTMLLIElement[] =>
+    chosen.map((layer) => rowOf(layer, most, total));
+  const list = element("ol", { class: "layer-list" }, ...rows(layers.filter((layer) => shown.has(layer))));
   host.replaceChildren(list);
-  if (rows.length <= shownAtFirst) return;
-  const more = element("button", { type: "button", class: "quiet" }, `Show all ${rows.length} steps`);
-  more.addEventListener("click", () => {
-    list.replaceChildren(...rows);
+  if (layers.length <= shownAtFirst) return;
+  const rest = slowestFirst.slice(shownAtFirst).reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const text = `Show the other ${layers.length - shownAtFirst} steps (${millisecondsText(rest)} together)`;
+  const more = button(text, { class: "quiet" }, () => {
+    list.replaceChildren(...rows(layers));
     more.remove();
   });
   host.append(more);

@@ -61,6 +61,8 @@ class Page {
   #wantsPeer = false;
   #inputs: Inputs | undefined;
   #truth: number | undefined;
+  /** Nothing is drawn: no answer is shown, the last input stays for measuring. */
+  #empty = false;
   #inferring = false;
   #inferAgain = false;
 
@@ -113,7 +115,7 @@ class Page {
       if (signal.aborted) return;
       this.#forgetModel();
       this.#chosen = chosen;
-      this.#setup.showChosen(chosen.kind === "embedded" ? chosen.embedded.id : undefined);
+      this.#setup.showChosen(chosen.kind === "embedded" ? chosen.embedded.id : { file: chosen.path });
       await this.#build(chosen, signal);
     });
   }
@@ -126,6 +128,7 @@ class Page {
     this.#float = undefined;
     this.#compiled = undefined;
     this.#inputs = undefined;
+    this.#empty = false;
     this.#images = undefined;
     this.#setup.showFloatBytes(undefined);
     this.#figures.clear();
@@ -193,14 +196,16 @@ class Page {
     const { backend } = this.#setup.settings();
     this.#status("Loading…");
     this.#stages.update("load", 0, 1);
+    let loading = true;
     const running = await RunningModel.open(
       compiled,
       backend,
       ({ phase, loadedBytes, totalBytes }) => {
-        if (phase === "weights") this.#stages.update("load", loadedBytes, totalBytes);
+        if (loading && phase === "weights") this.#stages.update("load", loadedBytes, totalBytes);
       },
       signal,
     );
+    loading = false;
     if (signal.aborted) {
       running.dispose();
       return;
@@ -278,6 +283,7 @@ class Page {
   }
 
   #takePicture(chosen: ChosenModel & { readonly kind: "embedded" }, picture: Picture | undefined): void {
+    this.#empty = picture === undefined;
     if (picture === undefined) {
       showHint(byId("prediction"), "The sheet is empty.");
       return;
@@ -299,7 +305,8 @@ class Page {
         if (running === undefined || inputs === undefined) return;
         const outputs = await running.run(inputs);
         const peer = await this.#peer?.run(inputs);
-        if (!this.#inferAgain && running === this.#running) this.#showOutputs(outputs, peer?.outputs, truth);
+        if (!this.#inferAgain && !this.#empty && running === this.#running)
+          this.#showOutputs(outputs, peer?.outputs, truth);
       }
     } catch (error) {
       if (!(error instanceof LeafcutterError && error.code === "disposed")) this.#fail(error);

@@ -31,7 +31,7 @@ export function showClasses(host: HTMLElement, classes: readonly string[], { log
   const shares = probabilities(logits);
   const peerShares = peer === undefined ? undefined : probabilities(peer);
   const best = indexOfLargest(shares);
-  const longest = Math.max(...classes.map(({ length }) => length)) + 1;
+  const longest = Math.max(...classes.map(({ length }) => length));
   const rows = classes.map((name, index) => {
     const share = shares[index] ?? 0;
     const mark = peerShares?.[index];
@@ -66,7 +66,7 @@ export function showClasses(host: HTMLElement, classes: readonly string[], { log
       element("strong", {}, classes[best] ?? String(best)),
       element("span", {}, `${percentText(shares[best] ?? 0)}${truthText}`),
     ),
-    element("ol", { class: "classes", style: `--name-width:${longest}ch` }, ...rows),
+    element("ol", { class: "classes", style: `--name-width:${0.6 * longest + 0.6}em` }, ...rows),
     ...(peer === undefined
       ? []
       : [element("p", { class: "hint" }, element("i", { class: "mark-sample" }), "onnxruntime-web, same input")]),

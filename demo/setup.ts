@@ -90,11 +90,14 @@ export class Setup {
     };
   }
 
-  /** Marks the model at work; undefined: the reader's own. */
-  showChosen(id: EmbeddedModel["id"] | undefined): void {
-    for (const input of this.#models.querySelectorAll("input")) input.checked = input.value === id;
-    byId("dimensions-field").hidden = id !== undefined;
-    byId("drop").classList.toggle("chosen", id === undefined);
+  /** Marks the model at work: an embedded one, or the reader's own file. */
+  showChosen(model: EmbeddedModel["id"] | { readonly file: string }): void {
+    for (const input of this.#models.querySelectorAll("input")) input.checked = input.value === model;
+    const own = typeof model === "object";
+    byId("dimensions-field").hidden = !own;
+    byId("drop").classList.toggle("chosen", own);
+    byId("drop-text").textContent = own ? model.file : "Drop an ONNX file here, or";
+    byId("choose-model").textContent = own ? "choose another" : "choose one";
   }
 
   /** The size that the budget is a share of; undefined while it is not known. */

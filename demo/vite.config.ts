@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const isolation = {
@@ -12,10 +12,21 @@ const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
+/** The runtime names its worker's source a second time, for threads of Node: a page has no use for that copy. */
+function withoutSources(): Plugin {
+  return {
+    name: "demo:without-sources",
+    generateBundle(_, bundle) {
+      for (const file of Object.keys(bundle)) if (file.endsWith(".ts")) delete bundle[file];
+    },
+  };
+}
+
 export default defineConfig({
   root,
   base: "./",
   publicDir: false,
+  plugins: [withoutSources()],
   server: { headers: isolation, fs: { allow: [dirname(root)] } },
   preview: { headers: isolation },
   worker: { format: "es" },
