@@ -10,7 +10,7 @@ import { axis, binary, cast, constant, input, load, parameter, select } from "..
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
 import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
 import { runSteps } from "./run.ts";
-import { collect, denseBuffer, gappedBuffer, noise, scatter, sizeOf, tensor } from "./tensors.ts";
+import { collect, denseBuffer, expectClose, gappedBuffer, noise, scatter, sizeOf, tensor } from "./tensors.ts";
 
 const permutations: readonly (readonly [shape: readonly number[], order: readonly number[]])[] = [
   [[5, 7], [1, 0]],
@@ -118,4 +118,33 @@ it("turns symbolic extents", () => {
   const expected = zeros("float32", [37, 19]);
   interpretNest(transposeNest("float32", [19, 37], [1, 0]), [x], expected);
   expect(collect(denseBuffer("y", "float32", [37, 19]), result.get(to.buffer) as Uint8Array)).toEqual(expected);
+});
+
+/** Constants that JSON writes alike make different kernels. */
+it("tells infinities, NaN and the zeros apart", () => {
+  const x = tensor([5], [-1, 0, 1, 2, 3]);
+  const from = denseBuffer("x", "float32", [5]);
+  const constants = [Infinity, -Infinity, Number.NaN, 0, -0];
+  const nests = constants.map((value): LoopNest => ({
+    extents: [5],
+    reductions: 0,
+    operands: [{ dtype: "float32", access: identityAccess(1) }],
+    parameters: [],
+    body: select(
+      binary("less", input(0), constant(1.5)),
+      binary("minimum", input(0), constant(value)),
+      binary("minimum", input(0), constant(-value)),
+    ),
+    output: { dtype: "float32", access: identityAccess(1) },
+  }));
+  const targets = nests.map((_, index) => denseBuffer(`y ${index}`, "float32", [5]));
+  const steps = nests.map((nest, index) => bindLoopNest(nest, [from], targets[index] as View));
+  expect(new Set(steps.map(({ kernel }) => kernel.key)).size).toBe(constants.length);
+  const result = runSteps(steps, { initial: new Map([[from.buffer, scatter(from, x)]]) });
+  nests.forEach((nest, index) => {
+    const target = targets[index] as View;
+    const expected = zeros("float32", [5]);
+    interpretNest(nest, [x], expected);
+    expectClose(collect(target, result.get(target.buffer) as Uint8Array), expected, 0);
+  });
 });

@@ -71,10 +71,7 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
   if (space.parallel === 0) insertUnitAxis(space);
   const shape = shapeOf(nest, space);
   const elements = productOf(space.extents);
-  const bytes = multiplyDims(
-    elements,
-    byteSize[output.dtype] + operands.reduce((sum, view) => sum + byteSize[view.dtype], 0),
-  );
+  const bytes = addDims(...space.walks.map((walk) => bytesOf(space, walk)));
   return {
     kernel: {
       key: `loop ${keyOf(shape)}`,
@@ -89,6 +86,10 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
     invocations: productOf(space.extents.slice(0, space.parallel)),
   };
 }
+
+/** Bytes that one operand reads or writes: once per iteration of the axes it moves along. */
+const bytesOf = ({ extents }: Space, { view, strides, indexed }: Walk): Dim =>
+  multiplyDims(byteSize[view.dtype], ...extents.filter((_, axis) => indexed || strides[axis] !== 0));
 
 /** The nest as a transposition when it copies four-byte elements between different innermost axes. */
 function asTransposition(nest: LoopNest, { extents, walks, body, finish, computed }: Space): BoundStep | undefined {

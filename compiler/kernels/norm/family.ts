@@ -4,6 +4,7 @@
  */
 import { addDims, multiplyDims } from "../../graph/dimension.ts";
 import type { Argument, BoundStep, Family, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { NormProblem } from "../problem.ts";
 import { normVariants } from "./variants.ts";
 import { emitNorm, type NormShape } from "./wasm.ts";
@@ -30,7 +31,7 @@ function bind(problem: NormProblem, operands: readonly (View | undefined)[], out
   });
   return {
     kernel: {
-      key: `norm ${JSON.stringify(shape)}`,
+      key: `norm ${keyOf(shape)}`,
       name: centered ? "layer norm" : "rms norm",
       emitWasm: (context) => emitNorm(context, shape),
       emitWgsl: () => normWgsl(shape),
