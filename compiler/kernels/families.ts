@@ -1,6 +1,7 @@
 /** The families by name. */
 import type { Family } from "./contract.ts";
 import { convFamily } from "./conv/family.ts";
+import { convTransposeFamily } from "./conv-transpose/family.ts";
 import { depthwiseFamily } from "./depthwise/family.ts";
 import { matmulFamily } from "./matmul/family.ts";
 import { normFamily } from "./norm/family.ts";
@@ -11,6 +12,7 @@ import { softmaxFamily } from "./softmax/family.ts";
 
 const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   conv: convFamily,
+  "conv-transpose": convTransposeFamily,
   depthwise: depthwiseFamily,
   matmul: matmulFamily,
   norm: normFamily,

@@ -84,4 +84,3 @@ export function convolutionCase(window: Window & Layout) {
     expected: expected!.data as Float32Array,
   };
 }
-

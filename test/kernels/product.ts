@@ -38,7 +38,7 @@ const noBorder: Halo = { top: 0, left: 0, bottom: 0, right: 0, value: 0 };
 const untouched = 0x7fc12345;
 
 class Memory {
-  readonly words = new Uint32Array(1 << 20).fill(untouched);
+  readonly words = new Uint32Array(1 << 18).fill(untouched);
   #next = 4096;
   readonly places = new Map<Buffer, number>();
 
@@ -86,7 +86,13 @@ export function runProduct<P extends Problem, V extends Variant>(
     if (!tensor || packedOperands.includes(index)) return undefined;
     const halo = family.halo?.(problem, index) ?? noBorder;
     const isBordered = halo.top + halo.left + halo.bottom + halo.right > 0;
-    const view = viewIn(`operand ${index}`, tensor.shape, isBordered ? halo : noBorder, index === 0 ? (item.inputSideChannels ?? 0) : 0, "input");
+    const view = viewIn(
+      `operand ${index}`,
+      tensor.shape,
+      isBordered ? halo : noBorder,
+      index === 0 ? (item.inputSideChannels ?? 0) : 0,
+      "input",
+    );
     const start = memory.place(view.buffer);
     if (isBordered) memory.words.fill(0, start / 4, start / 4 + (view.buffer.bytes as number) / 4);
     const floats = new Float32Array(memory.words.buffer);
@@ -112,7 +118,7 @@ export function runProduct<P extends Problem, V extends Variant>(
     scratchBytes === 0 ? undefined : { kind: "scratch", name: "scratch", dtype: "uint8", bytes: scratchBytes };
   const step = family.bind(variant, problem, operands, [output], packed, scratch);
   const outputStart = memory.place(output.buffer);
-  const wasm = new WebAssembly.Memory({ initial: 64, maximum: 64 });
+  const wasm = new WebAssembly.Memory({ initial: 16, maximum: 16 });
   const record = [0, step.range as number, 4 * (recordHeaderWords + step.arguments.length), 0];
   for (const argument of step.arguments) {
     if (argument.kind === "float") throw new Error("no float arguments expected");
@@ -124,7 +130,7 @@ export function runProduct<P extends Problem, V extends Variant>(
   }
   memory.words.set(record, 64);
   new Uint32Array(wasm.buffer).set(memory.words);
-  const bytes = generateModule([step.kernel], target, 64);
+  const bytes = generateModule([step.kernel], target, 16);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory: wasm } });
   const table = instance.exports.table as WebAssembly.Table;
   const kernel = table.get(0) as (record: number, begin: number, end: number) => void;
@@ -147,10 +153,12 @@ export function runProduct<P extends Problem, V extends Variant>(
 
 /** The largest difference relative to 1 + |expected|. */
 export function largestError(received: Float32Array, expected: ArrayLike<number>): number {
-  if (received.length !== expected.length) throw new Error(`${received.length} elements where ${expected.length} are expected`);
+  if (received.length !== expected.length)
+    throw new Error(`${received.length} elements where ${expected.length} are expected`);
   let error = 0;
   for (let i = 0; i < received.length; i++) {
-    const difference = Math.abs((received[i] as number) - (expected[i] as number)) / (1 + Math.abs(expected[i] as number));
+    const difference =
+      Math.abs((received[i] as number) - (expected[i] as number)) / (1 + Math.abs(expected[i] as number));
     if (!(difference <= error)) error = difference;
   }
   return error;

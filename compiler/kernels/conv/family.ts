@@ -3,7 +3,15 @@
  * The range is rows of the output: batch * outputHeight.
  */
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { type Dim, addDims, divideDims, maximumDim, multiplyDims, sameDim, subtractDims } from "../../graph/dimension.ts";
+import {
+  type Dim,
+  addDims,
+  divideDims,
+  maximumDim,
+  multiplyDims,
+  sameDim,
+  subtractDims,
+} from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import type { ConvProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
@@ -40,7 +48,15 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
       ? 0
       : widePanelBytes(panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
   bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
-    bindConv(variant, problem, input as View, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+    bindConv(
+      variant,
+      problem,
+      input as View,
+      operands as readonly View[],
+      outputs[0] as View,
+      packed as Buffer,
+      scratch,
+    ),
 };
 
 function bindConv(

@@ -126,10 +126,8 @@ class ConvCode {
             for (let index = 0; index < rows; index++) {
               place(index);
               body.if(i32.gtS(pixels, index + 1), () => {
-                body.if(
-                  body.tee(cursor.pixelsLeft, i32.sub(cursor.pixelsLeft, 1)),
-                  move,
-                  () => this.#nextRow(cursor, width),
+                body.if(body.tee(cursor.pixelsLeft, i32.sub(cursor.pixelsLeft, 1)), move, () =>
+                  this.#nextRow(cursor, width),
                 );
               });
             }

@@ -2,7 +2,7 @@
 import type { WgslKernel } from "../contract.ts";
 import { hasFloatWgsl } from "../expression/wgsl-float.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { finishQuad, panelQuad, quad } from "../tile/wgsl.ts";
+import { finishQuad, panelQuad, pixelOperands, pixelPlace, quad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
 import type { ConvShape } from "./wasm.ts";
@@ -43,16 +43,9 @@ export function convWgsl(shape: ConvShape): WgslKernel | undefined {
     body.statement(`${source} += ${word("rowJump")};`);
   });
   const channel = body.let(`${group} * ${filters} + ${filter}`);
-  const place = (name: string, offset: Wgsl): Wgsl =>
-    body.let(
-      `${word(name)} + ${image} * ${word(`${name}Image`)} + ${y} * ${word(`${name}Row`)} + ${x} * ${word(`${name}Pixel`)} + ${offset}`,
-    );
-  const target = place("output", `${channel} * 4u`);
-  const operands = operandChannels.map((channels, k) => {
-    const isContiguous = channels === "contiguous";
-    const first = place(`operand${k}`, isContiguous ? `${channel} * 4u` : "0u");
-    return (at: Wgsl): Wgsl => (isContiguous ? `${first} + ${at} * 4u` : first);
-  });
+  const pixel = { image, y, x };
+  const target = pixelPlace(body, word, "output", pixel, `${channel} * 4u`);
+  const operands = pixelOperands(body, word, operandChannels, pixel, channel);
   finishQuad(body, sum, body.let(`${filters} - ${filter}`), target, epilogue, operands);
   return body.end();
 }

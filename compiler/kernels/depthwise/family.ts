@@ -36,7 +36,15 @@ export const depthwiseFamily: Family<DepthwiseProblem, DepthwiseVariant> = {
   scratchBytes: (_, problem) =>
     problem.storage === "float32" ? 0 : widePanel(problem) * Math.ceil(problem.outputChannels / depthwiseWidth),
   bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
-    bindDepthwise(variant, problem, input as View, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+    bindDepthwise(
+      variant,
+      problem,
+      input as View,
+      operands as readonly View[],
+      outputs[0] as View,
+      packed as Buffer,
+      scratch,
+    ),
 };
 
 function bindDepthwise(

@@ -13,6 +13,4 @@ export interface DepthwiseVariant extends Variant {
 /** Channels of a weight panel. */
 export const depthwiseWidth = 4;
 
-export const depthwiseVariants: readonly DepthwiseVariant[] = [
-  { name: "4x8", pixels: 4, vectors: 2, unrolledTaps: 5 },
-];
+export const depthwiseVariants: readonly DepthwiseVariant[] = [{ name: "4x8", pixels: 4, vectors: 2, unrolledTaps: 5 }];

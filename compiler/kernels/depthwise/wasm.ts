@@ -30,9 +30,13 @@ export interface DepthwiseShape {
 }
 
 export function emitDepthwise(context: WasmKernelContext, shape: DepthwiseShape): FunctionReference {
-  return context.module.function("depthwise", { params: ["i32", "i32", "i32"], results: [] }, (body, record, begin, end) => {
-    new DepthwiseCode(context, shape, body, new RecordReader(body, record, shape.names)).emit(begin, end);
-  });
+  return context.module.function(
+    "depthwise",
+    { params: ["i32", "i32", "i32"], results: [] },
+    (body, record, begin, end) => {
+      new DepthwiseCode(context, shape, body, new RecordReader(body, record, shape.names)).emit(begin, end);
+    },
+  );
 }
 
 type Address = Local<"i32">;

@@ -1,7 +1,7 @@
 /** WGSL of a depthwise convolution: one invocation per pixel and panel of four output channels. */
 import type { WgslKernel } from "../contract.ts";
 import { hasFloatWgsl } from "../expression/wgsl-float.ts";
-import { finishQuad, panelQuad, quad } from "../tile/wgsl.ts";
+import { finishQuad, panelQuad, pixelOperands, pixelPlace, quad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
 import { depthwiseWidth } from "./variants.ts";
@@ -41,15 +41,9 @@ export function depthwiseWgsl(shape: DepthwiseShape): WgslKernel | undefined {
     });
     body.statement(`${row} += ${word("kernelRow")};`);
   });
-  const place = (name: string, offset: Wgsl): Wgsl =>
-    body.let(
-      `${word(name)} + ${image} * ${word(`${name}Image`)} + ${y} * ${word(`${name}Row`)} + ${x} * ${word(`${name}Pixel`)} + ${offset}`,
-    );
-  const target = place("output", `${channel} * 4u`);
-  const operands = operandChannels.map((kind, k) => {
-    const first = place(`operand${k}`, kind === "contiguous" ? `${channel} * 4u` : "0u");
-    return (at: Wgsl): Wgsl => (kind === "contiguous" ? `${first} + ${at} * 4u` : first);
-  });
+  const pixel = { image, y, x };
+  const target = pixelPlace(body, word, "output", pixel, `${channel} * 4u`);
+  const operands = pixelOperands(body, word, operandChannels, pixel, channel);
   finishQuad(body, sum, body.let(`${channels} - ${channel}`), target, epilogue, operands);
   return body.end();
 }

@@ -33,8 +33,7 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   strided: false,
   accepts: ({ rows, overPanels }, problem) =>
     isEpilogue(problem.epilogue, problem.epilogueOperands) &&
-    (!overPanels ||
-      (multiplyDims(problem.batch, problem.rows) === rows && !(problem.batchedB && problem.batch !== 1))),
+    (!overPanels || (multiplyDims(problem.batch, problem.rows) === rows && !(problem.batchedB && problem.batch !== 1))),
   work({ rows }, problem, extent) {
     const separate = problem.batchedB ? extent(problem.batch) : 1;
     const rowsOfB = (extent(problem.batch) * extent(problem.rows)) / separate;
@@ -44,10 +43,19 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
   pack: (_, problem, constants, [storage]) =>
     problem.dynamicB ? packBias(constants[0]) : packMatmul(problem, constants[0] as Tensor, constants[1], storage),
-  scratchBytes: (_, problem) =>
-    problem.dynamicB || problem.storage === "float32" ? 0 : widePanelBytes(matmulWidth, problem.inner),
+  scratchBytes: ({ overPanels }, problem) =>
+    overPanels || problem.dynamicB || problem.storage === "float32" ? 0 : widePanelBytes(matmulWidth, problem.inner),
   bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>
-    bindMatmul(variant, problem, a as View, b, operands as readonly View[], outputs[0] as View, packed as Buffer, scratch),
+    bindMatmul(
+      variant,
+      problem,
+      a as View,
+      b,
+      operands as readonly View[],
+      outputs[0] as View,
+      packed as Buffer,
+      scratch,
+    ),
 };
 
 /** Rows after which an operand (broadcast to the output's shape) starts again, and the bytes between its rows. */

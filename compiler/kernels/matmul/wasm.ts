@@ -7,12 +7,13 @@ import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
-import { f32x4 } from "../../assemble/vector.ts";
+import { multiplyAdd } from "../../assemble/target.ts";
+import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
 import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
-import { biasAccumulators, emitMultiply } from "../tile/multiply.ts";
-import { readyPanel } from "../tile/panel.ts";
+import { biasAccumulators, emitMultiply, plainReader } from "../tile/multiply.ts";
+import { narrowReader, readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { matmulWidth } from "./variants.ts";
@@ -33,11 +34,15 @@ export interface MatmulShape {
 }
 
 export function emitMatmul(context: WasmKernelContext, shape: MatmulShape): FunctionReference {
-  return context.module.function("matmul", { params: ["i32", "i32", "i32"], results: [] }, (body, record, begin, end) => {
-    const code = new MatmulCode(context, shape, body, new RecordReader(body, record, shape.names));
-    if (shape.overPanels) code.overPanels(begin, end);
-    else code.overRows(begin, end);
-  });
+  return context.module.function(
+    "matmul",
+    { params: ["i32", "i32", "i32"], results: [] },
+    (body, record, begin, end) => {
+      const code = new MatmulCode(context, shape, body, new RecordReader(body, record, shape.names));
+      if (shape.overPanels) code.overPanels(begin, end);
+      else code.overRows(begin, end);
+    },
+  );
 }
 
 type Address = Local<"i32">;
@@ -84,7 +89,10 @@ class MatmulCode {
           // A block never reaches into the rows of the next B.
           const batch = body.local("i32", i32.divU(row, words.word("rowsPerB")));
           const limit = body.local("i32", i32.mul(i32.add(batch, 1), words.word("rowsPerB")));
-          const next = body.local("i32", minimumS(body.local("i32", minimumS(limit, end)), body.local("i32", i32.add(row, blockRows))));
+          const next = body.local(
+            "i32",
+            minimumS(body.local("i32", minimumS(limit, end)), body.local("i32", i32.add(row, blockRows))),
+          );
           const b = body.local("i32", i32.add(words.word("b"), i32.mul(batch, words.word("bytesPerB"))));
           const bias = this.#shape.dynamicB ? words.local("bias") : undefined;
           body.forRange(0, columns, matmulWidth, (column) => {
@@ -103,12 +111,13 @@ class MatmulCode {
   #panel(begin: Address, end: Address, b: Address, bias: Address | undefined, column: Address, columns: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { rows, form, storage } = this.#shape;
+    const { rows, form, storage, overPanels } = this.#shape;
     body.scope(() => {
       const valid = body.local("i32", minimumS(body.local("i32", i32.sub(columns, column)), matmulWidth));
       const inner = words.local("inner");
       const scratch = words.has("scratch") ? words.local("scratch") : undefined;
-      const panel = readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
+      // A panel that is read once is widened on the way.
+      const panel = overPanels ? b : readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
       const aStep = words.local("aRow");
       const cStep = words.local("cRow");
       const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
@@ -143,22 +152,36 @@ class MatmulCode {
     valid: Address,
   ): void {
     const body = this.#body;
-    const { rows, sets, dynamicB, form, epilogue } = this.#shape;
-    const tile = { rows, vectors: matmulWidth / 4 };
+    const { rows, sets, dynamicB, form, epilogue, overPanels, storage } = this.#shape;
+    const vectors = matmulWidth / 4;
+    const narrow = overPanels && storage !== "float32" ? storage : undefined;
+    const zero = f32x4.const(0, 0, 0, 0);
     body.scope(() => {
-      const first = biasAccumulators(body, tile, bias);
-      const others = Array.from({ length: sets - 1 }, () =>
-        first.map((row) => row.map(() => body.local("v128", f32x4.const(0, 0, 0, 0)))),
-      );
-      const weights = body.local("i32", dynamicB ? panel : i32.add(panel, matmulWidth * 4));
-      emitMultiply(body, this.#context.target, [first, ...others], weights, sources, { inner });
+      const biased = biasAccumulators(body, { rows, vectors }, bias);
+      // The sum of int8 weights is scaled before the bias joins it.
+      const scaled = narrow === "int8";
+      const zeros = (): readonly (readonly Local<"v128">[])[] =>
+        biased.map((row) => row.map(() => body.local("v128", zero)));
+      const first = scaled ? zeros() : biased;
+      const others = Array.from({ length: sets - 1 }, zeros);
+      const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
+      const weights = body.local("i32", i32.add(panel, front));
+      const reader = narrow ? narrowReader(this.#context, narrow, body) : plainReader(vectors);
+      emitMultiply(body, this.#context.target, [first, ...others], weights, sources, { inner }, reader);
       for (const set of others)
-        set.forEach((row, i) =>
+        set.forEach((row, i) => {
           row.forEach((sum, j) => {
             const total = first[i]?.[j];
             if (total) body.set(total, f32x4.add(total, sum));
-          }),
-        );
+          });
+        });
+      if (scaled)
+        first.forEach((row, i) => {
+          row.forEach((sum, j) => {
+            const scale = v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
+            body.set(sum, multiplyAdd(this.#context.target, sum, scale, biased[i]?.[j] ?? zero));
+          });
+        });
       if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, first);
       storeTile(this.#context, body, targets, first, valid);
     });
@@ -172,7 +195,10 @@ class MatmulCode {
     if (!epilogue) return;
     const pass = (row: Address, count: Address): void => {
       const output = {
-        address: body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(row, words.word("cRow")))),
+        address: body.local(
+          "i32",
+          i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(row, words.word("cRow"))),
+        ),
         step: words.local("cRow"),
       };
       const operands = operandChannels.map((channels, k) => {

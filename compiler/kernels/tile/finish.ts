@@ -17,14 +17,26 @@ import { emitVector } from "../expression/vector.ts";
 type Vector = Code<"v128">;
 
 /** Operations that are one or two instructions on four lanes. */
-const cheap = new Set(["add", "subtract", "multiply", "minimum", "maximum", "negate", "abs", "less", "greater", "lessOrEqual", "greaterOrEqual"]);
+const cheap = new Set([
+  "add",
+  "subtract",
+  "multiply",
+  "minimum",
+  "maximum",
+  "negate",
+  "abs",
+  "less",
+  "greater",
+  "lessOrEqual",
+  "greaterOrEqual",
+]);
 /** At most so many of them are repeated per accumulator. */
 const inlineLimit = 3;
 
 export type EpilogueForm = "none" | "inline" | "pass";
 
 export function epilogueForm(epilogue: Expression | undefined, operands: number): EpilogueForm {
-  if (!epilogue || epilogue.kind === "input" && epilogue.index === 0) return "none";
+  if (!epilogue || (epilogue.kind === "input" && epilogue.index === 0)) return "none";
   if (operands > 0) return "pass";
   let cost = 0;
   mapExpression(epilogue, (node) => {
@@ -40,7 +52,10 @@ export function epilogueForm(epilogue: Expression | undefined, operands: number)
 export const isEpilogue = (epilogue: Expression | undefined, operands: number): boolean =>
   epilogue === undefined ||
   (isApplicable(epilogue, operands + 1) &&
-    expressionType(epilogue, Array.from({ length: operands + 1 }, () => "float32" as const)) === "float32");
+    expressionType(
+      epilogue,
+      Array.from({ length: operands + 1 }, () => "float32" as const),
+    ) === "float32");
 
 /** How operand k of an epilogue follows the output: its channels are contiguous, or it has one value per pixel. */
 export type OperandChannels = "contiguous" | "single";
@@ -89,18 +104,32 @@ export interface PixelRun {
 }
 
 /** Function (count, valid, output, step, operand, step…): the epilogue in place on `valid` channels of `count` pixels. */
-export function emitPass(context: WasmKernelContext, body: BodyBuilder, epilogue: Expression, channels: readonly OperandChannels[], run: PixelRun): void {
+export function emitPass(
+  context: WasmKernelContext,
+  body: BodyBuilder,
+  epilogue: Expression,
+  channels: readonly OperandChannels[],
+  run: PixelRun,
+): void {
   const key = `pass ${JSON.stringify({ epilogue, channels })}`;
   const pass = context.shared(key, () => definePass(context, epilogue, channels));
   const pairs = [run.output, ...run.operands].flatMap(({ address, step }) => [address, step]);
   body.call(pass, run.count, run.valid, ...pairs);
 }
 
-function definePass(context: WasmKernelContext, epilogue: Expression, channels: readonly OperandChannels[]): FunctionReference {
+function definePass(
+  context: WasmKernelContext,
+  epilogue: Expression,
+  channels: readonly OperandChannels[],
+): FunctionReference {
   const { module, math } = context;
   const params = ["i32", "i32", ...Array.from({ length: 2 * (channels.length + 1) }, () => "i32" as const)] as const;
   return module.function("epilogue", { params, results: [] }, (body, ...parameters) => {
-    const [count, valid, ...pairs] = parameters as readonly Local<"i32">[] as readonly [Local<"i32">, Local<"i32">, ...Local<"i32">[]];
+    const [count, valid, ...pairs] = parameters as readonly Local<"i32">[] as readonly [
+      Local<"i32">,
+      Local<"i32">,
+      ...Local<"i32">[],
+    ];
     const starts = pairs.filter((_, index) => index % 2 === 0);
     const steps = pairs.filter((_, index) => index % 2 === 1);
     const isContiguous = (k: number): boolean => k === 0 || channels[k - 1] === "contiguous";
@@ -109,7 +138,10 @@ function definePass(context: WasmKernelContext, epilogue: Expression, channels: 
       const pointers = starts.map((start) => body.local("i32", start));
       body.forRange(0, count, 1, () => {
         const inputs = pointers.map((pointer, k) =>
-          body.local("v128", !isContiguous(k) ? v128.load32Splat(pointer) : lanes === 4 ? v128.load(pointer) : v128.load32Zero(pointer)),
+          body.local(
+            "v128",
+            !isContiguous(k) ? v128.load32Splat(pointer) : lanes === 4 ? v128.load(pointer) : v128.load32Zero(pointer),
+          ),
         );
         const value = applyEpilogue(body, math, epilogue, inputs);
         const output = pointers[0] as Local<"i32">;

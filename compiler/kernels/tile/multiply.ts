@@ -21,9 +21,30 @@ export const panelWidth = (tile: TileShape): number => tile.vectors * 4;
 /** How far the pointers run: `outer` times (`middle` times (`inner` floats, then jump), then jump). Loops that are absent run once. */
 export interface TileLoops {
   readonly inner: Expression<"i32">;
-  readonly middle?: { readonly count: Expression<"i32">; readonly jump: Expression<"i32"> };
-  readonly outer?: { readonly count: Expression<"i32">; readonly jump: Expression<"i32"> };
+  readonly middle?: TileLoop;
+  readonly outer?: TileLoop;
 }
+
+/** Bytes that the pixel pointers, and the weights where they are not read in order, jump after each round. */
+export interface TileLoop {
+  readonly count: Expression<"i32">;
+  readonly jump: Expression<"i32">;
+  readonly weightJump?: Expression<"i32">;
+}
+
+/** How one step of k of a panel becomes float32 lanes. */
+export interface PanelReader {
+  readonly stepBytes: number;
+  /** The lanes at `weights + offset`. */
+  read(weights: Expression<"i32">, offset: number): readonly Expression<"v128">[];
+}
+
+/** float32 panels of `vectors` * 4 columns. */
+export const plainReader = (vectors: number): PanelReader => ({
+  stepBytes: vectors * 16,
+  read: (weights, offset) =>
+    Array.from({ length: vectors }, (_, j) => v128.load(weights, { offset: offset + j * 16, align: 16 })),
+});
 
 /** Steps of k per round of the inner loop. */
 const unroll = 4;
@@ -50,14 +71,12 @@ export function emitMultiply(
   weights: Local<"i32">,
   pixels: readonly Local<"i32">[],
   loops: TileLoops,
+  reader: PanelReader = plainReader(sets[0]?.[0]?.length ?? 0),
 ): void {
-  const vectors = sets[0]?.[0]?.length ?? 0;
   const steps = (count: number): void => {
     for (let k = 0; k < count; k++) {
       body.scope(() => {
-        const row = Array.from({ length: vectors }, (_, j) =>
-          body.local("v128", v128.load(weights, { offset: (k * vectors + j) * 16, align: 16 })),
-        );
+        const row = reader.read(weights, k * reader.stepBytes).map((w) => body.local("v128", w));
         pixels.forEach((pixel, i) => {
           body.scope(() => {
             const x = body.local("v128", v128.load32Splat(pixel, { offset: k * 4 }));
@@ -69,7 +88,7 @@ export function emitMultiply(
         });
       });
     }
-    body.set(weights, i32.add(weights, count * vectors * 16));
+    body.set(weights, i32.add(weights, count * reader.stepBytes));
     for (const pixel of pixels) body.set(pixel, i32.add(pixel, count * 4));
   };
   const run = (): void => {
@@ -96,6 +115,7 @@ export function emitMultiply(
       body.loop((again) => {
         statements();
         for (const pixel of pixels) body.set(pixel, i32.add(pixel, loop.jump));
+        if (loop.weightJump) body.set(weights, i32.add(weights, loop.weightJump));
         body.branchIf(again, body.tee(left, i32.sub(left, 1)));
       });
     });

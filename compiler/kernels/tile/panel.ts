@@ -11,6 +11,7 @@ import { f32x4, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { Packed, WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
+import type { PanelReader } from "./multiply.ts";
 
 const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
 
@@ -63,31 +64,46 @@ export function packPanels(source: PanelSource): Packed {
   return { bytes, unit };
 }
 
-/** Function (panel, scratch, depth) that widens a panel of `width` columns (a multiple of 8) to float32. */
-export function widenPanel(context: WasmKernelContext, storage: "float16" | "int8", width: number): FunctionReference<readonly ["i32", "i32", "i32"], readonly []> {
+/** Function (panel, scratch, depth) that widens a panel of `width` columns (a multiple of 4) to float32. */
+export function widenPanel(
+  context: WasmKernelContext,
+  storage: "float16" | "int8",
+  width: number,
+): FunctionReference<readonly ["i32", "i32", "i32"], readonly []> {
   const key = `widen ${storage} ${width}`;
   return context.shared(key, () =>
-    context.module.function(key.replaceAll(" ", "_"), { params: ["i32", "i32", "i32"], results: [] }, (body, panel, to, depth) => {
-      const vectors = width / 4;
-      for (let j = 0; j < vectors; j++) body.v128Store(to, v128.load(panel, { offset: j * 16 }), { offset: j * 16 });
-      const scales =
-        storage === "int8"
-          ? Array.from({ length: vectors }, (_, j) => body.local("v128", v128.load(panel, { offset: (vectors + j) * 16 })))
-          : [];
-      body.set(panel, i32.add(panel, (storage === "int8" ? 8 : 4) * width));
-      body.set(to, i32.add(to, 4 * width));
-      body.forRange(0, depth, 1, () => {
-        for (let j = 0; j < vectors; j++) {
-          const scale = scales[j];
-          const value = scale
-            ? f32x4.mul(f32x4.convertI32x4S(i32x4.extendLowI16x8S(i16x8.extendLowI8x16S(v128.load32Zero(panel, { offset: j * 4 })))), scale)
-            : context.math.halfToFloat(v128.load16x4U(panel, { offset: j * 8 }));
-          body.v128Store(to, value, { offset: j * 16 });
-        }
-        body.set(panel, i32.add(panel, width * elementBytes[storage]));
-        body.set(to, i32.add(to, width * 4));
-      });
-    }),
+    context.module.function(
+      key.replaceAll(" ", "_"),
+      { params: ["i32", "i32", "i32"], results: [] },
+      (body, panel, to, depth) => {
+        const vectors = width / 4;
+        for (let j = 0; j < vectors; j++) body.v128Store(to, v128.load(panel, { offset: j * 16 }), { offset: j * 16 });
+        const scales =
+          storage === "int8"
+            ? Array.from({ length: vectors }, (_, j) =>
+                body.local("v128", v128.load(panel, { offset: (vectors + j) * 16 })),
+              )
+            : [];
+        body.set(panel, i32.add(panel, (storage === "int8" ? 8 : 4) * width));
+        body.set(to, i32.add(to, 4 * width));
+        body.forRange(0, depth, 1, () => {
+          for (let j = 0; j < vectors; j++) {
+            const scale = scales[j];
+            const value = scale
+              ? f32x4.mul(
+                  f32x4.convertI32x4S(
+                    i32x4.extendLowI16x8S(i16x8.extendLowI8x16S(v128.load32Zero(panel, { offset: j * 4 }))),
+                  ),
+                  scale,
+                )
+              : context.math.inline("halfToFloat", body, v128.load16x4U(panel, { offset: j * 8 }));
+            body.v128Store(to, value, { offset: j * 16 });
+          }
+          body.set(panel, i32.add(panel, width * elementBytes[storage]));
+          body.set(to, i32.add(to, width * 4));
+        });
+      },
+    ),
   ) as FunctionReference<readonly ["i32", "i32", "i32"], readonly []>;
 }
 
@@ -104,4 +120,23 @@ export function readyPanel(
   if (storage === "float32" || !scratch) return panel;
   body.call(widenPanel(context, storage, width), panel, scratch, depth);
   return scratch;
+}
+
+/** Weights of a narrow panel widened in registers, int8 without their scale: for panels that are read only once. */
+export function narrowReader(context: WasmKernelContext, storage: "float16" | "int8", body: BodyBuilder): PanelReader {
+  if (storage === "float16")
+    return {
+      stepBytes: 16,
+      read: (weights, offset) =>
+        [0, 8].map((half) =>
+          context.math.inline("halfToFloat", body, v128.load16x4U(weights, { offset: offset + half })),
+        ),
+    };
+  return {
+    stepBytes: 8,
+    read: (weights, offset) => {
+      const words = body.local("v128", v128.load8x8S(weights, { offset }));
+      return [i32x4.extendLowI16x8S(words), i32x4.extendHighI16x8S(words)].map((lanes) => f32x4.convertI32x4S(lanes));
+    },
+  };
 }

@@ -7,6 +7,7 @@ import { floatWgsl } from "../expression/wgsl-float.ts";
 import type { WeightStorage } from "../problem.ts";
 import type { Wgsl, WgslBody } from "../wgsl/body.ts";
 import type { WgslFunctionName } from "../wgsl/functions.ts";
+import type { OperandChannels } from "./finish.ts";
 
 /** Output channels of an invocation. */
 export const quad = 4;
@@ -59,5 +60,39 @@ export function finishQuad(
     ];
     const value = floatWgsl(body, epilogue, inputs);
     body.statement(`${body.call("storeFloat32", `${target} + ${place} * 4u`, value)};`);
+  });
+}
+
+/** Coordinates of an output pixel. */
+export interface Pixel {
+  readonly image: Wgsl;
+  readonly y: Wgsl;
+  readonly x: Wgsl;
+}
+
+/** Address of `offset` bytes into that pixel of the view whose words are `name` and its image, row and pixel strides. */
+export function pixelPlace(
+  body: WgslBody,
+  word: (name: string) => Wgsl,
+  name: string,
+  { image, y, x }: Pixel,
+  offset: Wgsl,
+): Wgsl {
+  const strides = `${image} * ${word(`${name}Image`)} + ${y} * ${word(`${name}Row`)} + ${x} * ${word(`${name}Pixel`)}`;
+  return body.let(`${word(name)} + ${strides} + ${offset}`);
+}
+
+/** Addresses of the epilogue operands at channel `channel` of a pixel, for `finishQuad`. */
+export function pixelOperands(
+  body: WgslBody,
+  word: (name: string) => Wgsl,
+  kinds: readonly OperandChannels[],
+  pixel: Pixel,
+  channel: Wgsl,
+): readonly ((place: Wgsl) => Wgsl)[] {
+  return kinds.map((kind, k) => {
+    const isContiguous = kind === "contiguous";
+    const start = pixelPlace(body, word, `operand${k}`, pixel, isContiguous ? `${channel} * 4u` : "0u");
+    return (place) => (isContiguous ? `${start} + ${place} * 4u` : start);
   });
 }

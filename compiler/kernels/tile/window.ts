@@ -29,8 +29,20 @@ export function windowHalo(window: Window): Halo {
   return {
     top: Math.max(0, padTop),
     left: Math.max(0, padLeft),
-    bottom: behind(window.outputHeight, window.inputHeight, window.strideHeight, (kernelHeight - 1) * dilationHeight, padTop),
-    right: behind(window.outputWidth, window.inputWidth, window.strideWidth, (kernelWidth - 1) * dilationWidth, padLeft),
+    bottom: behind(
+      window.outputHeight,
+      window.inputHeight,
+      window.strideHeight,
+      (kernelHeight - 1) * dilationHeight,
+      padTop,
+    ),
+    right: behind(
+      window.outputWidth,
+      window.inputWidth,
+      window.strideWidth,
+      (kernelWidth - 1) * dilationWidth,
+      padLeft,
+    ),
     value: 0,
   };
 }

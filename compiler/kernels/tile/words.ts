@@ -7,7 +7,10 @@ import { recordWord } from "../record.ts";
 
 export type NamedArguments = readonly (readonly [name: string, argument: Argument])[];
 
-export const integerWord = (name: string, value: Dim): readonly [string, Argument] => [name, { kind: "integer", value }];
+export const integerWord = (name: string, value: Dim): readonly [string, Argument] => [
+  name,
+  { kind: "integer", value },
+];
 
 export const addressWord = (
   name: string,

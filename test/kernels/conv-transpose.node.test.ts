@@ -1,0 +1,133 @@
+/** Transposed convolutions against the reference, over strides, dilations, groups, views, epilogues and storages. */
+import { describe, test } from "vitest";
+import { convTransposeFamily } from "../../compiler/kernels/conv-transpose/family.ts";
+import type { ConvTransposeProblem } from "../../compiler/kernels/problem.ts";
+import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
+import { leafcutterConvTranspose } from "../../runtime/reference/leafcutter-conv.ts";
+import { checkProduct, randomTensor, targets } from "./product.ts";
+import { stored } from "./storage.ts";
+
+interface Window {
+  readonly batch?: number;
+  readonly size: readonly [number, number];
+  readonly channels: readonly [input: number, output: number];
+  readonly kernel: readonly [number, number];
+  readonly stride?: number;
+  readonly dilation?: number;
+  readonly pads?: readonly [number, number, number, number];
+  /** Further rows and columns behind. */
+  readonly more?: number;
+  readonly groups?: number;
+  readonly epilogue?: Expression;
+  readonly operands?: readonly (readonly number[])[];
+  readonly storage?: ConvTransposeProblem["storage"];
+  readonly sideChannels?: number;
+}
+
+const relu = binary("maximum", input(0), constant(0));
+const sum = binary("add", unary("tanh", input(0)), input(1));
+
+const cases: Readonly<Record<string, Window>> = {
+  "2x2 stride 2": { size: [4, 7], channels: [8, 16], kernel: [2, 2], stride: 2 },
+  "4x4 stride 2": {
+    batch: 2,
+    size: [4, 5],
+    channels: [5, 9],
+    kernel: [4, 4],
+    stride: 2,
+    pads: [1, 1, 1, 1],
+    epilogue: relu,
+  },
+  "3x3 stride 2, more": { size: [4, 5], channels: [5, 9], kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1], more: 1 },
+  "stride 1": { size: [4, 5], channels: [6, 8], kernel: [3, 3], pads: [1, 1, 1, 1] },
+  "gaps between the taps": { size: [3, 4], channels: [4, 8], kernel: [1, 2], stride: 3 },
+  "one row": { size: [1, 9], channels: [4, 8], kernel: [1, 8], stride: 4, pads: [0, 2, 0, 2] },
+  dilation: { size: [4, 4], channels: [4, 8], kernel: [3, 3], stride: 2, dilation: 3 },
+  "dilation that divides": {
+    size: [4, 4],
+    channels: [4, 8],
+    kernel: [3, 3],
+    stride: 4,
+    dilation: 2,
+    pads: [1, 0, 0, 1],
+  },
+  groups: { size: [4, 4], channels: [6, 10], kernel: [3, 3], stride: 2, groups: 2, sideChannels: 2 },
+  operand: { size: [3, 3], channels: [4, 8], kernel: [2, 2], stride: 2, epilogue: sum, operands: [[1, 6, 6, 8]] },
+  "operand per channel": { size: [3, 3], channels: [4, 9], kernel: [2, 2], stride: 2, epilogue: sum, operands: [[9]] },
+  float16: { size: [4, 4], channels: [6, 10], kernel: [3, 3], stride: 2, storage: "float16" },
+  int8: { size: [4, 4], channels: [6, 10], kernel: [3, 3], stride: 2, groups: 2, storage: "int8" },
+};
+
+function build(window: Window) {
+  const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
+  const { more = 0, operands = [], storage = "float32" } = window;
+  const extent = (axis: 0 | 1): number =>
+    (size[axis] - 1) * stride + (kernel[axis] - 1) * dilation + 1 - pads[axis] - pads[axis + 2]! + more;
+  const outputShape = [batch, extent(0), extent(1), channels[1]];
+  const problem: ConvTransposeProblem = {
+    family: "conv-transpose",
+    batch,
+    inputHeight: size[0],
+    inputWidth: size[1],
+    outputHeight: extent(0),
+    outputWidth: extent(1),
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+    strideHeight: stride,
+    strideWidth: stride,
+    dilationHeight: dilation,
+    dilationWidth: dilation,
+    padTop: pads[0],
+    padLeft: pads[1],
+    groups,
+    inputChannels: channels[0],
+    outputChannels: channels[1],
+    storage,
+    epilogue: window.epilogue,
+    epilogueOperands: operands.length,
+  };
+  const weights = stored(randomTensor([channels[0], channels[1] / groups, ...kernel], 2), storage, 1);
+  const tensors = [
+    randomTensor([batch, ...size, channels[0]], 1),
+    weights.tensor,
+    randomTensor([channels[1]], 3),
+    ...operands.map((shape, k) => randomTensor(shape, 4 + k)),
+  ];
+  const [expected] = leafcutterConvTranspose({
+    version: 1,
+    attributes: {
+      strides: [stride, stride],
+      dilations: [dilation, dilation],
+      pads: [...pads],
+      group: groups,
+      kernel_shape: [...kernel],
+      outputShape: [extent(0), extent(1)],
+      ...(window.epilogue ? { epilogue: window.epilogue } : {}),
+    },
+    inputs: tensors,
+    outputCount: 1,
+  });
+  return {
+    item: {
+      family: convTransposeFamily,
+      problem,
+      tensors,
+      outputShape,
+      ...(weights.storage ? { storage: weights.storage } : {}),
+      ...(window.sideChannels === undefined ? {} : { sideChannels: window.sideChannels }),
+    },
+    expected: expected!.data as Float32Array,
+  };
+}
+
+describe.each(convTransposeFamily.variants.map((variant) => ({ variant, name: variant.name })))(
+  "$name",
+  ({ variant }) => {
+    describe.each(targets)("$name", (target) => {
+      test.each(Object.entries(cases))("%s", (_, window) => {
+        const { item, expected } = build(window);
+        checkProduct(target, { ...item, variant }, expected, item.outputShape[0]! * item.outputShape[1]!);
+      });
+    });
+  },
+);
