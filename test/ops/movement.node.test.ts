@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { findOperator } from "../../compiler/ops/index.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
 import { executeWasm } from "../kernels/execute-wasm.ts";
+import { tensor } from "./case.ts";
 import { movementCases } from "./cases/movement.ts";
 import { difference } from "./compare.ts";
 import { executeLoops, executeReference, inferCall, type Knowledge, type NodeCall } from "./execute.ts";
@@ -64,4 +66,28 @@ const onHost = new Set([
 it("every other operator is lowered", () => {
   const hosted = operators.filter((op) => !findOperator(op)?.lower);
   expect(hosted.sort()).toEqual([...onHost].sort());
+});
+
+/** The interpreter checks every coordinate: an index from data may be anything. */
+describe("indices from data never lead outside", () => {
+  const wild = [-(2 ** 31), -(2 ** 40), 2 ** 31, 2 ** 40, -3, 3];
+  const indices = (shape: readonly number[]): Tensor => tensor("int64", wild, shape);
+  const data = tensor("float32", [1, 2, 3, 4, 5, 6], [3, 2]);
+  const updates = (shape: readonly number[]): Tensor => tensor("float32", wild, shape);
+  const text = { reduction: { kind: "string", value: "add" } } as const;
+  it.each([
+    ["Gather", [data, indices([6])], {}],
+    ["GatherElements", [data, indices([3, 2])], {}],
+    ["GatherND", [data, indices([3, 2])], {}],
+    ["ScatterElements", [data, indices([3, 2]), updates([3, 2])], {}],
+    ["ScatterElements", [data, indices([3, 2]), updates([3, 2])], text],
+    ["ScatterND", [data, indices([6, 1]), tensor("float32", new Array(12).fill(1), [6, 2])], text],
+    ["ReverseSequence", [tensor("float32", new Array(12).fill(1), [2, 6]), indices([6])], {}],
+    ["OneHot", [indices([6]), tensor("int64", [4], []), tensor("float32", [0, 1])], {}],
+    ["Trilu", [data, tensor("int64", [2 ** 40], [])], {}],
+  ] as const)("%s %#", (op, inputs, attributes) => {
+    const call: NodeCall = { op, version: 18, inputs, attributes, outputCount: 1 };
+    for (const knowledge of ["types", "constants"] satisfies Knowledge[])
+      if (knowledge === "constants" || infers(call)) expect(executeLoops(call, knowledge)).toHaveLength(1);
+  });
 });
