@@ -81,7 +81,7 @@ export class GraphBuilder {
       version: options.version ?? latestVersion,
       name,
       sources: [name],
-      inputs,
+      inputs: inputs.slice(0, inputs.findLastIndex((value) => value !== undefined) + 1),
       outputs: placeholders,
       attributes,
     };

@@ -32,6 +32,9 @@ export function buildSteps(graph: Graph, selected: readonly SelectedNode[], layo
   return new StepBuilder(graph, layout).build(selected);
 }
 
+/** Whether nothing can be written there, whatever the symbols. */
+const isEmptyView = ({ shape }: View): boolean => shape.includes(0);
+
 class StepBuilder {
   readonly #graph: Graph;
   readonly #layout: Layout;
@@ -104,6 +107,7 @@ class StepBuilder {
     const output = node.outputs[0];
     if (node.op === "Concat" && member && output && this.#layout.isPlaced(member, output)) return;
     const write = this.#writeView(node, step.output, temporaries);
+    if (isEmptyView(write)) return;
     this.#border(write);
     const { nest, views } = this.#resolveConstants(node, step.nest, step.operands, temporaries);
     this.#push(node.name, node.op, bindLoopNest(nest, views, write));
@@ -113,6 +117,7 @@ class StepBuilder {
     const { family, variant, problem } = step;
     const packedIndices = new Set(family.packedOperands(problem));
     const outputs = step.outputs.map((output) => this.#writeView(node, output, temporaries));
+    if (outputs.every(isEmptyView)) return;
     for (const output of outputs) this.#border(output);
     const operands = step.operands.map((operand, index) => {
       if (!operand || packedIndices.has(index)) return undefined;
@@ -258,6 +263,7 @@ class StepBuilder {
   }
 
   #copy(name: string, from: View, to: View): void {
+    if (isEmptyView(to)) return;
     const access = identityAccess(to.shape.length);
     const nest: LoopNest = {
       extents: to.shape,

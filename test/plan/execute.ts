@@ -9,6 +9,7 @@ import { openWasmEngine } from "../../runtime/engine/wasm.ts";
 import type { Program } from "../../runtime/format/program.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { validateProgram } from "../../runtime/format/validate-program.ts";
+import { references } from "../../runtime/reference/table.ts";
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -22,7 +23,7 @@ export interface PlannedRun {
 export async function runPlanned(graph: Graph, inputs: readonly Tensors[]): Promise<PlannedRun> {
   const plan = makePlan(graph, defaultCosts);
   const { program, kernels } = generateProgram(plan);
-  validateProgram(JSON.parse(JSON.stringify(program)));
+  validateProgram(JSON.parse(JSON.stringify(program)), new Set(Object.keys(references)));
   const engine = await openWasmEngine({ program, module: generateModule(kernels, wasmSimd, plan.memory.pages) });
   for (const { buffer, bytes } of plan.weights)
     engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);

@@ -29,7 +29,8 @@ export function randomInputs(graph: Graph, seed: number, bindings: Bindings = ne
 export async function expectPlanned(graph: Graph, bindings: Bindings = new Map(), seed = 5): Promise<void> {
   const inputs = [randomInputs(graph, seed, bindings), randomInputs(graph, seed + 1000, bindings)];
   const expected = inputs.map((one) => evaluateGraph(graph, one, bindings));
-  for (const form of [graph, optimise(graph)]) {
+  // Symbolic shape arithmetic becomes attributes in the passes; without them nothing lowers it.
+  for (const form of graph.symbols.size > 0 ? [optimise(graph)] : [graph, optimise(graph)]) {
     const { outputs } = await runPlanned(form, inputs);
     expected.forEach((wanted, run) => {
       for (const [name, tensor] of Object.entries(wanted)) {

@@ -70,11 +70,11 @@ export function randomPlanGraph(seed: number): Graph {
     },
     // Views.
     (x) => builder.add("Flatten", [x], { axis: integerAttribute(below(shapeOf(x).length + 1)) }),
-    (x) => builder.add("Reshape", [x, integers(elementCount(shapeOf(x)))]),
+    (x) => builder.add("Reshape", [x, integers(elementCount(shapeOf(x)))], { allowzero: integerAttribute(1) }),
     (x) => builder.add("Unsqueeze", [x, integers(below(shapeOf(x).length + 1))]),
     (x) => {
       const [first = 1, ...rest] = shapeOf(x);
-      return first % 2 === 0 && first > 0 ? builder.add("Reshape", [x, integers(2, first / 2, ...rest)]) : undefined;
+      return first % 2 === 0 && first > 0 ? builder.add("Reshape", [x, integers(2, first / 2, ...rest)], { allowzero: integerAttribute(1) }) : undefined;
     },
     (x) => {
       const axis = shapeOf(x).indexOf(1);
