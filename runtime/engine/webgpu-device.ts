@@ -30,10 +30,10 @@ export async function missingWebGpu(): Promise<string | undefined> {
 
 const roundUp = (bytes: number): number => (bytes + 3) & ~3;
 
-function lost(received: string): LeafcutterError {
+function lost(message: string, received: string): LeafcutterError {
   return new LeafcutterError({
     code: "device-lost",
-    message: "the graphics device is gone",
+    message,
     where: "webgpu",
     received,
     advice: "Run again: a WebAssembly variant takes over where the package has one.",
@@ -81,12 +81,12 @@ export class WebGpuDevice {
       ],
     });
     this.#lost = device.lost.then(({ message, reason }) => {
-      this.#problem = lost(message || reason);
+      this.#problem = lost("the graphics device is gone", message || reason);
       throw this.#problem;
     });
     this.#lost.catch(() => undefined);
     device.addEventListener("uncapturederror", ({ error }) => {
-      this.#problem ??= lost(error.message);
+      this.#problem ??= lost("the graphics device does not do what it was told", error.message);
     });
   }
 
@@ -126,7 +126,9 @@ export class WebGpuDevice {
 
   /** Compiles a shader. Throws LeafcutterError package-invalid for WGSL that does not compile. */
   async pipeline(code: string, name: string): Promise<GPUComputePipeline> {
+    this.#device.pushErrorScope("validation");
     const module = this.#device.createShaderModule({ code, label: name });
+    const invalid = this.#device.popErrorScope().catch(() => null);
     try {
       return await this.#device.createComputePipelineAsync({
         layout: this.#layout,
@@ -140,7 +142,7 @@ export class WebGpuDevice {
           code: "package-invalid",
           message: "a shader does not compile here",
           where: name,
-          received: cause instanceof Error ? cause.message : String(cause),
+          received: (await invalid)?.message ?? (cause instanceof Error ? cause.message : String(cause)),
         },
         { cause },
       );

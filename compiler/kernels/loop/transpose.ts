@@ -11,6 +11,7 @@ import { i8x16, v128 } from "../../assemble/vector.ts";
 import { ceilDivideDims, type Dim, multiplyDims, productOf } from "../../graph/dimension.ts";
 import type { Argument, Kernel, WasmKernelContext } from "../contract.ts";
 import { recordLocals, recordWord } from "../record.ts";
+import { transposeWgsl } from "./transpose-wgsl.ts";
 
 /** One axis of a copy: its extent and the byte strides of both sides. */
 export interface CopyAxis {
@@ -45,6 +46,7 @@ export function transposition(axes: readonly CopyAxis[]): Transposition | undefi
       key: `transpose ${outer.length}`,
       name: "transpose",
       emitWasm: (context) => emitTranspose(context, outer.length),
+      emitWgsl: () => transposeWgsl(outer.length),
     },
     arguments: integers.map((value) => ({ kind: "integer", value })),
     range: multiplyDims(blocks, productOf(outer.map(({ extent }) => extent))),

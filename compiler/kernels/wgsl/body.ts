@@ -59,7 +59,7 @@ export class WgslBody {
 
   /** `for` over 0..extent (u32); `statements` gets the index. */
   loop(extent: Wgsl, statements: (index: Wgsl) => void): void {
-    const index = `i${this.#names++}`;
+    const index = `at${this.#names++}`;
     this.block(`for (var ${index} = 0u; ${index} < ${extent}; ${index}++)`, () => statements(index));
   }
 

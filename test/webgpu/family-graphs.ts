@@ -1,0 +1,109 @@
+/** One graph or more for every kernel family, whose every step has a shader. */
+import {
+  floatAttribute,
+  integerAttribute,
+  integersAttribute,
+} from "../../compiler/graph/attribute.ts";
+import { GraphBuilder } from "../../compiler/graph/build.ts";
+import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
+import { inferNode } from "../../compiler/ops/infer.ts";
+import { tensorOf } from "../../runtime/format/tensor.ts";
+import { randomTensor } from "../passes/cases.ts";
+
+export interface FamilyGraph {
+  readonly name: string;
+  /** How the name of its kernel begins. */
+  readonly kernel: string;
+  readonly build: () => Graph;
+}
+
+type Attributes = Readonly<Record<string, Attribute>>;
+
+/** One operator on an input of `shape` and random constants. */
+const single = (
+  name: string,
+  kernel: string,
+  op: string,
+  shape: readonly number[],
+  constants: readonly (readonly number[])[],
+  attributes: Attributes = {},
+  after: (builder: GraphBuilder, y: Value, x: Value) => Value = (_, y) => y,
+): FamilyGraph => ({
+  name,
+  kernel,
+  build: () => {
+    const builder = new GraphBuilder(name, inferNode);
+    const x = builder.input("x", "float32", shape);
+    const operands = constants.map((extents, index) => builder.constant(`c${index}`, randomTensor(extents, index + 3)));
+    const y = builder.add(op, [x, ...operands], attributes);
+    builder.output("y", after(builder, y, x));
+    return builder.finish();
+  },
+});
+
+const pads = (pad: number): Attribute => integersAttribute([pad, pad, pad, pad]);
+const silu = (builder: GraphBuilder, y: Value): Value => builder.add("Mul", [y, builder.add("Sigmoid", [y])]);
+const axes = (builder: GraphBuilder, ...list: readonly number[]): Value =>
+  builder.constant("axes", tensorOf("int64", [list.length], list));
+
+export const familyGraphs: readonly FamilyGraph[] = [
+  single("conv 3x3 with a border", "conv", "Conv", [2, 8, 7, 9], [[19, 8, 3, 3], [19]], { pads: pads(1) }, silu),
+  single("conv 1x1, ragged", "conv", "Conv", [1, 13, 5, 7], [[21, 13, 1, 1]]),
+  single("conv with strides and dilation", "conv", "Conv", [1, 5, 15, 13], [[6, 5, 3, 2], [6]], {
+    strides: integersAttribute([2, 1]),
+    dilations: integersAttribute([1, 2]),
+  }),
+  single("grouped conv", "conv", "Conv", [1, 12, 5, 6], [[20, 3, 3, 3], [20]], { group: integerAttribute(4), pads: pads(1) }),
+  single("conv and residual", "conv", "Conv", [1, 9, 6, 5], [[9, 9, 3, 3], [9]], { pads: pads(1) }, (b, y, x) =>
+    b.add("Relu", [b.add("Add", [y, x])]),
+  ),
+  single("depthwise conv", "depthwise", "Conv", [2, 10, 8, 7], [[10, 1, 3, 3], [10]], { group: integerAttribute(10), pads: pads(1) }, silu),
+  single("depthwise conv with a multiplier", "depthwise", "Conv", [1, 5, 8, 7], [[15, 1, 5, 5], [15]], { group: integerAttribute(5), pads: pads(2) }),
+  single("transposed conv", "conv-transpose", "ConvTranspose", [2, 6, 4, 5], [[6, 5, 3, 3], [10]], {
+    group: integerAttribute(2),
+    strides: integersAttribute([2, 2]),
+    pads: pads(1),
+    output_padding: integersAttribute([1, 0]),
+  }),
+  single("transposed conv with dilation", "conv-transpose", "ConvTranspose", [1, 4, 4, 5], [[4, 9, 3, 2]], {
+    strides: integersAttribute([3, 2]),
+    dilations: integersAttribute([2, 3]),
+  }),
+  single("constant matmul", "matmul", "MatMul", [2, 7, 13], [[13, 21]], {}, (b, y) => b.add("Gelu", [y], {}, { version: 20 })),
+  single("matmul of one row", "matmul", "MatMul", [1, 64], [[64, 10]]),
+  {
+    name: "matmul of activations",
+    kernel: "matmul",
+    build: () => {
+      const builder = new GraphBuilder("batched", inferNode);
+      const [a, b] = [builder.input("a", "float32", [3, 5, 11]), builder.input("b", "float32", [3, 11, 13])];
+      builder.output("y", builder.add("MatMul", [a, b]));
+      return builder.finish();
+    },
+  },
+  single("max pool", "pool max", "MaxPool", [1, 6, 9, 8], [], { kernel_shape: integersAttribute([3, 3]), strides: integersAttribute([2, 2]) }),
+  single("average pool with its padding", "pool average", "AveragePool", [1, 6, 9, 8], [], {
+    kernel_shape: integersAttribute([3, 2]),
+    pads: pads(1),
+    count_include_pad: integerAttribute(1),
+  }),
+  single("average pool without", "pool average", "AveragePool", [2, 3, 7, 8], [], { kernel_shape: integersAttribute([3, 3]), pads: pads(1) }),
+  single("global average", "reduce", "GlobalAveragePool", [2, 6, 9, 8], []),
+  single("softmax of rows", "softmax", "Softmax", [3, 77], [], { axis: integerAttribute(-1) }),
+  single("softmax of columns", "softmax", "Softmax", [2, 9, 5], [], { axis: integerAttribute(1) }),
+  single("log-softmax", "log-softmax", "LogSoftmax", [4, 10], [], { axis: integerAttribute(-1) }),
+  single("layer norm", "layer norm", "LayerNormalization", [4, 6, 24], [[24], [24]], { epsilon: floatAttribute(1e-5) }),
+  {
+    name: "reductions",
+    kernel: "reduce",
+    build: () => {
+      const builder = new GraphBuilder("reductions", inferNode);
+      const x = builder.input("x", "float32", [3, 10, 7]);
+      for (const op of ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"])
+        builder.output(op, builder.add(op, [x, axes(builder, 1)], { keepdims: integerAttribute(0) }));
+      return builder.finish();
+    },
+  },
+  single("transposition", "transpose", "Transpose", [3, 6, 5], [], { perm: integersAttribute([2, 0, 1]) }),
+  single("permuted blocks", "copy", "Transpose", [3, 4, 5], [], { perm: integersAttribute([1, 0, 2]) }),
+];
