@@ -38,7 +38,10 @@ function contentHash(): string {
       if (file.endsWith(".ts")) hash.update(`${folder}/${file}\0`).update(readFileSync(join(tree, folder, file)));
     }
   }
-  return hash.update(readFileSync(join(tree, "vite.config.ts"))).digest("hex").slice(0, 16);
+  return hash
+    .update(readFileSync(join(tree, "vite.config.ts")))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 async function bundle(): Promise<string> {

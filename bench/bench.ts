@@ -26,8 +26,8 @@ import { encodeTensors } from "./tensor-bundle.ts";
 export type PeerFlag = "ort" | "tfjs";
 
 export interface BenchOptions {
-  /** .onnx files, folders with model.onnx, folders of packages. */
-  readonly targets: readonly string[];
+  /** .onnx files, folders with model.onnx, folders of packages; or targets that are open already. */
+  readonly targets: readonly (string | Target)[];
   readonly where?: readonly Where[];
   readonly peers?: readonly PeerFlag[];
   /** Twins of the models in a peer's own format: "tfjs" -> path of model.json. */
@@ -66,13 +66,18 @@ function peerMounts(): Readonly<Record<string, Mount>> {
 }
 
 /** Puts a target on the server; returns what a job and a page need of it. */
-function mountTarget(server: Server, target: Target, twin: string | undefined): Pick<Job, "package" | "model" | "twin" | "inputs" | "expected"> {
+function mountTarget(
+  server: Server,
+  target: Target,
+  twin: string | undefined,
+): Pick<Job, "package" | "model" | "twin" | "inputs" | "expected"> {
   const at = (path: string): string => `${server.url}${path}`;
   const tensors = new Map([["inputs", encodeTensors(target.inputs)]]);
   if (target.expected !== undefined) tensors.set("expected", encodeTensors(target.expected));
   server.mount("/inputs/", { kind: "memory", files: tensors });
   for (const prefix of ["/package/", "/model.onnx", "/twin/"]) server.unmount(prefix);
-  if (!(target.package instanceof LeafcutterError)) server.mount("/package/", { kind: "memory", files: target.package });
+  if (!(target.package instanceof LeafcutterError))
+    server.mount("/package/", { kind: "memory", files: target.package });
   if (target.model !== undefined) server.mount("/model.onnx", { kind: "file", path: resolve(target.model) });
   if (twin !== undefined) server.mount("/twin/", { kind: "folder", path: dirname(resolve(twin)) });
   return {
@@ -114,7 +119,13 @@ interface RowContext {
   readonly cold: ReadonlyMap<EngineName, Cold>;
 }
 
-const nothingCold: Cold = { readyMs: null, firstOutputMs: null, roundTripMs: null, bytesFetched: null, peakBytes: null };
+const nothingCold: Cold = {
+  readyMs: null,
+  firstOutputMs: null,
+  roundTripMs: null,
+  bytesFetched: null,
+  peakBytes: null,
+};
 
 function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
   const common = {
@@ -132,7 +143,15 @@ function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
   }
   const { variant, latency, runsPerSample, maxError, status, reason } = result;
   const finite = maxError !== null && Number.isFinite(maxError) ? maxError : null;
-  return { ...common, variant, ...latency, runsPerSample, maxError: finite, status, ...(reason === undefined ? {} : { reason }) };
+  return {
+    ...common,
+    variant,
+    ...latency,
+    runsPerSample,
+    maxError: finite,
+    status,
+    ...(reason === undefined ? {} : { reason }),
+  };
 }
 
 /** Rows of one job. Leafcutter's row has a ratio to each peer with which it agrees, none when it is wrong itself. */
@@ -214,15 +233,16 @@ export async function runBench(options: BenchOptions): Promise<Results> {
     const roof: Partial<Record<Where, Roof>> = {};
     for (const place of places) roof[place.where] = await place.roof();
     const rows: Row[] = [];
-    for (const path of options.targets) {
-      print(`${basename(resolve(path))}: compiling`);
-      const target = await openTarget(path, options.compile);
+    for (const given of options.targets) {
+      if (typeof given === "string") print(`${basename(resolve(given))}: opening`);
+      const target = typeof given === "string" ? await openTarget(given, options.compile) : given;
       for (const place of places) {
         print(`${target.name}: measuring in ${place.where}`);
         const job: Job = {
           base: server.url,
           ...mountTarget(server, target, twins.tfjs),
           backend,
+          rounded: target.precision !== "float32",
           peers: peers.map((peer) => engineOf[peer]),
           rounds,
           budgetMs,

@@ -1,7 +1,7 @@
 /** A headless Chromium that opens pages of the bench, each in a profile of its own, and the server they come from. */
 import { type BrowserContext, chromium, type Page } from "playwright";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
-import { type PageAssets, pageAssets, type PageName } from "./assets.ts";
+import { type PageAssets, type PageName, pageAssets } from "./assets.ts";
 import { chromiumArguments, findChromium } from "./chromium.ts";
 import { type Mount, type Server, serve } from "./serve.ts";
 

@@ -127,7 +127,8 @@ export async function measureCold(
     }
   }
   const emptyMs = medianOrNull(valuesOf(empty, ({ visit }) => visit.readyMs));
-  const emptyPeak = memory === undefined ? medianOrNull(valuesOf(empty, ({ peakBytes }) => peakBytes)) : await peakOf(memory, {});
+  const emptyPeak =
+    memory === undefined ? medianOrNull(valuesOf(empty, ({ peakBytes }) => peakBytes)) : await peakOf(memory, {});
   const cold = new Map<EngineName, Cold>();
   for (const { subject, ready, full } of results) {
     if (failed.has(subject.engine)) continue;

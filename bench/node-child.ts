@@ -106,7 +106,9 @@ async function answer(order: Order): Promise<Answer> {
 
 process.once("message", (order: Order) => {
   answer(order)
-    .catch((error: unknown): Answer => ({ kind: "failed", reason: error instanceof Error ? error.message : String(error) }))
+    .catch(
+      (error: unknown): Answer => ({ kind: "failed", reason: error instanceof Error ? error.message : String(error) }),
+    )
     .then((result) => {
       process.send?.(result, undefined, undefined, () => process.exit(0));
     });

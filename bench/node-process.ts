@@ -17,7 +17,9 @@ function nodeOptions(): readonly string[] {
 const limitMs = 180_000;
 
 /** Rejects with the reason when the process fails. */
-export async function inNode<K extends Order["kind"]>(order: Order & { readonly kind: K }): Promise<Answer & { readonly kind: K }> {
+export async function inNode<K extends Order["kind"]>(
+  order: Order & { readonly kind: K },
+): Promise<Answer & { readonly kind: K }> {
   const answer = await new Promise<Answer>((resolve, reject) => {
     const started = fork(fileURLToPath(child), {
       cwd: project,

@@ -44,7 +44,10 @@ export interface RatioSummary {
 
 /** Of every place and peer that has a ratio. */
 export function ratioSummaries({ rows }: Results): readonly RatioSummary[] {
-  const groups = new Map<string, { readonly where: Where; readonly peer: EngineName; readonly list: { model: string; ratio: number }[] }>();
+  const groups = new Map<
+    string,
+    { readonly where: Where; readonly peer: EngineName; readonly list: { model: string; ratio: number }[] }
+  >();
   for (const { where, model, ratio = {} } of rows) {
     for (const [name, value] of Object.entries(ratio)) {
       const peer = name as EngineName;

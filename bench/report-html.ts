@@ -84,7 +84,12 @@ function ratios(rows: readonly Row[]): string {
   const scale = 1.05 * Math.max(1, ...entries.map(({ value }) => value));
   const one = percent(1 / scale);
   const bars = entries.map(
-    ({ model, where, peer, value }) => `<div class="label"><span>${escapeHtml(model)} <span class="quiet">to ${escapeHtml(peer)}, ${place[where]}</span></span><span class="number">${value.toFixed(2)}×</span></div>
+    ({
+      model,
+      where,
+      peer,
+      value,
+    }) => `<div class="label"><span>${escapeHtml(model)} <span class="quiet">to ${escapeHtml(peer)}, ${place[where]}</span></span><span class="number">${value.toFixed(2)}×</span></div>
 <svg class="bar" width="100%" height="16" role="presentation"><rect class="track" width="100%" height="16" rx="3"/><rect class="${value >= 1 ? "leafcutter" : "slower"}" width="${percent(value / scale)}" height="16" rx="3"/><line class="one" x1="${one}" x2="${one}" y1="0" y2="16"/></svg>`,
   );
   return `<section><h2>How many times faster</h2>
@@ -127,7 +132,8 @@ function table(rows: readonly Row[], columns: readonly Column[]): string {
   const head = ["model", "engine", ...columns.map(({ title }) => title)].map((title) => `<th>${title}</th>`).join("");
   const body = rows.map((row) => {
     const cells = columns.map(
-      ({ title, text }) => `<td data-title="${title}"${row.status === "ok" ? "" : ' class="bad"'}>${escapeHtml(text(row))}</td>`,
+      ({ title, text }) =>
+        `<td data-title="${title}"${row.status === "ok" ? "" : ' class="bad"'}>${escapeHtml(text(row))}</td>`,
     );
     const name = `<td>${escapeHtml(row.model)} <span class="quiet">${row.where}</span></td>`;
     const engine = `<td><span class="dot ${row.engine}"></span>${row.engine} <span class="quiet">${escapeHtml(row.variant)} ${escapeHtml(row.precision)}</span></td>`;
@@ -151,7 +157,8 @@ function profile(row: Row, steps: Profile, roof: number | null, isOpen: boolean)
   const note = `${digits(total)} ms in ${steps.length} steps${dense === undefined ? "" : `; dense layers at ${(100 * dense).toFixed(0)} % of the roof`}${rest > 0 ? `; the ${rest} shortest are left out` : ""}`;
   const lines = shown.map((step) => {
     const share = roof !== null && isDense(step) ? shareOfRoof(step, roof) : undefined;
-    const speed = step.flops > 0 && step.milliseconds > 0 ? `${digits(step.flops / step.milliseconds / 1e6)} GFLOP/s` : "";
+    const speed =
+      step.flops > 0 && step.milliseconds > 0 ? `${digits(step.flops / step.milliseconds / 1e6)} GFLOP/s` : "";
     const ofRoof = share === undefined ? "" : ` <b>${(100 * share).toFixed(0)} %</b> of the roof`;
     return `<div class="step"><div class="label"><span class="name">${escapeHtml(step.name)} <span class="quiet">${escapeHtml(step.kernel)}${step.where === "host" ? " (host)" : ""}</span></span><span class="number">${digits(step.milliseconds)} ms <span class="quiet">${(total > 0 ? (100 * step.milliseconds) / total : 0).toFixed(1)} %</span></span></div>${bar(step.where === "host" ? "slower" : "leafcutter", slowest > 0 ? step.milliseconds / slowest : 0)}<p class="quiet">${speed}${ofRoof}</p></div>`;
   });
@@ -159,7 +166,9 @@ function profile(row: Row, steps: Profile, roof: number | null, isOpen: boolean)
 }
 
 function profiles({ host, rows }: Results): string {
-  const profiled = rows.flatMap((row) => (row.profile === undefined || row.profile.length === 0 ? [] : [{ row, steps: row.profile }]));
+  const profiled = rows.flatMap((row) =>
+    row.profile === undefined || row.profile.length === 0 ? [] : [{ row, steps: row.profile }],
+  );
   if (profiled.length === 0) return "";
   return `<section><h2>Where the time goes</h2>
 <p class="quiet">Leafcutter's steps in the order they run. Share of the roof: direct-form operations a second over the fused (or plain SIMD) rate measured in the same place.</p>
@@ -169,7 +178,9 @@ ${profiled.map(({ row, steps }, index) => profile(row, steps, roofOf(host, row),
 /** The whole report as one HTML document. */
 export function renderHtml(results: Results): string {
   const { host, rows } = results;
-  const roofs = Object.entries(host.roof).map(([where, roof]) => `<li>${escapeHtml(roofText(where as Where, roof))}</li>`);
+  const roofs = Object.entries(host.roof).map(
+    ([where, roof]) => `<li>${escapeHtml(roofText(where as Where, roof))}</li>`,
+  );
   const browser = host.chromium === undefined ? "" : `, Chromium ${host.chromium}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -1,5 +1,14 @@
 /** The table that the terminal shows. */
-import { bytes, denseShare, errorText, milliseconds, ratioSummaries, ratioText, roofOf, roofText } from "./report-figures.ts";
+import {
+  bytes,
+  denseShare,
+  errorText,
+  milliseconds,
+  ratioSummaries,
+  ratioText,
+  roofOf,
+  roofText,
+} from "./report-figures.ts";
 import type { Results, Row, Where } from "./row.ts";
 
 interface Column {

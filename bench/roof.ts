@@ -26,7 +26,8 @@ const vectorBytes = 16;
 const streams = 8;
 const pages = megabytes * 16 + 1;
 
-const newModule = (): ModuleBuilder => new ModuleBuilder({ memory: { module: "env", name: "memory", initialPages: 1 } });
+const newModule = (): ModuleBuilder =>
+  new ModuleBuilder({ memory: { module: "env", name: "memory", initialPages: 1 } });
 
 /** `rate(count)`: `count` rounds of a = a * x + y on every accumulator. */
 export function multiplyAddModule(target: WasmTarget): Uint8Array<ArrayBuffer> {
@@ -54,19 +55,15 @@ function total(
 export function bandwidthModule(): Uint8Array<ArrayBuffer> {
   const module = newModule();
   const block = streams * vectorBytes;
-  const read = module.function(
-    "readBlocks",
-    { params: ["i32", "i32"], results: ["v128"] },
-    (body, start, bytes) => {
-      const sums = Array.from({ length: streams }, () => body.local("v128", i32x4.splat(0)));
-      body.forRange(start, i32.add(start, bytes), block, (at) => {
-        sums.forEach((sum, index) => {
-          body.set(sum, v128.or(sum, v128.load(at, { offset: index * vectorBytes })));
-        });
+  const read = module.function("readBlocks", { params: ["i32", "i32"], results: ["v128"] }, (body, start, bytes) => {
+    const sums = Array.from({ length: streams }, () => body.local("v128", i32x4.splat(0)));
+    body.forRange(start, i32.add(start, bytes), block, (at) => {
+      sums.forEach((sum, index) => {
+        body.set(sum, v128.or(sum, v128.load(at, { offset: index * vectorBytes })));
       });
-      body.return(total(sums, v128.or));
-    },
-  );
+    });
+    body.return(total(sums, v128.or));
+  });
   module.function("read", { params: ["i32", "i32"], results: ["i32"], exported: true }, (body, start, bytes) => {
     body.return(i32x4.extractLane(call(read, start, bytes), 0));
   });

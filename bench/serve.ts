@@ -124,7 +124,10 @@ class StaticServer {
     this.sent.set(path, (this.sent.get(path) ?? 0) + content.bytes);
     response.writeHead(200, { "Content-Type": typeOf(content.name), "Content-Length": content.bytes });
     if (content.kind === "memory") response.end(content.body);
-    else createReadStream(content.file).on("error", () => response.destroy()).pipe(response);
+    else
+      createReadStream(content.file)
+        .on("error", () => response.destroy())
+        .pipe(response);
   }
 
   async #find(
@@ -144,9 +147,7 @@ class StaticServer {
     switch (mount.kind) {
       case "memory": {
         const body = mount.files.get(below);
-        return body === undefined
-          ? undefined
-          : { kind: "memory", name: below, bytes: Buffer.byteLength(body), body };
+        return body === undefined ? undefined : { kind: "memory", name: below, bytes: Buffer.byteLength(body), body };
       }
       case "file":
         return { kind: "disk", name: mount.path, bytes: (await stat(mount.path)).size, file: mount.path };

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { compile, type CompileOptions } from "../compiler/compile.ts";
+import { type CompileOptions, compile } from "../compiler/compile.ts";
 import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
@@ -75,7 +75,14 @@ async function openModel(model: string, name: string, options: TargetOptions): P
     };
   } catch (error) {
     if (!(error instanceof LeafcutterError) || set === undefined) throw error;
-    return { name, package: error, model, inputs: unnamed(set.inputs), expected: unnamed(set.outputs), precision: "float32" };
+    return {
+      name,
+      package: error,
+      model,
+      inputs: unnamed(set.inputs),
+      expected: unnamed(set.outputs),
+      precision: "float32",
+    };
   }
 }
 

@@ -16,7 +16,11 @@ interface HeaderRow {
 const aligned = (offset: number): number => Math.ceil(offset / 8) * 8;
 
 export function encodeTensors(tensors: Tensors): Uint8Array<ArrayBuffer> {
-  const rows: readonly HeaderRow[] = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const rows: readonly HeaderRow[] = Object.entries(tensors).map(([name, { dtype, shape }]) => ({
+    name,
+    dtype,
+    shape,
+  }));
   const header = new TextEncoder().encode(JSON.stringify(rows));
   const parts = Object.values(tensors).map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   const start = aligned(4 + header.length);
@@ -45,4 +49,24 @@ export function decodeTensors(bytes: Uint8Array): Tensors {
     return [name, tensor];
   });
   return Object.fromEntries(entries);
+}
+
+/** The tensors of several runs as one byte string. */
+export function encodeRuns(runs: readonly Tensors[]): Uint8Array<ArrayBuffer> {
+  const named = runs.flatMap((tensors, run) =>
+    Object.entries(tensors).map(([name, tensor]) => [`${run}/${name}`, tensor] as const),
+  );
+  return encodeTensors(Object.fromEntries(named));
+}
+
+/** Runs without a tensor at the end are not told apart from no runs. */
+export function decodeRuns(bytes: Uint8Array): readonly Tensors[] {
+  const runs: Record<string, Tensor>[] = [];
+  for (const [key, tensor] of Object.entries(decodeTensors(bytes))) {
+    const slash = key.indexOf("/");
+    const run = Number(key.slice(0, slash));
+    while (runs.length <= run) runs.push({});
+    (runs[run] ?? {})[key.slice(slash + 1)] = tensor;
+  }
+  return runs;
 }

@@ -3,7 +3,7 @@ import type { Backend, Stats } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
 import type { VerifyJob } from "./page/verify-page.ts";
 import type { Server } from "./serve.ts";
-import { decodeTensors, encodeTensors, type Tensors } from "./tensor-bundle.ts";
+import { decodeRuns, encodeRuns, type Tensors } from "./tensor-bundle.ts";
 
 export interface ChromiumJob {
   readonly files: ReadonlyMap<string, Uint8Array>;
@@ -16,9 +16,19 @@ export interface ChromiumResult {
   readonly stats: Stats;
 }
 
-async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
+/** One package on inputs of several runs, one after another in one session. */
+interface ChromiumRuns extends Omit<ChromiumJob, "inputs"> {
+  readonly runs: readonly Tensors[];
+}
+
+interface ChromiumOutputs {
+  readonly outputs: readonly Tensors[];
+  readonly stats: Stats;
+}
+
+async function runAll(server: Server, browser: BenchBrowser, job: ChromiumRuns): Promise<ChromiumOutputs> {
   server.mount("/package/", { kind: "memory", files: job.files });
-  server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeTensors(job.inputs)]]) });
+  server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeRuns(job.runs)]]) });
   const page = await browser.open("verify");
   try {
     const order: VerifyJob = {
@@ -28,15 +38,16 @@ async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): 
       backend: job.backend,
     };
     const stats = await page.evaluate<Stats>(`leafcutterVerify(${JSON.stringify(order)})`);
-    return { outputs: decodeTensors(await server.result("outputs")), stats };
+    return { outputs: decodeRuns(await server.result("outputs")), stats };
   } finally {
     await page.close();
   }
 }
 
-/** A Chromium that runs one job after another, each in a page of its own, until it is closed. */
+/** A Chromium that runs one package after another, each in a page of its own, until it is closed. */
 export interface ChromiumRunner {
   run(job: ChromiumJob): Promise<ChromiumResult>;
+  runAll(job: ChromiumRuns): Promise<ChromiumOutputs>;
   close(): Promise<void>;
 }
 
@@ -46,7 +57,11 @@ export async function openChromiumRunner(): Promise<ChromiumRunner> {
   try {
     const browser = await launchBrowser(server);
     return {
-      run: (job) => runJob(server, browser, job),
+      run: async ({ inputs, ...job }) => {
+        const { outputs, stats } = await runAll(server, browser, { ...job, runs: [inputs] });
+        return { outputs: outputs[0] ?? {}, stats };
+      },
+      runAll: (job) => runAll(server, browser, job),
       close: async () => {
         await browser.close();
         await server.close();

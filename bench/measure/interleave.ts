@@ -49,8 +49,12 @@ export async function interleave(
   { budgetMs, rounds: wantedRounds, now = () => performance.now() }: InterleaveOptions,
 ): Promise<readonly Samples[]> {
   const rounds = Math.max(minimumRounds, wantedRounds);
-  const plans: { readonly run: Contender["run"]; readonly burst: number; readonly inner: number; readonly out: number[] }[] =
-    [];
+  const plans: {
+    readonly run: Contender["run"];
+    readonly burst: number;
+    readonly inner: number;
+    readonly out: number[];
+  }[] = [];
   for (const contender of contenders) {
     const estimate = await warmUp(contender, now);
     const inner = Math.max(1, Math.ceil(shortestSampleMs / estimate));

@@ -3,8 +3,8 @@ import { expose } from "comlink";
 import type { InferenceSession } from "onnxruntime-web";
 import { fetchBytes } from "../measure/job.ts";
 import { type ColdWorker, handOver } from "./cold-worker.ts";
-import { createSession, feedsOf, importFromServer, outputsOf } from "./onnxruntime.ts";
 import { oneOperatorModel } from "./one-operator-model.ts";
+import { createSession, feedsOf, importFromServer, outputsOf } from "./onnxruntime.ts";
 
 const ort = importFromServer(location.origin);
 let session: InferenceSession | undefined;

@@ -1,5 +1,5 @@
 /** Leafcutter in the thread that opens it. */
-import { load, type Backend, type LocalSession } from "../../runtime/index.ts";
+import { type Backend, type LocalSession, load } from "../../runtime/index.ts";
 import type { Tensors } from "../tensor-bundle.ts";
 import type { OpenEngine } from "./engine.ts";
 

@@ -2,7 +2,11 @@
 
 const text = (value: string): readonly number[] => [...new TextEncoder().encode(value)];
 /** A length-delimited protobuf field of fewer than 128 bytes. */
-const field = (number: number, content: readonly number[]): readonly number[] => [number * 8 + 2, content.length, ...content];
+const field = (number: number, content: readonly number[]): readonly number[] => [
+  number * 8 + 2,
+  content.length,
+  ...content,
+];
 const integer = (number: number, value: number): readonly number[] => [number * 8, value];
 
 /** ValueInfoProto of a float tensor [1]. */

@@ -18,10 +18,10 @@ export async function importFromServer(base: string): Promise<OnnxruntimeModule>
 
 /** Half precision is an array of its own where the platform has one. */
 function toPeer(ort: OnnxruntimeModule, { dtype, data, shape }: Tensor): Onnxruntime.Tensor {
-  const Half = (globalThis as { Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => unknown })
-    .Float16Array;
-  const array =
-    dtype === "float16" && Half !== undefined ? new Half(data.buffer, data.byteOffset, data.length) : data;
+  const Half = (
+    globalThis as { Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => unknown }
+  ).Float16Array;
+  const array = dtype === "float16" && Half !== undefined ? new Half(data.buffer, data.byteOffset, data.length) : data;
   return new ort.Tensor(dtype as "float32", array as Float32Array, [...shape]);
 }
 
@@ -62,11 +62,7 @@ export function createSession(ort: OnnxruntimeModule, model: Uint8Array): Promis
   });
 }
 
-export async function openOnnxruntime(
-  ort: OnnxruntimeModule,
-  model: Uint8Array,
-  inputs: Tensors,
-): Promise<OpenEngine> {
+export async function openOnnxruntime(ort: OnnxruntimeModule, model: Uint8Array, inputs: Tensors): Promise<OpenEngine> {
   const session = await createSession(ort, model);
   const feeds = feedsOf(ort, session.inputNames, inputs);
   return {

@@ -42,7 +42,9 @@ function arrange(tfjs: TfjsModule, tensor: Tfjs.Tensor, wanted: readonly (number
 
 function toPeer(tfjs: TfjsModule, { dtype, data, shape }: Tensor): Tfjs.Tensor {
   const isInteger = dtype !== "float32" && dtype !== "float64";
-  const values = isInteger ? Int32Array.from(data as ArrayLike<number | bigint>, Number) : Float32Array.from(data as Float32Array);
+  const values = isInteger
+    ? Int32Array.from(data as ArrayLike<number | bigint>, Number)
+    : Float32Array.from(data as Float32Array);
   return tfjs.tensor(values, [...shape], isInteger ? "int32" : "float32");
 }
 
@@ -86,7 +88,10 @@ export async function openTfjs(
     const entries: [string, Tensor][] = [];
     for (const [index, tensor] of outputs === undefined ? results.entries() : []) {
       const dtype = tensor.dtype === "int32" ? "int32" : "float32";
-      entries.push([model.outputs[index]?.name ?? `${index}`, { dtype, shape: tensor.shape, data: await tensor.data() } as Tensor]);
+      entries.push([
+        model.outputs[index]?.name ?? `${index}`,
+        { dtype, shape: tensor.shape, data: await tensor.data() } as Tensor,
+      ]);
     }
     for (const [name, { dtype, shape, data }] of Object.entries(outputs ?? {})) {
       const match = [...free].find((tensor) => tensor.size === data.length);

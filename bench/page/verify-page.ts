@@ -1,6 +1,6 @@
 /** Runs a package as an application does, in Leafcutter's own Worker, and posts the outputs to the bench's server. */
 import { type Backend, load, type Stats } from "../../runtime/index.ts";
-import { decodeTensors, encodeTensors } from "../tensor-bundle.ts";
+import { decodeRuns, encodeRuns, type Tensors } from "../tensor-bundle.ts";
 
 export interface VerifyJob {
   /** Addresses relative to the page. */
@@ -11,12 +11,13 @@ export interface VerifyJob {
 }
 
 async function run(job: VerifyJob): Promise<Stats> {
-  const inputs = decodeTensors(new Uint8Array(await (await fetch(job.inputs)).arrayBuffer()));
+  const runs = decodeRuns(new Uint8Array(await (await fetch(job.inputs)).arrayBuffer()));
   const session = await load(job.package, { backend: job.backend, cache: false });
   try {
-    const outputs = await session.run(inputs);
+    const outputs: Tensors[] = [];
+    for (const inputs of runs) outputs.push(await session.run(inputs));
     const stats = await session.stats();
-    await fetch(job.result, { method: "POST", body: encodeTensors(outputs) });
+    await fetch(job.result, { method: "POST", body: encodeRuns(outputs) });
     return stats;
   } finally {
     await session.dispose();
