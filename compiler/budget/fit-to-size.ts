@@ -5,12 +5,11 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { elementCount } from "../../runtime/format/tensor.ts";
-import type { Graph, Value } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { WeightStorage } from "../kernels/problem.ts";
-import { solveKnapsack } from "./knapsack.ts";
 import { type ConstantOptions, type StorageOption, storageOptions } from "./options.ts";
 import { outputError } from "./output-error.ts";
-import { replaceConstants, type StoredTensor } from "./replace-constants.ts";
+import { applyChoice, Search, uniformChoices } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
 import type { BudgetTools, Sample } from "./tools.ts";
 
@@ -36,12 +35,8 @@ export interface FittedGraph {
   readonly outputError?: number;
 }
 
-/** Packages made in search of one that fits and leaves little room, before the smallest one is taken. */
-const mostRounds = 8;
-/** Share of `maxSize` that may stay unused once a package fits. */
-const unused = 0.005;
-/** Bytes that a narrower constant has to save, in choices that are to be small as a package. */
-const smallestSavings = [1, 1024] as const;
+/** Bytes that the kernels of a kind can bring at most: a module has at most 60 KB, and there are two. */
+const mostKernelBytes = 120_000;
 
 export async function fitToSize(graph: Graph, budget: SizeBudget): Promise<FittedGraph> {
   const { maxSize } = budget;
@@ -52,49 +47,22 @@ export async function fitToSize(graph: Graph, budget: SizeBudget): Promise<Fitte
   const smallest = await smallChoice(graph, constants, weights, budget);
 
   const { errors, samples, expected } = await measureSensitivity(graph, constants, budget);
-  const items = weights.map((row, i) => row.map((bytes, option) => ({ bytes, error: errors[i]?.[option] ?? 0 })));
-  const weightOf = (picks: readonly number[]): number => sumOver(picks, (pick, i) => weights[i]?.[pick] ?? 0);
-  const errorOf = (picks: readonly number[]): number => sumOver(picks, (pick, i) => errors[i]?.[pick] ?? 0);
-
-  // Everything but these weights: program, modules, manifest. It changes a little with the choice.
-  let overhead = originalSize - weightOf(constants.map(() => 0));
-  let chosen: readonly number[] | undefined;
-  const tried = new Set<string>();
-  for (let round = 0; round < mostRounds; round++) {
-    const picks = solveKnapsack(items, maxSize - overhead) ?? smallest;
-    if (tried.has(picks.join())) break;
-    tried.add(picks.join());
-    const size = await budget.sizeOf(apply(graph, constants, picks), maxSize);
-    const fits = size <= maxSize;
-    if (fits && (!chosen || errorOf(picks) < errorOf(chosen))) chosen = picks;
-    if (fits && maxSize - size <= unused * maxSize) break;
-    const measured = size - weightOf(picks);
-    // Where the measured overhead leads back to the same choice, what was too much has to go.
-    overhead = fits || measured > overhead ? measured : overhead + size - maxSize;
-  }
-  const picks = chosen ?? smallest;
-  const fitted = apply(graph, constants, picks);
-  return { graph: fitted, storage: storageOf(constants, picks, weights), outputError: await errorOfGraph(fitted, samples, expected, budget) };
-}
-
-const sumOver = (picks: readonly number[], of: (pick: number, item: number) => number): number =>
-  picks.reduce((sum, pick, item) => sum + of(pick, item), 0);
-
-/** The graph with option `picks[i]` for constant i. */
-function apply(graph: Graph, constants: readonly ConstantOptions[], picks: readonly number[]): Graph {
-  const replacements = new Map<Value, StoredTensor>();
-  constants.forEach(({ constant, options }, i) => {
-    const pick = picks[i] ?? 0;
-    if (pick > 0) replacements.set(constant, options[pick] as StorageOption);
-  });
-  return replaceConstants(graph, replacements);
+  const search = new Search(graph, constants, { weights, errors, budget, originalSize });
+  await search.run();
+  const picks = search.best?.picks ?? smallest;
+  const fitted = applyChoice(graph, constants, picks);
+  return {
+    graph: fitted,
+    storage: storageOf(constants, picks, weights),
+    outputError: await errorOfGraph(fitted, samples, expected, budget),
+  };
 }
 
 /** Bytes of every option as packed: [constant][option]. */
 function weighOptions(graph: Graph, constants: readonly ConstantOptions[], { weigh }: BudgetTools): readonly (readonly number[])[] {
   const most = Math.max(0, ...constants.map(({ options }) => options.length));
   const tables = Array.from({ length: most }, (_, option) =>
-    weigh(apply(graph, constants, constants.map(({ options }) => Math.min(option, options.length - 1)))),
+    weigh(applyChoice(graph, constants, constants.map(({ options }) => Math.min(option, options.length - 1)))),
   );
   return constants.map(({ constant, options }) =>
     options.map((option, i) => tables[i]?.get(constant.name) ?? plainBytes(option)),
@@ -106,7 +74,7 @@ const plainBytes = ({ kind, tensor }: StorageOption): number =>
 
 /**
  * A choice whose package is within the limit. A narrow constant saves bytes but may bring another kernel, so the fewest
- * bytes of weights are not always the smallest package: choices with fewer kinds, or without small savings, are tried too.
+ * bytes of weights are not always the smallest package: choices with fewer kernels are tried too.
  */
 async function smallChoice(
   graph: Graph,
@@ -114,20 +82,18 @@ async function smallChoice(
   weights: readonly (readonly number[])[],
   { maxSize, sizeOf }: SizeBudget,
 ): Promise<readonly number[]> {
+  const weightOf = (picks: readonly number[]): number => picks.reduce((sum, pick, i) => sum + (weights[i]?.[pick] ?? 0), 0);
   let best: { readonly picks: readonly number[]; readonly size: number } | undefined;
-  const tried = new Set<string>();
-  for (const kinds of [["int8", "float16"], ["int8"], ["float16"]] satisfies WeightStorage[][]) {
-    for (const saving of smallestSavings) {
-      const picks = constants.map(({ options }, i) => leastBytes(options, weights[i] ?? [], kinds, saving));
-      if (tried.has(picks.join())) continue;
-      tried.add(picks.join());
-      const size = await sizeOf(apply(graph, constants, picks), maxSize);
-      if (size <= maxSize) return picks;
-      if (!best || size < best.size) best = { picks, size };
-    }
+  const fewestBytes = weights.map((bytes) => bytes.indexOf(Math.min(...bytes)));
+  const uniform = uniformChoices(constants).toSorted((left, right) => weightOf(left) - weightOf(right));
+  for (const picks of [fewestBytes, ...uniform]) {
+    if (weightOf(picks) > weightOf(fewestBytes) + mostKernelBytes) continue;
+    const size = await sizeOf(applyChoice(graph, constants, picks), maxSize);
+    if (size <= maxSize) return picks;
+    if (!best || size < best.size) best = { picks, size };
   }
   const { picks = [] } = best ?? {};
-  const smallest = apply(graph, constants, picks);
+  const smallest = applyChoice(graph, constants, picks);
   // The limit is written in the package, so its size is that of a package that states it as its own limit.
   let size = best?.size ?? 0;
   for (let limit = 0; limit !== size; ) {
@@ -142,21 +108,6 @@ async function smallChoice(
     received: `${size} bytes at the smallest`,
     advice: `Raise the limit to ${size} bytes or more, or use a smaller model.`,
   });
-}
-
-/** The option of fewest bytes among the first and those of `kinds` that save at least `saving`. */
-function leastBytes(
-  options: readonly StorageOption[],
-  bytes: readonly number[],
-  kinds: readonly WeightStorage[],
-  saving: number,
-): number {
-  let best = 0;
-  for (const [i, { kind }] of options.entries()) {
-    const here = bytes[i] ?? 0;
-    if (kinds.includes(kind) && (bytes[0] ?? 0) - here >= saving && here < (bytes[best] ?? 0)) best = i;
-  }
-  return best;
 }
 
 function storageOf(

@@ -28,6 +28,8 @@ export interface StorageOption extends StoredTensor {
 
 export interface ConstantOptions {
   readonly constant: Value;
+  /** The families that read it, "nest" for loop nests: constants with the same reader can share kernels. */
+  readonly reader: string;
   /** What the model itself has comes first: float32, or float16 for a constant that came as float16. */
   readonly options: readonly StorageOption[];
 }
@@ -36,9 +38,11 @@ export interface ConstantOptions {
 interface Readable {
   readonly float16: boolean;
   readonly int8: { readonly axis: number | "any" } | undefined;
+  readonly readers: readonly string[];
 }
 
-const nothing: Readable = { float16: false, int8: undefined };
+const nothing: Readable = { float16: false, int8: undefined, readers: [] };
+const anything: Readable = { float16: true, int8: { axis: "any" }, readers: [] };
 
 /** Constants with at least two options, in order of first use. */
 export function storageOptions(graph: Graph): readonly ConstantOptions[] {
@@ -56,7 +60,7 @@ export function storageOptions(graph: Graph): readonly ConstantOptions[] {
   for (const { value } of graph.outputs) readable.delete(value);
   return [...readable].flatMap(([constant, forms]) => {
     const options = optionsOf(constant, graph.constants.get(constant) as Tensor<"float32">, forms);
-    return options.length > 1 ? [{ constant, options }] : [];
+    return options.length > 1 ? [{ constant, reader: forms.readers.join(" "), options }] : [];
   });
 }
 
@@ -76,7 +80,7 @@ function loweringOf(node: Node, facts: Facts): Lowering | undefined {
 
 function readableBy(node: Node, value: Value, lowering: Lowering | undefined): Readable {
   if (lowering?.kind !== "steps") return nothing;
-  let all: Readable = { float16: true, int8: { axis: "any" } };
+  let all = anything;
   for (const step of lowering.steps) {
     if (step.kind === "nest" && !isBindable(step.nest)) return nothing;
     step.operands.forEach((operand, index) => {
@@ -89,7 +93,7 @@ function readableBy(node: Node, value: Value, lowering: Lowering | undefined): R
 function readableAt(step: LoweredStep, index: number): Readable {
   if (step.kind === "nest") {
     const finished = step.nest.finish && reads(step.nest.finish, index + 1);
-    return finished ? nothing : { float16: true, int8: { axis: "any" } };
+    return finished ? nothing : { ...anything, readers: ["nest"] };
   }
   const { problem } = step;
   if (index !== 1) return nothing;
@@ -128,15 +132,17 @@ function readableByFamily(problem: Extract<Problem, { storage: WeightStorage }>,
   return {
     float16: accepts("float16"),
     int8: axis !== undefined && accepts("int8") ? { axis } : undefined,
+    readers: [problem.family],
   };
 }
 
 function bothOf(left: Readable, right: Readable): Readable {
   const float16 = left.float16 && right.float16;
-  if (!left.int8 || !right.int8) return { float16, int8: undefined };
-  if (left.int8.axis === "any") return { float16, int8: right.int8 };
+  const readers = [...new Set([...left.readers, ...right.readers])].sort();
+  if (!left.int8 || !right.int8) return { float16, int8: undefined, readers };
+  if (left.int8.axis === "any") return { float16, int8: right.int8, readers };
   const agree = right.int8.axis === "any" || right.int8.axis === left.int8.axis;
-  return { float16, int8: agree ? left.int8 : undefined };
+  return { float16, int8: agree ? left.int8 : undefined, readers };
 }
 
 function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readable): readonly StorageOption[] {

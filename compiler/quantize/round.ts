@@ -26,7 +26,8 @@ export function roundToFloat16(tensor: Tensor<"float32">): RoundedConstant | und
   const rounded = new Float32Array(data.length);
   let total = 0;
   let lost = 0;
-  for (const [i, value] of data.entries()) {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
     // Also false for NaN.
     if (!(Math.abs(value) <= largestFloat16)) return undefined;
     const nearest = float16ToNumber(numberToFloat16(value));
@@ -48,7 +49,8 @@ export function roundToInt8(tensor: Tensor<"float32">, axis: number): RoundedCon
   const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
   const maxima = new Float64Array(channels);
   const channelOf = channelIndices(data.length, channels, inner);
-  for (const [i, value] of data.entries()) {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
     if (!Number.isFinite(value)) return undefined;
     const channel = channelOf[i] as number;
     maxima[channel] = Math.max(maxima[channel] as number, Math.abs(value));
@@ -58,7 +60,8 @@ export function roundToInt8(tensor: Tensor<"float32">, axis: number): RoundedCon
   for (const clipping of clippings) {
     const candidates = Float32Array.from(maxima, (maximum) => (clipping * maximum) / 127);
     const errors = new Float64Array(channels);
-    for (const [i, value] of data.entries()) {
+    for (let i = 0; i < data.length; i++) {
+      const value = data[i] as number;
       const channel = channelOf[i] as number;
       errors[channel] = (errors[channel] as number) + (value - nearestStep(value, candidates[channel] as number)) ** 2;
     }
