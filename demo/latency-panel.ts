@@ -5,13 +5,15 @@ import { button, byId, byIdAs, element } from "./element.ts";
 import { type Series, showHistogram } from "./histogram.ts";
 import type { Times } from "./measure.ts";
 import { showProblem } from "./problem.ts";
-import { ascending, millisecondsText, quantile, ratioText } from "./quantity.ts";
+import { ascending, millisecondsText, percentText, quantile, ratioText } from "./quantity.ts";
 
 export interface Comparison {
   readonly version: string;
   readonly peerReady: number;
   readonly ownReady: number;
   readonly agreement: Agreement | undefined;
+  /** The package is smaller than float32. */
+  readonly reduced: boolean;
   /** What the reader must know to read the ratio right, such as a reduced package. */
   readonly caveats: readonly string[];
 }
@@ -35,8 +37,10 @@ function timesTable(rows: readonly (readonly [name: string, times: Times, ready:
   return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body));
 }
 
-function agreementText({ relativeError, close, mismatch }: Agreement): string {
+/** `reduced`: the package stores weights in fewer bits, so its outputs are meant to be near, not equal. */
+function agreementText({ relativeError, close, mismatch }: Agreement, reduced: boolean): string {
   if (mismatch !== undefined) return `Outputs cannot be compared: ${mismatch}.`;
+  if (reduced) return `Reduced weights move the outputs by at most ${percentText(relativeError)} of the largest one.`;
   const distance = `largest difference ${relativeError.toExponential(1)} of the largest output`;
   return close ? `Outputs agree: ${distance}.` : `Outputs differ: ${distance}.`;
 }
@@ -103,7 +107,11 @@ export class LatencyPanel {
     showProblem(this.#peer, diagnostic);
   }
 
-  showComparison(own: Times, peer: Times, { version, peerReady, ownReady, agreement, caveats }: Comparison): void {
+  showComparison(
+    own: Times,
+    peer: Times,
+    { version, peerReady, ownReady, agreement, reduced, caveats }: Comparison,
+  ): void {
     const ratio = median(peer.engine) / median(own.engine);
     const verdict = ratio >= 1 ? "as fast as" : "slower than";
     const table = timesTable([
@@ -117,12 +125,18 @@ export class LatencyPanel {
         "p",
         { class: ratio >= 1 ? "verdict" : "verdict behind" },
         element("strong", {}, ratioText(ratio >= 1 ? ratio : 1 / ratio)),
-        element("span", {}, `${verdict} onnxruntime-web ${version}, by the median of ${own.engine.length} runs each`),
+        element("span", {}, `${verdict} onnxruntime-web ${version} (median of ${own.engine.length} runs)`),
       ),
       element("div", { class: "scroll" }, table),
       ...(agreement === undefined
         ? []
-        : [element("p", { class: agreement.close ? "agreement" : "agreement apart" }, agreementText(agreement))]),
+        : [
+            element(
+              "p",
+              { class: agreement.close || reduced ? "agreement" : "agreement apart" },
+              agreementText(agreement, reduced),
+            ),
+          ]),
       element(
         "p",
         { class: "hint" },

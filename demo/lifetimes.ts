@@ -40,13 +40,22 @@ function without(ranges: readonly Range[], taken: Range): readonly Range[] {
 class Values {
   readonly all: Value[] = [];
 
+  /** The newest value in these bytes, when it takes exactly them. */
+  #same(range: Range): Value | undefined {
+    const newest = this.all.findLast((value) => overlap(value, range));
+    return newest?.start === range.start && newest.end === range.end ? newest : undefined;
+  }
+
+  /** Whether the bytes hold one value: a step that reads and writes others uses them as scratch. */
+  holds(range: Range): boolean {
+    return this.#same(range) !== undefined;
+  }
+
   write(range: Range, step: number): void {
+    const same = this.#same(range);
     // A border and what is inside it are written one after the other and are one value.
-    const same = this.all.findLast((value) => overlap(value, range));
-    if (same !== undefined && same.to === same.from && same.start === range.start && same.end === range.end) {
-      if (same.from >= 0) return;
-    }
-    this.all.push({ ...range, from: step, to: step });
+    const unread = same !== undefined && same.from >= 0 && same.to === same.from;
+    if (!unread) this.all.push({ ...range, from: step, to: step });
   }
 
   read(range: Range, step: number): void {
@@ -87,7 +96,9 @@ export function lifetimesOf(program: Program): readonly Lifetime[] {
             mode,
           }));
     const inside = touched.filter(({ range }) => inArena(range));
-    for (const { range, mode } of inside) if (mode !== "write") values.read(range, index);
+    for (const { range, mode } of inside) {
+      if (mode === "read" || (mode === "read-write" && values.holds(range))) values.read(range, index);
+    }
     for (const { range, mode } of inside) if (mode !== "read") values.write(range, index);
   }
   for (const port of program.outputs) values.read(portRange(port), program.steps.length);

@@ -19,7 +19,7 @@ import { embeddedModels } from "./models.ts";
 import { diagnosticOf } from "./outcome.ts";
 import { showPackageFiles } from "./package-files.ts";
 import { Peer } from "./peer.ts";
-import { showClasses, showHint, showOutputs } from "./prediction.ts";
+import { indexOfLargest, showClasses, showHint, showOutputs } from "./prediction.ts";
 import { showProblem } from "./problem.ts";
 import { ascending, bytesText, millisecondsText, percentText, quantile } from "./quantity.ts";
 import { randomInputs } from "./random-inputs.ts";
@@ -63,6 +63,7 @@ class Page {
   #truth: number | undefined;
   /** Nothing is drawn: no answer is shown, the last input stays for measuring. */
   #empty = false;
+  #speaking: ReturnType<typeof setTimeout> | undefined;
   #inferring = false;
   #inferAgain = false;
 
@@ -87,7 +88,13 @@ class Page {
       this.#stages.fail();
       this.#status("");
       this.#fail(error);
+      if (this.#running === undefined) this.#showNothing();
     }
+  }
+
+  #showNothing(): void {
+    document.body.classList.add("failed");
+    showHint(byId("input"), "No model is running.");
   }
 
   #status(text: string): void {
@@ -121,6 +128,7 @@ class Page {
   }
 
   #forgetModel(): void {
+    document.body.classList.remove("failed");
     this.#running?.dispose();
     this.#running = undefined;
     this.#peer?.dispose();
@@ -215,6 +223,7 @@ class Page {
     this.#running = running;
     this.#compiled = compiled;
     this.#status("");
+    document.body.classList.remove("failed");
     this.#showPackage(running, budget);
     this.#offerInputs(running);
     await this.#infer();
@@ -323,11 +332,21 @@ class Page {
     }
     const logits = outputs.logits?.data as Float32Array | undefined;
     if (logits === undefined) return;
-    showClasses(host, this.#chosen.embedded.classes, {
+    const { classes } = this.#chosen.embedded;
+    this.#speak(`The model says ${classes[indexOfLargest(logits)] ?? "nothing"}`);
+    showClasses(host, classes, {
       logits,
       truth,
       peer: peer?.logits?.data as Float32Array | undefined,
     });
+  }
+
+  /** For screen readers, once the drawing pauses. */
+  #speak(text: string): void {
+    clearTimeout(this.#speaking);
+    this.#speaking = setTimeout(() => {
+      byId("spoken").textContent = text;
+    }, 700);
   }
 
   async #compare(): Promise<void> {
@@ -411,6 +430,7 @@ class Page {
       peerReady: peer.openMilliseconds,
       ownReady: running.loadMilliseconds,
       agreement: agreementOf(ours, theirs.outputs),
+      reduced: budget < 1,
       caveats: [
         ...(budget < 1
           ? [`This package is cut to ${percentText(budget)} of its float32 size; onnxruntime-web runs float32.`]

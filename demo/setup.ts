@@ -96,8 +96,8 @@ export class Setup {
     const own = typeof model === "object";
     byId("dimensions-field").hidden = !own;
     byId("drop").classList.toggle("chosen", own);
-    byId("drop-text").textContent = own ? model.file : "Drop an ONNX file here, or";
-    byId("choose-model").textContent = own ? "choose another" : "choose one";
+    byId("drop-text").textContent = own ? model.file : "Drop an ONNX file or";
+    byId("choose-model").textContent = own ? "another…" : "choose…";
   }
 
   /** The size that the budget is a share of; undefined while it is not known. */
@@ -108,8 +108,8 @@ export class Setup {
 
   #showBudget(): void {
     const percent = Number(this.#budget.value);
-    const bytes = this.#floatBytes === undefined ? "" : `, ${bytesText((this.#floatBytes * percent) / 100)}`;
-    this.#budgetText.textContent = percent === 100 ? "none: float32" : `${percent} % of float32${bytes}`;
+    const bytes = this.#floatBytes === undefined ? "" : `: ${bytesText((this.#floatBytes * percent) / 100)}`;
+    this.#budgetText.textContent = percent === 100 ? "none: float32" : `${percent} %${bytes}`;
   }
 
   async #offerWebgpu(): Promise<void> {

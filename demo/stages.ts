@@ -45,7 +45,7 @@ export class StageList {
 
   /** Marks the stage under way as the one that failed. */
   fail(): void {
-    this.#current?.item.classList.replace("running", "failed");
+    this.#current?.item.classList.replace("running", "broken");
     this.#current = undefined;
   }
 
