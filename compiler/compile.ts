@@ -31,8 +31,8 @@ import type { Plan } from "./plan/plan.ts";
 import { makeReport, type Report } from "./report.ts";
 
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
-export { type ByteSource, blobSource, bytesSource, fileSetSource, urlSource } from "./import/source.ts";
 export type { Sample } from "./budget/tools.ts";
+export { type ByteSource, blobSource, bytesSource, fileSetSource, urlSource } from "./import/source.ts";
 export type { Report } from "./report.ts";
 export { formatBytes, formatReport } from "./report.ts";
 
@@ -155,7 +155,10 @@ async function openExecution(graph: Graph, variants: readonly Graph[], costs: Co
   const weights = variants.map((variant) => makePlan(variant, costs).weights);
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   return {
-    flops: program.steps.reduce((sum, step) => sum + (step.kind === "kernel" ? evaluateExtent(step.flops, upper) : 0), 0),
+    flops: program.steps.reduce(
+      (sum, step) => sum + (step.kind === "kernel" ? evaluateExtent(step.flops, upper) : 0),
+      0,
+    ),
     run: async (sample) => (await engine.run(sample)).outputs,
     exchange: (constant, variant) => {
       const source = variant === undefined ? plan.weights : weights[variant];

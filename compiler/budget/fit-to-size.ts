@@ -59,10 +59,20 @@ export async function fitToSize(graph: Graph, budget: SizeBudget): Promise<Fitte
 }
 
 /** Bytes of every option as packed: [constant][option]. */
-function weighOptions(graph: Graph, constants: readonly ConstantOptions[], { weigh }: BudgetTools): readonly (readonly number[])[] {
+function weighOptions(
+  graph: Graph,
+  constants: readonly ConstantOptions[],
+  { weigh }: BudgetTools,
+): readonly (readonly number[])[] {
   const most = Math.max(0, ...constants.map(({ options }) => options.length));
   const tables = Array.from({ length: most }, (_, option) =>
-    weigh(applyChoice(graph, constants, constants.map(({ options }) => Math.min(option, options.length - 1)))),
+    weigh(
+      applyChoice(
+        graph,
+        constants,
+        constants.map(({ options }) => Math.min(option, options.length - 1)),
+      ),
+    ),
   );
   return constants.map(({ constant, options }) =>
     options.map((option, i) => tables[i]?.get(constant.name) ?? plainBytes(option)),
@@ -82,7 +92,8 @@ async function smallChoice(
   weights: readonly (readonly number[])[],
   { maxSize, sizeOf }: SizeBudget,
 ): Promise<readonly number[]> {
-  const weightOf = (picks: readonly number[]): number => picks.reduce((sum, pick, i) => sum + (weights[i]?.[pick] ?? 0), 0);
+  const weightOf = (picks: readonly number[]): number =>
+    picks.reduce((sum, pick, i) => sum + (weights[i]?.[pick] ?? 0), 0);
   let best: { readonly picks: readonly number[]; readonly size: number } | undefined;
   const fewestBytes = weights.map((bytes) => bytes.indexOf(Math.min(...bytes)));
   const uniform = uniformChoices(constants).toSorted((left, right) => weightOf(left) - weightOf(right));

@@ -1,6 +1,7 @@
 /** How far one run's outputs are from another's: |a - b|^2 / |b|^2 per output, then the mean over outputs. */
-import { readerOf } from "../../runtime/reference/element.ts";
+
 import type { Tensor } from "../../runtime/format/tensor.ts";
+import { readerOf } from "../../runtime/reference/element.ts";
 import type { Sample } from "./tools.ts";
 
 /** The error of an output with another shape, or that is no longer finite where it was. */

@@ -55,7 +55,10 @@ export function uniformChoices(constants: readonly ConstantOptions[]): readonly 
   return assignments.map((assignment) =>
     constants.map(({ reader, options }) => {
       const wanted = assignment[families.indexOf(reader)];
-      return Math.max(0, options.findIndex(({ kind }) => kind === wanted));
+      return Math.max(
+        0,
+        options.findIndex(({ kind }) => kind === wanted),
+      );
     }),
   );
 }
@@ -124,7 +127,13 @@ export class Search {
 
   /** Bytes of everything but the weights of these constants, with option 0 everywhere. */
   get #originalOverhead(): number {
-    return this.#originalSize - this.#sum(this.#constants.map(() => 0), "bytes");
+    return (
+      this.#originalSize -
+      this.#sum(
+        this.#constants.map(() => 0),
+        "bytes",
+      )
+    );
   }
 
   #sum(picks: readonly number[], key: keyof Choice): number {

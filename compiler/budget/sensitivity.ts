@@ -78,7 +78,8 @@ async function measure(
       onProgress?.(done++, runs);
       execution.exchange(constant.name, option - 1);
       let sum = 0;
-      for (const [i, sample] of samples.entries()) sum += outputError(await execution.run(sample), expected[i] as Sample);
+      for (const [i, sample] of samples.entries())
+        sum += outputError(await execution.run(sample), expected[i] as Sample);
       row.push(sum / samples.length);
     }
     execution.exchange(constant.name, undefined);

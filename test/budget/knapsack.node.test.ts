@@ -102,6 +102,8 @@ test("the order of the options does not matter", () => {
     const capacity = 2500;
     const picks = solveKnapsack(items, capacity);
     const mirrored = solveKnapsack(reversed, capacity);
-    expect(mirrored?.map((pick, item) => reversed[item]?.[pick])).toEqual(picks?.map((pick, item) => items[item]?.[pick]));
+    expect(mirrored?.map((pick, item) => reversed[item]?.[pick])).toEqual(
+      picks?.map((pick, item) => items[item]?.[pick]),
+    );
   }
 });

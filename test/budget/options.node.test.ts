@@ -56,7 +56,11 @@ test("a table and an elementwise constant, read by loop nests", () => {
   const options = optionsOf((builder) => {
     const rows = builder.input("rows", "int64", [5]);
     const looked = builder.add("Gather", [builder.constant("table", weights([40, 16])), rows]);
-    return builder.add("leafcutter.Elementwise", [looked, builder.constant("positions", weights([1, 5, 16]))], addition);
+    return builder.add(
+      "leafcutter.Elementwise",
+      [looked, builder.constant("positions", weights([1, 5, 16]))],
+      addition,
+    );
   });
   expect(options).toEqual({ table: ["float32", "float16", "int8 along 0"] });
 });
