@@ -33,7 +33,7 @@ const isBuilt = scripts.bench.pathname.endsWith(".js");
 
 function contentHash(): string {
   const hash = createHash("sha256");
-  for (const folder of ["bench", "runtime", "compiler/assemble"]) {
+  for (const folder of ["bench", "runtime", "compiler"]) {
     for (const file of readdirSync(join(tree, folder), { recursive: true, encoding: "utf8" }).sort()) {
       if (file.endsWith(".ts")) hash.update(`${folder}/${file}\0`).update(readFileSync(join(tree, folder, file)));
     }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import type { InferenceSession } from "onnxruntime-web";
 import { type Backend, load } from "../runtime/index.ts";
 import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
+import { type KernelTimes, measureKernels } from "./measure/kernel-bench.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
 import { importTfjs, openTfjs } from "./page/tfjs.ts";
@@ -15,11 +16,13 @@ import { measureRoof, type Roof } from "./roof.ts";
 export type Order =
   | { readonly kind: "job"; readonly job: Job }
   | { readonly kind: "roof" }
+  | { readonly kind: "kernels"; readonly families: readonly string[] }
   | { readonly kind: "visit"; readonly query: VisitQuery; readonly base: string };
 
 export type Answer =
   | { readonly kind: "job"; readonly result: JobResult }
   | { readonly kind: "roof"; readonly roof: Roof }
+  | { readonly kind: "kernels"; readonly times: KernelTimes }
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -99,6 +102,8 @@ async function answer(order: Order): Promise<Answer> {
       };
     case "roof":
       return { kind: "roof", roof: measureRoof() };
+    case "kernels":
+      return { kind: "kernels", times: measureKernels(order.families) };
     case "visit":
       return { kind: "visit", visit: await visit(order.query, order.base), peakBytes: await peakBytes() };
   }

@@ -1,28 +1,36 @@
 /** The page of the warm measurements: one dedicated Worker per call, none left running. */
 import { wrap } from "comlink";
 import type { Job, JobResult } from "../measure/job.ts";
+import type { KernelTimes } from "../measure/kernel-bench.ts";
 import type { Roof } from "../roof.ts";
 import type { BenchWorker } from "./bench-worker.ts";
+import type { KernelsWorker } from "./kernels-worker.ts";
 
 export interface BenchPage {
   runJob(job: Job): Promise<JobResult>;
   measureRoof(): Promise<Roof>;
+  measureKernels(families: readonly string[]): Promise<KernelTimes>;
 }
 
-async function inWorker<T>(work: (worker: BenchWorker) => Promise<T>): Promise<T> {
-  const worker = new Worker(new URL("./bench-worker.ts", import.meta.url), { type: "module" });
+/** Ends the worker when the work is done; rejects when its script does not load. */
+async function withWorker<W, T>(worker: Worker, work: (remote: W) => Promise<T>): Promise<T> {
   const failed = new Promise<never>((_, reject) => {
     worker.addEventListener("error", (event) => reject(new Error(event.message || "the bench's worker did not load")));
   });
   try {
-    return await Promise.race([work(wrap<BenchWorker>(worker) as unknown as BenchWorker), failed]);
+    return await Promise.race([work(wrap<W>(worker) as unknown as W), failed]);
   } finally {
     worker.terminate();
   }
 }
 
+const benchWorker = (): Worker => new Worker(new URL("./bench-worker.ts", import.meta.url), { type: "module" });
+const kernelsWorker = (): Worker => new Worker(new URL("./kernels-worker.ts", import.meta.url), { type: "module" });
+
 const page: BenchPage = {
-  runJob: (job) => inWorker((worker) => worker.runJob(job)),
-  measureRoof: () => inWorker((worker) => worker.measureRoof()),
+  runJob: (job) => withWorker<BenchWorker, JobResult>(benchWorker(), (remote) => remote.runJob(job)),
+  measureRoof: () => withWorker<BenchWorker, Roof>(benchWorker(), (remote) => remote.measureRoof()),
+  measureKernels: (families) =>
+    withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
 };
 Object.assign(globalThis, { leafcutterBench: page });

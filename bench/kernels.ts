@@ -1,0 +1,116 @@
+/**
+ * `leafcutter bench kernels`: every family and variant as a share of what the machine can do at most, which is the
+ * larger of its operations at the measured 128-bit rate and its bytes at the measured bandwidth. Writes a cost table.
+ */
+import { writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import type { CostTable } from "../compiler/plan/cost-table.ts";
+import { launchBrowser, openServer } from "./browser.ts";
+import type { KernelTime, KernelTimes } from "./measure/kernel-bench.ts";
+import { geometricMean } from "./measure/statistics.ts";
+import { inNode } from "./node-process.ts";
+import { digits, roofText } from "./report-figures.ts";
+import type { Roof } from "./roof.ts";
+import type { Where } from "./row.ts";
+
+export interface KernelBenchOptions {
+  readonly where?: Where;
+  /** Names of families; all by default. */
+  readonly families?: readonly string[];
+  /** Where to write the cost table, an input of `compile --costs`. */
+  readonly costs?: string;
+  readonly json?: string;
+  readonly print?: (line: string) => void;
+}
+
+interface Measured extends KernelTimes {
+  readonly roof: Roof;
+}
+
+async function inChromium(families: readonly string[]): Promise<Measured> {
+  const server = await openServer();
+  try {
+    const browser = await launchBrowser(server);
+    try {
+      const page = await browser.open("bench");
+      const roof = await page.evaluate<Roof>("leafcutterBench.measureRoof()");
+      const times = await page.evaluate<KernelTimes>(`leafcutterBench.measureKernels(${JSON.stringify(families)})`);
+      return { ...times, roof };
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    await server.close();
+  }
+}
+
+async function inProcess(families: readonly string[]): Promise<Measured> {
+  const { roof } = await inNode({ kind: "roof" });
+  const { times } = await inNode({ kind: "kernels", families });
+  return { ...times, roof };
+}
+
+/** Nanoseconds the kernel takes at least: operations at the roof's rate or bytes at its bandwidth. */
+export function leastNanoseconds({ target, flops, bytes }: KernelTime, roof: Roof): number {
+  const gflops = (target === "wasm-relaxed" ? roof.relaxedGflops : undefined) ?? roof.simdGflops;
+  return Math.max(flops / gflops, bytes / roof.readGigabytes);
+}
+
+/**
+ * Work per nanosecond of each variant: the geometric mean over its float32 problems on the best target there is.
+ * `host` describes the machine.
+ */
+export function costTableOf({ kernels, stepOverhead }: KernelTimes, host: string): CostTable {
+  const relaxed = kernels.filter(({ target }) => target === "wasm-relaxed");
+  const rates = new Map<string, number[]>();
+  for (const { family, variant, isFloat, work, nanoseconds } of relaxed.length > 0 ? relaxed : kernels) {
+    if (!isFloat) continue;
+    const key = `${family}/${variant}`;
+    rates.set(key, [...(rates.get(key) ?? []), work / nanoseconds]);
+  }
+  const rounded = (value: number): number => Number(value.toPrecision(3));
+  return {
+    host,
+    rates: Object.fromEntries([...rates].map(([key, values]) => [key, rounded(geometricMean(values) ?? 0)])),
+    stepOverhead: rounded(stepOverhead),
+  };
+}
+
+/** One line a kernel. */
+export function renderKernels({ kernels, roof }: Measured, where: Where): string {
+  const rows = kernels.map((kernel) => [
+    kernel.family,
+    kernel.variant,
+    kernel.label,
+    kernel.target,
+    `${digits(kernel.nanoseconds / 1000)} µs`,
+    `${digits(kernel.flops / kernel.nanoseconds)} GFLOP/s`,
+    `${digits(kernel.bytes / kernel.nanoseconds)} GB/s`,
+    `${((100 * leastNanoseconds(kernel, roof)) / kernel.nanoseconds).toFixed(0)} %`,
+  ]);
+  const titled = [["family", "variant", "problem", "target", "time", "speed", "traffic", "of roof"], ...rows];
+  const widths = (titled[0] ?? []).map((_, column) => Math.max(...titled.map((row) => row[column]?.length ?? 0)));
+  const leftColumns = 4;
+  const lines = titled.map((row) =>
+    row
+      .map((text, column) => {
+        const width = widths[column] ?? 0;
+        return column < leftColumns ? text.padEnd(width) : text.padStart(width);
+      })
+      .join("  "),
+  );
+  return [...lines, `roof ${roofText(where, roof)}`].join("\n");
+}
+
+/** Measures, prints the table, writes the files asked for. Nothing else should run on the machine meanwhile. */
+export async function runKernelBench(options: KernelBenchOptions = {}): Promise<Measured> {
+  const { where = "chromium", families = [], print = () => undefined } = options;
+  const measured = where === "chromium" ? await inChromium(families) : await inProcess(families);
+  print(renderKernels(measured, where));
+  const host = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, ${where}`;
+  if (options.costs !== undefined) {
+    await writeFile(options.costs, `${JSON.stringify(costTableOf(measured, host), undefined, 2)}\n`);
+  }
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(measured, undefined, 2)}\n`);
+  return measured;
+}

@@ -1,0 +1,227 @@
+/**
+ * Every family and variant on the synthetic problems, as generated WebAssembly, one kernel at a time in a module of its
+ * own. Runs in a Worker and in Node alike. Weights and inputs are seeded; what a kernel computes is the tests' business.
+ */
+import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
+import { generateModule } from "../../compiler/codegen/wasm/module.ts";
+import type { Dim } from "../../compiler/graph/dimension.ts";
+import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/kernels/contract.ts";
+import { familyOf } from "../../compiler/kernels/families.ts";
+import type { Problem } from "../../compiler/kernels/problem.ts";
+import { denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
+import { type RoundedConstant, roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
+import { evaluateExtent } from "../../runtime/format/extent.ts";
+import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
+import { fillRandom } from "../../runtime/format/random.ts";
+import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
+import { type KernelCase, kernelCases } from "./kernel-cases.ts";
+import { median } from "./statistics.ts";
+
+export interface KernelTime {
+  readonly family: Problem["family"];
+  readonly variant: string;
+  readonly target: WasmTarget["name"];
+  readonly label: string;
+  /** Whether weights are stored as float32 (or there are none). */
+  readonly isFloat: boolean;
+  readonly nanoseconds: number;
+  /** Of the direct form. */
+  readonly flops: number;
+  readonly bytes: number;
+  /** As the family counts it for the cost table. */
+  readonly work: number;
+}
+
+export interface KernelTimes {
+  readonly kernels: readonly KernelTime[];
+  /** Nanoseconds of entering one step of a program. */
+  readonly stepOverhead: number;
+}
+
+const alignment = 64;
+const recordsAt = 64;
+/** Time for one kernel: enough calls for its optimised code and a steady median. */
+const warmUpMs = 30;
+const measureMs = 60;
+const leastSamples = 9;
+const overheadSteps = 2000;
+
+/** No problem here has symbols. */
+const extent = (dim: Dim): number => evaluateExtent(dim, new Map());
+
+function seeded(shape: readonly number[], seed: number): Tensor<"float32"> {
+  const tensor = zeros("float32", shape);
+  fillRandom("float32", tensor.data, seed);
+  return tensor;
+}
+
+function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase): RoundedConstant | undefined {
+  const storage = "storage" in problem ? problem.storage : "float32";
+  switch (storage) {
+    case "float32":
+      return undefined;
+    case "float16":
+      return roundToFloat16(tensor);
+    case "int8":
+      return roundToInt8(tensor, scaleAxis);
+  }
+}
+
+interface Bound {
+  readonly step: BoundStep;
+  readonly contents: ReadonlyMap<Buffer, Uint8Array>;
+}
+
+function viewOf(family: Family<Problem>, problem: Problem, shape: readonly number[], index: number): View {
+  const halo = family.halo?.(problem, index);
+  const isBordered = halo !== undefined && halo.top + halo.left + halo.bottom + halo.right > 0;
+  const bytes = isBordered ? haloBytes("float32", shape, halo) : denseBytes("float32", shape);
+  const buffer: Buffer = { kind: "input", name: `operand ${index}`, dtype: "float32", bytes };
+  return isBordered ? haloView(buffer, "float32", shape, halo) : denseView(buffer, "float32", shape);
+}
+
+function bind(family: Family<Problem>, variant: Variant, item: KernelCase): Bound {
+  const { problem } = item;
+  const contents = new Map<Buffer, Uint8Array>();
+  const packedOperands = family.packedOperands(problem);
+  const operands = item.operands.map((shape, index) => {
+    if (packedOperands.includes(index)) return undefined;
+    const view = viewOf(family, problem, shape, index);
+    const values = seeded([extent(view.buffer.bytes) / 4], index + 1);
+    contents.set(view.buffer, new Uint8Array(values.data.buffer));
+    return view;
+  });
+  let packed: Buffer | undefined;
+  if (family.pack !== undefined && packedOperands.length > 0) {
+    const constants = packedOperands.map((index) => {
+      const tensor = seeded(item.operands[index] ?? [], index + 1);
+      return (index === 1 ? rounded(tensor, item) : undefined) ?? { tensor, storage: undefined };
+    });
+    const { bytes } = family.pack(
+      variant,
+      problem,
+      constants.map(({ tensor }) => tensor),
+      constants.map(({ storage }) => storage),
+    );
+    packed = { kind: "weight", name: "packed", dtype: "uint8", bytes: bytes.length };
+    contents.set(packed, bytes);
+  }
+  const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
+  const scratch: Buffer | undefined =
+    scratchBytes === 0 ? undefined : { kind: "scratch", name: "scratch", dtype: "uint8", bytes: scratchBytes };
+  const buffer: Buffer = {
+    kind: "output",
+    name: "output",
+    dtype: "float32",
+    bytes: denseBytes("float32", item.output),
+  };
+  const output = denseView(buffer, "float32", item.output);
+  return { step: family.bind(variant, problem, operands, [output], packed, scratch), contents };
+}
+
+type Walk = (first: number, begin: number, last: number, end: number) => void;
+
+interface Loaded {
+  readonly walk: Walk;
+  readonly recordBytes: number;
+}
+
+/** Buffers one after another behind `records` copies of the step's record. Undefined where the target cannot run. */
+function instantiate({ step, contents }: Bound, target: WasmTarget, records: number, range: number): Loaded | undefined {
+  const recordBytes = 4 * (recordHeaderWords + step.arguments.length);
+  const places = new Map<Buffer, number>();
+  let end = recordsAt + records * recordBytes;
+  for (const argument of step.arguments) {
+    if (argument.kind !== "address" || places.has(argument.buffer)) continue;
+    const start = Math.ceil(end / alignment) * alignment;
+    places.set(argument.buffer, start);
+    end = start + extent(argument.buffer.bytes);
+  }
+  const pages = Math.ceil((end + alignment) / pageBytes);
+  const code = generateModule([step.kernel], target, pages) as Uint8Array<ArrayBuffer>;
+  if (!WebAssembly.validate(code)) return undefined;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const bytes = new Uint8Array(memory.buffer);
+  for (const [buffer, content] of contents) bytes.set(content, places.get(buffer) ?? 0);
+  const words = new DataView(memory.buffer);
+  for (let record = 0; record < records; record++) {
+    const start = recordsAt + record * recordBytes;
+    words.setInt32(start + 4, range, true);
+    words.setInt32(start + 8, recordBytes, true);
+    step.arguments.forEach((argument, index) => {
+      const at = start + 4 * (recordHeaderWords + index);
+      if (argument.kind === "float") words.setFloat32(at, argument.value, true);
+      else if (argument.kind === "integer") words.setInt32(at, extent(argument.value), true);
+      else words.setInt32(at, (places.get(argument.buffer) ?? 0) + extent(argument.offset), true);
+    });
+  }
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } });
+  return { walk: exports.walk as Walk, recordBytes };
+}
+
+/** Median nanoseconds of one call; short ones are timed many at a time. */
+function time(call: () => void): number {
+  const start = performance.now();
+  let calls = 0;
+  for (let elapsed = 0; elapsed < warmUpMs; elapsed = performance.now() - start) {
+    call();
+    calls++;
+  }
+  const estimate = (performance.now() - start) / calls;
+  const inner = Math.max(1, Math.ceil(0.5 / estimate));
+  const samples: number[] = [];
+  const end = performance.now() + measureMs;
+  while (samples.length < leastSamples || performance.now() < end) {
+    const before = performance.now();
+    for (let repeat = 0; repeat < inner; repeat++) call();
+    samples.push((performance.now() - before) / inner);
+  }
+  return median(samples) * 1e6;
+}
+
+function measure(item: KernelCase, variant: Variant, target: WasmTarget): KernelTime | undefined {
+  const family = familyOf(item.problem);
+  const bound = bind(family, variant, item);
+  const loaded = instantiate(bound, target, 1, extent(bound.step.range));
+  if (loaded === undefined) return undefined;
+  const { problem } = item;
+  return {
+    family: problem.family,
+    variant: variant.name,
+    target: target.name,
+    label: item.label,
+    isFloat: !("storage" in problem) || problem.storage === "float32",
+    nanoseconds: time(() => loaded.walk(recordsAt, 0, recordsAt, -1)),
+    flops: extent(bound.step.flops),
+    bytes: extent(bound.step.bytes),
+    work: family.work(variant, problem, extent),
+  };
+}
+
+/** A program of steps with nothing to do. */
+function measureStepOverhead(): number {
+  const item = kernelCases.find(({ problem }) => problem.family === "reduce");
+  const variant = item === undefined ? undefined : familyOf(item.problem).variants[0];
+  if (item === undefined || variant === undefined) return 0;
+  const loaded = instantiate(bind(familyOf(item.problem), variant, item), wasmSimd, overheadSteps, 0);
+  if (loaded === undefined) return 0;
+  const last = recordsAt + (overheadSteps - 1) * loaded.recordBytes;
+  return time(() => loaded.walk(recordsAt, 0, last, -1)) / overheadSteps;
+}
+
+/** @param families names to measure; all when empty. About a tenth of a second per variant and problem. */
+export function measureKernels(families: readonly string[]): KernelTimes {
+  const kernels: KernelTime[] = [];
+  for (const item of kernelCases) {
+    const family = familyOf(item.problem);
+    if (families.length > 0 && !families.includes(family.name)) continue;
+    for (const variant of family.variants) {
+      if (!family.accepts(variant, item.problem)) continue;
+      for (const target of [wasmSimd, wasmRelaxed]) {
+        const result = measure(item, variant, target);
+        if (result !== undefined) kernels.push(result);
+      }
+    }
+  }
+  return { kernels, stepOverhead: measureStepOverhead() };
+}

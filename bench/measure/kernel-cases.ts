@@ -1,0 +1,212 @@
+/** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
+import type { Problem, WeightStorage } from "../../compiler/kernels/problem.ts";
+
+export interface KernelCase {
+  /** "3x3 64->64 @56". */
+  readonly label: string;
+  readonly problem: Problem;
+  /** Shape of each operand in the problem's order. */
+  readonly operands: readonly (readonly number[])[];
+  readonly output: readonly number[];
+  /** Axis of the weights (operand 1) that int8 has a scale for. */
+  readonly scaleAxis: number;
+}
+
+const storages: readonly WeightStorage[] = ["float32", "float16", "int8"];
+
+interface Convolution {
+  readonly kernel: number;
+  readonly size: number;
+  readonly input: number;
+  readonly output: number;
+  readonly stride?: number;
+}
+
+/** Kernel, padding and extents of a square window that keeps the size (divided by the stride). */
+function windowOf({ kernel, size, stride = 1 }: Convolution) {
+  const outputSize = Math.ceil(size / stride);
+  return {
+    batch: 1,
+    inputHeight: size,
+    inputWidth: size,
+    outputHeight: outputSize,
+    outputWidth: outputSize,
+    kernelHeight: kernel,
+    kernelWidth: kernel,
+    strideHeight: stride,
+    strideWidth: stride,
+    dilationHeight: 1,
+    dilationWidth: 1,
+    padTop: Math.floor((kernel - 1) / 2),
+    padLeft: Math.floor((kernel - 1) / 2),
+  };
+}
+
+const labelOf = ({ kernel, size, input, output, stride = 1 }: Convolution): string =>
+  `${kernel}x${kernel} ${input}->${output} @${size}${stride === 1 ? "" : ` /${stride}`}`;
+
+function conv(shape: Convolution): readonly KernelCase[] {
+  const { input, output, kernel, size } = shape;
+  const window = windowOf(shape);
+  return storages.map((storage) => ({
+    label: `${labelOf(shape)} ${storage}`,
+    problem: {
+      family: "conv",
+      ...window,
+      groups: 1,
+      inputChannels: input,
+      outputChannels: output,
+      storage,
+      epilogue: undefined,
+      epilogueOperands: 0,
+    },
+    operands: [[1, size, size, input], [output, input, kernel, kernel], [output]],
+    output: [1, window.outputHeight, window.outputWidth, output],
+    scaleAxis: 0,
+  }));
+}
+
+function depthwise(shape: Convolution): readonly KernelCase[] {
+  const { input, output, kernel, size } = shape;
+  const window = windowOf(shape);
+  return storages.map((storage) => ({
+    label: `${labelOf(shape)} ${storage}`,
+    problem: {
+      family: "depthwise",
+      ...window,
+      inputChannels: input,
+      outputChannels: output,
+      storage,
+      epilogue: undefined,
+      epilogueOperands: 0,
+    },
+    operands: [[1, size, size, input], [output, 1, kernel, kernel], [output]],
+    output: [1, window.outputHeight, window.outputWidth, output],
+    scaleAxis: 0,
+  }));
+}
+
+/** Doubles the size: kernel 2 or 4, stride 2. */
+function convTranspose({ kernel, size, input, output }: Convolution): readonly KernelCase[] {
+  return storages.map((storage) => ({
+    label: `${labelOf({ kernel, size, input, output, stride: 2 })} ${storage}`,
+    problem: {
+      family: "conv-transpose",
+      ...windowOf({ kernel, size, input, output, stride: 2 }),
+      outputHeight: 2 * size,
+      outputWidth: 2 * size,
+      padTop: (kernel - 2) / 2,
+      padLeft: (kernel - 2) / 2,
+      groups: 1,
+      inputChannels: input,
+      outputChannels: output,
+      storage,
+      epilogue: undefined,
+      epilogueOperands: 0,
+    },
+    operands: [[1, size, size, input], [input, output, kernel, kernel], [output]],
+    output: [1, 2 * size, 2 * size, output],
+    scaleAxis: 1,
+  }));
+}
+
+function matmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
+  return storages.map((storage) => ({
+    label: `${rows}x${inner}x${columns} ${storage}`,
+    problem: {
+      family: "matmul",
+      batch: 1,
+      rows,
+      inner,
+      columns,
+      dynamicB: false,
+      batchedB: false,
+      transposeB: false,
+      storage,
+      epilogue: undefined,
+      epilogueOperands: 0,
+    },
+    operands: [[1, rows, inner], [inner, columns], [columns]],
+    output: [1, rows, columns],
+    scaleAxis: 1,
+  }));
+}
+
+function pool(mode: "max" | "average", shape: Convolution): KernelCase {
+  const { input, size } = shape;
+  const window = windowOf(shape);
+  return {
+    label: `${mode} ${labelOf(shape)}`,
+    problem: {
+      family: "pool",
+      ...window,
+      mode,
+      channels: input,
+      countIncludePad: false,
+      countedHeight: size,
+      countedWidth: size,
+      norm: 2,
+      epilogue: undefined,
+    },
+    operands: [[1, size, size, input]],
+    output: [1, window.outputHeight, window.outputWidth, input],
+    scaleAxis: 0,
+  };
+}
+
+const reduce = (outer: number, reduced: number, inner: number): KernelCase => ({
+  label: `add ${outer}x${reduced}x${inner}`,
+  problem: { family: "reduce", combine: "add", outer, reduced, inner, map: undefined, finish: undefined },
+  operands: [[outer, reduced, inner]],
+  output: [outer, inner],
+  scaleAxis: 0,
+});
+
+const softmax = (outer: number, length: number, inner: number): KernelCase => ({
+  label: `${outer}x${length}x${inner}`,
+  problem: { family: "softmax", logarithm: false, outer, length, inner },
+  operands: [[outer, length, inner]],
+  output: [outer, length, inner],
+  scaleAxis: 0,
+});
+
+const norm = (outer: number, length: number): KernelCase => ({
+  label: `${outer}x${length}`,
+  problem: {
+    family: "norm",
+    outer,
+    length,
+    centered: true,
+    epsilon: 1e-5,
+    affine: "element",
+    channels: length,
+  },
+  operands: [[outer, length], [length], [length]],
+  output: [outer, length],
+  scaleAxis: 0,
+});
+
+export const kernelCases: readonly KernelCase[] = [
+  ...conv({ kernel: 3, size: 56, input: 64, output: 64 }),
+  ...conv({ kernel: 3, size: 28, input: 128, output: 128 }),
+  ...conv({ kernel: 3, size: 7, input: 512, output: 512 }),
+  ...conv({ kernel: 1, size: 56, input: 64, output: 128 }),
+  ...conv({ kernel: 1, size: 14, input: 512, output: 512 }),
+  ...conv({ kernel: 3, size: 224, input: 3, output: 32, stride: 2 }),
+  ...depthwise({ kernel: 3, size: 56, input: 144, output: 144 }),
+  ...depthwise({ kernel: 3, size: 56, input: 144, output: 144, stride: 2 }),
+  ...depthwise({ kernel: 5, size: 14, input: 576, output: 576 }),
+  ...convTranspose({ kernel: 2, size: 28, input: 64, output: 32 }),
+  ...convTranspose({ kernel: 4, size: 28, input: 64, output: 32 }),
+  ...[1, 2, 3, 4, 5].flatMap((rows) => matmul(rows, 512, 512)),
+  ...matmul(128, 256, 512),
+  ...matmul(480, 512, 480),
+  pool("max", { kernel: 3, size: 56, input: 64, output: 64, stride: 2 }),
+  pool("average", { kernel: 2, size: 56, input: 64, output: 64, stride: 2 }),
+  reduce(1024, 256, 1),
+  reduce(1, 196, 512),
+  softmax(1536, 128, 1),
+  softmax(1, 1000, 1),
+  softmax(1, 16, 4096),
+  norm(128, 192),
+];
