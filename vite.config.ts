@@ -159,7 +159,7 @@ export default defineConfig(({ command }) => {
           extends: true,
           /** A dependency found in the middle of a run would reload the page under the tests. */
           optimizeDeps: {
-            include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs"],
+            include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf"],
             exclude: ["onnxruntime-web"],
           },
           test: {

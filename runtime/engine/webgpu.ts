@@ -164,7 +164,14 @@ export class WebGpuEngine implements Engine {
   }
 
   async probeKernels(): Promise<readonly KernelFailure[]> {
-    const pipelines = await this.#pipelines;
+    let pipelines: Pipelines;
+    try {
+      pipelines = await this.#pipelines;
+    } catch (error) {
+      if (!(error instanceof LeafcutterError) || error.code !== "package-invalid") throw error;
+      const { where = "", received = "" } = error.diagnostic;
+      return [{ kernel: where, expected: "a shader that this device compiles", received }];
+    }
     const upper = new Map(this.program.symbols.map((symbol) => [symbol.name, symbol.upper]));
     this.#bind(upper);
     const failures: KernelFailure[] = [];

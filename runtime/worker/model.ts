@@ -177,15 +177,20 @@ export class Model implements LocalSession {
   }
 
   async #failureBeforeFirstResult(): Promise<string | undefined> {
-    const [failure] = await this.#running.probeKernels();
-    if (failure !== undefined) {
-      return `the kernel ${failure.kernel} gives ${failure.received}, expected ${failure.expected}`;
+    try {
+      const [failure] = await this.#running.probeKernels();
+      if (failure !== undefined) {
+        return `the kernel ${failure.kernel} gives ${failure.received}, expected ${failure.expected}`;
+      }
+      const test = this.#reader.manifest.selfTest;
+      if (test === undefined || this.#kinds[0]?.selfTestFirst !== true) return undefined;
+      const why = await runSelfTest(test, this.#running);
+      if (why === undefined) this.#selfTest = "passed";
+      return why;
+    } catch (error) {
+      if (error instanceof LeafcutterError && error.code === "device-lost") return error.message;
+      throw error;
     }
-    const test = this.#reader.manifest.selfTest;
-    if (test === undefined || this.#kinds[0]?.selfTestFirst !== true) return undefined;
-    const why = await runSelfTest(test, this.#running);
-    if (why === undefined) this.#selfTest = "passed";
-    return why;
   }
 
   /** Replaces the engine by the next one; false when there is none. */

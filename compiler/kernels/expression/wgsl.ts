@@ -137,6 +137,14 @@ function wrap(dtype: DType, value: Wgsl): Wgsl {
 
 const floatFunctions: Readonly<Partial<Record<UnaryOperation, WgslFunctionName>>> = {
   sign: "signFloat",
+  exp: "expFloat",
+  log: "logFloat",
+  sin: "sinFloat",
+  cos: "cosFloat",
+  tan: "tanFloat",
+  asin: "asinFloat",
+  acos: "acosFloat",
+  atan: "atanFloat",
   sinh: "sinhFloat",
   cosh: "coshFloat",
   tanh: "tanhFloat",

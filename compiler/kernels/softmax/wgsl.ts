@@ -17,10 +17,12 @@ export function softmaxWgsl(logarithm: boolean): WgslKernel {
     body.statement(`${largest} = ${body.call("maximumFloat", largest, element(index))};`),
   );
   const sum = body.variable("0f");
-  body.loop(length, (index) => body.statement(`${sum} += exp(${element(index)} - ${largest});`));
+  body.loop(length, (index) => body.statement(`${sum} += ${body.call("expFloat", `${element(index)} - ${largest}`)};`));
   body.loop(length, (index) => {
     const shifted = body.let(`${element(index)} - ${largest}`);
-    const value = logarithm ? `${shifted} - log(${sum})` : `exp(${shifted}) / ${sum}`;
+    const value = logarithm
+      ? `${shifted} - ${body.call("logFloat", sum)}`
+      : `${body.call("expFloat", shifted)} / ${sum}`;
     body.statement(`${body.call("storeFloat32", `${output} + ${first} + ${index} * ${step}`, value)};`);
   });
   return body.end();

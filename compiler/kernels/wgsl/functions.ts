@@ -86,23 +86,34 @@ const sources = {
   return select(rest, rest + b, rest != 0f && (rest < 0f) != (b < 0f));
 }`,
   },
-  // Integer exponents of a negative base, which pow does not have.
   power: {
-    needs: ["floatOfBits"],
+    needs: ["isNaN", "isInfinite", "floatOfBits"],
     source: `fn power(a: f32, b: f32) -> f32 {
   if (b == 0f || a == 1f) { return 1f; }
-  if (a == 0f) { return select(0f, floatOfBits(0x7f800000u), b < 0f); }
+  if (isNaN(a) || isNaN(b)) { return floatOfBits(0x7fc00000u); }
+  let infinity = floatOfBits(0x7f800000u);
+  let size = abs(a);
+  if (isInfinite(b)) {
+    if (size == 1f) { return 1f; }
+    return select(0f, infinity, (size > 1f) == (b > 0f));
+  }
+  let isWhole = b == floor(b);
+  let isNegative = (bitcast<u32>(a) >> 31u) == 1u && isWhole && fract(b * 0.5f) != 0f;
+  if (a == 0f || isInfinite(a)) {
+    let value = select(0f, infinity, (a == 0f) == (b < 0f));
+    return select(value, -value, isNegative);
+  }
+  if (a < 0f && !isWhole) { return floatOfBits(0x7fc00000u); }
   if (b == 1f) { return a; }
   if (b == 2f) { return a * a; }
-  if (a > 0f) { return pow(a, b); }
-  if (b != floor(b)) { return floatOfBits(0x7fc00000u); }
-  let size = pow(-a, b);
-  return select(size, -size, fract(b * 0.5f) != 0f);
+  let value = pow(size, b);
+  return select(value, -value, isNegative);
 }`,
   },
-  // The alternating series keeps relative precision around 0.
   tanhFloat: {
+    needs: ["isNaN"],
     source: `fn tanhFloat(x: f32) -> f32 {
+  if (isNaN(x)) { return x; }
   let size = abs(x);
   if (size < 0.05f) { let s = x * x; return x * (1f - s * (0.33333333f - s * 0.13333333f)); }
   if (size > 10f) { return select(1f, -1f, x < 0f); }
@@ -111,49 +122,61 @@ const sources = {
 }`,
   },
   sinhFloat: {
+    needs: ["expFloat"],
     source: `fn sinhFloat(x: f32) -> f32 {
   let s = x * x;
   if (s < 0.25f) { return x * (1f + s * (0.16666667f + s * (0.0083333333f + s * 0.00019841270f))); }
-  let half = exp(0.5f * abs(x));
+  let half = expFloat(0.5f * abs(x));
   let value = 0.5f * half * half - 0.5f / half / half;
   return select(value, -value, x < 0f);
 }`,
   },
   coshFloat: {
-    source: "fn coshFloat(x: f32) -> f32 { let half = exp(0.5f * abs(x)); return 0.5f * half * half + 0.5f / half / half; }",
+    needs: ["expFloat"],
+    source: `fn coshFloat(x: f32) -> f32 {
+  let half = expFloat(0.5f * abs(x));
+  return 0.5f * half * half + 0.5f / half / half;
+}`,
   },
   // log(1 + x) by the quotient that cancels the rounding of 1 + x (Kahan).
   logOnePlus: {
+    needs: ["logFloat", "isNaN", "isInfinite"],
     source: `fn logOnePlus(x: f32) -> f32 {
   let u = 1f + x;
-  if (u == 1f) { return x; }
-  return log(u) * (x / (u - 1f));
+  if (u == 1f || isNaN(x) || isInfinite(x)) { return x; }
+  return logFloat(u) * (x / (u - 1f));
 }`,
   },
   asinhFloat: {
-    needs: ["logOnePlus"],
+    needs: ["logOnePlus", "logFloat"],
     source: `fn asinhFloat(x: f32) -> f32 {
   let size = abs(x);
-  if (size > 1e9f) { let large = log(size) + 0.69314718f; return select(large, -large, x < 0f); }
+  if (size > 1e9f) { let large = logFloat(size) + 0.69314718f; return select(large, -large, x < 0f); }
   let value = logOnePlus(size + size * size / (1f + sqrt(size * size + 1f)));
   return select(value, -value, x < 0f);
 }`,
   },
   acoshFloat: {
-    needs: ["logOnePlus"],
+    needs: ["logOnePlus", "logFloat", "isNaN", "floatOfBits"],
     source: `fn acoshFloat(x: f32) -> f32 {
-  if (x > 1e9f) { return log(x) + 0.69314718f; }
+  if (isNaN(x) || x < 1f) { return floatOfBits(0x7fc00000u); }
+  if (x > 1e9f) { return logFloat(x) + 0.69314718f; }
   let d = x - 1f;
   return logOnePlus(d + sqrt(2f * d + d * d));
 }`,
   },
   atanhFloat: {
-    needs: ["logOnePlus"],
-    source: "fn atanhFloat(x: f32) -> f32 { return 0.5f * (logOnePlus(x) - logOnePlus(-x)); }",
+    needs: ["logOnePlus", "floatOfBits"],
+    source: `fn atanhFloat(x: f32) -> f32 {
+  if (abs(x) > 1f) { return floatOfBits(0x7fc00000u); }
+  return 0.5f * (logOnePlus(x) - logOnePlus(-x));
+}`,
   },
   // Taylor series around 0, else Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
   erf: {
+    needs: ["isNaN"],
     source: `fn erf(x: f32) -> f32 {
+  if (isNaN(x)) { return x; }
   let size = abs(x);
   if (size < 0.5f) {
     let s = x * x;
@@ -166,14 +189,112 @@ const sources = {
 }`,
   },
   sigmoid: {
+    needs: ["expFloat"],
     source: `fn sigmoid(x: f32) -> f32 {
-  let tail = exp(-abs(x));
+  let tail = expFloat(-abs(x));
   return select(1f, tail, x < 0f) / (1f + tail);
 }`,
   },
   softplus: {
-    needs: ["logOnePlus", "maximumFloat"],
-    source: "fn softplus(x: f32) -> f32 { return maximumFloat(x, 0f) + logOnePlus(exp(-abs(x))); }",
+    needs: ["logOnePlus", "expFloat", "isNaN"],
+    source: `fn softplus(x: f32) -> f32 {
+  if (isNaN(x)) { return x; }
+  return max(x, 0f) + logOnePlus(expFloat(-abs(x)));
+}`,
+  },
+  isInfinite: {
+    source: `fn isInfinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }`,
+  },
+  expFloat: {
+    needs: ["isNaN", "floatOfBits"],
+    source: `fn expFloat(x: f32) -> f32 {
+  if (isNaN(x)) { return x; }
+  if (x > 88.8f) { return floatOfBits(0x7f800000u); }
+  if (x < -104f) { return 0f; }
+  return exp(x);
+}`,
+  },
+  logFloat: {
+    needs: ["isNaN", "isInfinite", "floatOfBits"],
+    source: `fn logFloat(x: f32) -> f32 {
+  if (isNaN(x) || x < 0f) { return floatOfBits(0x7fc00000u); }
+  if (x == 0f) { return floatOfBits(0xff800000u); }
+  if (isInfinite(x)) { return x; }
+  return log(x);
+}`,
+  },
+
+  // Three-part reduction by pi/2 and polynomials (Cephes): WGSL promises 2^-11 for sin and cos, and only within pi.
+  quarterWave: {
+    source: `fn quarterWave(x: f32, quarter: i32) -> f32 {
+  let k = round(x * 0.63661977f);
+  let r = ((x - k * 1.5703125f) - k * 4.8375129699707e-4f) - k * 7.5497899548e-8f;
+  let s = r * r;
+  let odd = ((i32(k) + quarter) & 1) == 1;
+  let sine = r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f - s * 1.9515295891e-4f));
+  let cosine = 1f - 0.5f * s + s * s * (4.1666645683e-2f + s * (-1.3887316255e-3f + s * 2.4433157118e-5f));
+  let value = select(sine, cosine, odd);
+  return select(value, -value, ((i32(k) + quarter) & 2) == 2);
+}`,
+  },
+  sinFloat: {
+    needs: ["quarterWave", "isNaN", "isInfinite", "floatOfBits"],
+    source: `fn sinFloat(x: f32) -> f32 {
+  if (isNaN(x) || isInfinite(x)) { return floatOfBits(0x7fc00000u); }
+  return quarterWave(x, 0);
+}`,
+  },
+  cosFloat: {
+    needs: ["quarterWave", "isNaN", "isInfinite", "floatOfBits"],
+    source: `fn cosFloat(x: f32) -> f32 {
+  if (isNaN(x) || isInfinite(x)) { return floatOfBits(0x7fc00000u); }
+  return quarterWave(x, 1);
+}`,
+  },
+  tanFloat: {
+    needs: ["sinFloat", "cosFloat"],
+    source: "fn tanFloat(x: f32) -> f32 { return sinFloat(x) / cosFloat(x); }",
+  },
+  // asin on 0..0.5, and atan, by the polynomials of Cephes.
+  asinCore: {
+    source: `fn asinCore(a: f32) -> f32 {
+  let z = a * a;
+  return a + a * z * (1.6666752422e-1f + z * (7.4953002686e-2f + z * (4.5470025998e-2f + z * (2.4181311049e-2f + z * 4.2163199048e-2f))));
+}`,
+  },
+  asinFloat: {
+    needs: ["asinCore", "isNaN", "floatOfBits"],
+    source: `fn asinFloat(x: f32) -> f32 {
+  let size = abs(x);
+  if (isNaN(x) || size > 1f) { return floatOfBits(0x7fc00000u); }
+  if (size <= 0.5f) { return asinCore(x); }
+  let value = 1.57079633f - 2f * asinCore(sqrt(0.5f * (1f - size)));
+  return select(value, -value, x < 0f);
+}`,
+  },
+  acosFloat: {
+    needs: ["asinCore", "isNaN", "floatOfBits"],
+    source: `fn acosFloat(x: f32) -> f32 {
+  let size = abs(x);
+  if (isNaN(x) || size > 1f) { return floatOfBits(0x7fc00000u); }
+  if (size <= 0.5f) { return 1.57079633f - asinCore(x); }
+  let value = 2f * asinCore(sqrt(0.5f * (1f - size)));
+  return select(value, 3.14159265f - value, x < 0f);
+}`,
+  },
+  atanFloat: {
+    needs: ["isNaN"],
+    source: `fn atanFloat(x: f32) -> f32 {
+  if (isNaN(x)) { return x; }
+  let size = abs(x);
+  var base = 0f;
+  var r = size;
+  if (size > 2.41421356f) { base = 1.57079633f; r = -1f / size; }
+  else if (size > 0.41421356f) { base = 0.78539816f; r = (size - 1f) / (size + 1f); }
+  let z = r * r;
+  let value = base + r + r * z * (-3.33329491539e-1f + z * (1.99777106478e-1f + z * (-1.38776856032e-1f + z * 8.05374449538e-2f)));
+  return select(value, -value, x < 0f);
+}`,
   },
 
   divideInt: {
@@ -214,7 +335,13 @@ const sources = {
   },
   pairOfInt: { source: "fn pairOfInt(x: i32) -> vec2u { return vec2u(u32(x), u32(x >> 31u)); }" },
   floatOfPair: {
-    source: "fn floatOfPair(x: vec2u) -> f32 { return f32(bitcast<i32>(x.y)) * 4294967296f + f32(x.x); }",
+    source: `fn floatOfPair(x: vec2u) -> f32 {
+  let high = bitcast<i32>(x.y);
+  if (high == bitcast<i32>(x.x) >> 31u) { return f32(bitcast<i32>(x.x)); }
+  if (high >= 0) { return f32(high) * 4294967296f + f32(x.x); }
+  let low = 0u - x.x;
+  return -(f32(~x.y + select(0u, 1u, low == 0u)) * 4294967296f + f32(low));
+}`,
   },
 } as const satisfies Readonly<Record<string, { readonly needs?: readonly string[]; readonly source: string }>>;
 
