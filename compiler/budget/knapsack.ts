@@ -18,7 +18,7 @@ export function solveKnapsack(items: readonly (readonly Choice[])[], capacity: n
   if (sum(smallest) > capacity) return undefined;
   const greedy = climbHulls(sorted, capacity);
   const best = improve(sorted, capacity, greedy);
-  return best.map((at, item) => (sorted[item]?.[at] as IndexedChoice).index);
+  return best.map((at, item) => choiceAt(sorted, item, at).index);
 }
 
 interface IndexedChoice extends Choice {
@@ -31,6 +31,9 @@ interface Greedy {
   /** Error per byte at which the bytes ran out: the Lagrangian multiplier. */
   readonly slope: number;
 }
+
+const choiceAt = (items: readonly (readonly IndexedChoice[])[], item: number, at: number): IndexedChoice =>
+  (items[item] as readonly IndexedChoice[])[at] as IndexedChoice;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
@@ -90,7 +93,7 @@ interface Front {
 
 function improve(items: readonly (readonly IndexedChoice[])[], capacity: number, greedy: Greedy): readonly number[] {
   const { slope, picks } = greedy;
-  const greedyError = sum(picks.map((at, item) => (items[item]?.[at] as IndexedChoice).error));
+  const greedyError = sum(picks.map((at, item) => choiceAt(items, item, at).error));
   // For the items from i on: least bytes, and least error + slope * bytes. Errors of a completion are at least
   // relaxed[i] - slope * (bytes left), whatever the choices.
   const least = new Float64Array(items.length + 1);
