@@ -5,7 +5,7 @@ import { button, byId, byIdAs, element } from "./element.ts";
 import { type Series, showHistogram } from "./histogram.ts";
 import type { Times } from "./measure.ts";
 import { showProblem } from "./problem.ts";
-import { ascending, millisecondsText, percentText, quantile, ratioText } from "./quantity.ts";
+import { ascending, millisecondsText, quantile, ratioText } from "./quantity.ts";
 
 export interface Comparison {
   readonly version: string;
@@ -40,7 +40,8 @@ function timesTable(rows: readonly (readonly [name: string, times: Times, ready:
 /** `reduced`: the package stores weights in fewer bits, so its outputs are meant to be near, not equal. */
 function agreementText({ relativeError, close, mismatch }: Agreement, reduced: boolean): string {
   if (mismatch !== undefined) return `Outputs cannot be compared: ${mismatch}.`;
-  if (reduced) return `Reduced weights move the outputs by at most ${percentText(relativeError)} of the largest one.`;
+  if (reduced)
+    return `Reduced weights move the outputs by at most ${(100 * relativeError).toPrecision(2)} % of the largest one.`;
   const distance = `largest difference ${relativeError.toExponential(1)} of the largest output`;
   return close ? `Outputs agree: ${distance}.` : `Outputs differ: ${distance}.`;
 }

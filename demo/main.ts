@@ -57,6 +57,8 @@ class Page {
   #float: Package | undefined;
   #compiled: Package | undefined;
   #running: RunningModel | undefined;
+  /** The budget of the package that runs; the slider may have moved on. */
+  #budget = 1;
   #peer: Peer | undefined;
   #wantsPeer = false;
   #inputs: Inputs | undefined;
@@ -89,6 +91,7 @@ class Page {
       this.#status("");
       this.#fail(error);
       if (this.#running === undefined) this.#showNothing();
+      else await this.#measure();
     }
   }
 
@@ -154,11 +157,10 @@ class Page {
   }
 
   async #reopen(): Promise<void> {
-    const { budget } = this.#setup.settings();
     const needsShaders = this.#setup.settings().backend === "webgpu" && this.#compiled?.manifest.shaders === undefined;
     const compiled = this.#compiled;
     if (compiled === undefined || needsShaders) return this.#rebuild();
-    await this.#task("Loading…", async (signal) => this.#open(compiled, budget, signal));
+    await this.#task("Loading…", async (signal) => this.#open(compiled, this.#budget, signal));
   }
 
   async #build(chosen: ChosenModel, signal: AbortSignal): Promise<void> {
@@ -222,6 +224,7 @@ class Page {
     this.#running?.dispose();
     this.#running = running;
     this.#compiled = compiled;
+    this.#budget = budget;
     this.#status("");
     document.body.classList.remove("failed");
     this.#showPackage(running, budget);
@@ -424,7 +427,7 @@ class Page {
     );
     if (peer === undefined || other === undefined) return;
     const [ours, theirs] = [await running.run(inputs), await peer.run(inputs)];
-    const { budget } = this.#setup.settings();
+    const budget = this.#budget;
     this.#latency.showComparison(own, other, {
       version: peer.version,
       peerReady: peer.openMilliseconds,

@@ -21,8 +21,7 @@ export function millisecondsText(milliseconds: number): string {
 }
 
 export function percentText(share: number): string {
-  const digits = share > 0 && share < 0.00995 ? 2 : share < 0.0995 || share > 0.9995 ? 1 : 0;
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${(100 * share).toFixed(share < 0.0995 || share > 0.9995 ? 1 : 0)} %`;
 }
 
 /** A ratio such as 2.4, always with one decimal below 10. */
