@@ -25,8 +25,9 @@ import { type ConvVariant, convVariants } from "./variants.ts";
 import { type ConvShape, emitConv } from "./wasm.ts";
 import { convWgsl } from "./wgsl.ts";
 
-/** Bytes of input that a block of rows may read, so that it stays in the second cache while the panels pass over it. */
-const blockBytes = 384 * 1024;
+/** Part of the second cache that a block of rows and the panel passing over it may fill, and the least for the rows. */
+const cacheBytes = 384 * 1024;
+const leastBlockBytes = 96 * 1024;
 
 export const convFamily: Family<ConvProblem, ConvVariant> = {
   name: "conv",
@@ -82,6 +83,9 @@ function bindConv(
     addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
   );
   const inputRowStep = multiplyDims(inputRow, problem.strideHeight);
+  // A panel touches one or two cache lines of every output pixel.
+  const touched = multiplyDims(outputWidth, 64);
+  const blockBytes = Math.max(leastBlockBytes, cacheBytes - panelBytes("float32", width, depth));
   const named = [
     addressWord("input", { buffer: input.buffer, offset: first }, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
@@ -105,7 +109,7 @@ function bindConv(
     integerWord("filtersPerGroup", filtersPerGroup),
     integerWord("panelBytes", panelBytes(storage, width, depth)),
     integerWord("depth", depth),
-    integerWord("blockRows", maximumDim(1, divideDims(blockBytes, inputRowStep))),
+    integerWord("blockRows", maximumDim(1, divideDims(blockBytes, addDims(inputRowStep, touched)))),
     ...operandWords(operands),
   ];
   const shape: ConvShape = {

@@ -13,7 +13,6 @@ export const convVariants: readonly ConvVariant[] = [
   { name: "6x8", rows: 6, vectors: 2 },
   { name: "5x8", rows: 5, vectors: 2 },
   { name: "4x8", rows: 4, vectors: 2 },
-  { name: "4x12", rows: 4, vectors: 3 },
   { name: "2x16", rows: 2, vectors: 4 },
   { name: "8x4", rows: 8, vectors: 1 },
 ];

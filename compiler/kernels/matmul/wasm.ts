@@ -166,7 +166,7 @@ class MatmulCode {
       const others = Array.from({ length: sets - 1 }, zeros);
       const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
       const weights = body.local("i32", i32.add(panel, front));
-      const reader = narrow ? narrowReader(this.#context, narrow, body) : plainReader(vectors);
+      const reader = narrow ? narrowReader(narrow, body) : plainReader(vectors);
       emitMultiply(body, this.#context.target, [first, ...others], weights, sources, { inner }, reader);
       for (const set of others)
         set.forEach((row, i) => {

@@ -3,11 +3,12 @@
  * float32, weights as halves. int8: bias and scales in float32, weights as bytes. Panels are padded to 16 bytes and the
  * channels that a ragged last panel lacks are zeros. Narrow panels are widened to float32 in scratch before use.
  */
+import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import { numberToFloat16 } from "../../../runtime/format/half.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
-import type { FunctionReference, Local } from "../../assemble/expression.ts";
+import type { Expression, FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32 } from "../../assemble/scalar.ts";
-import { f32x4, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
+import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { Packed, WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
@@ -38,6 +39,19 @@ export interface PanelSource {
   scale(channel: number): number;
 }
 
+const largestHalf = 65504;
+
+const notAHalf = (channel: number, value: number): LeafcutterError =>
+  new LeafcutterError({
+    code: "internal",
+    where: `output channel ${channel} of weights stored as float16`,
+    message: "a weight is no finite float16 number",
+    expected: `at most ${largestHalf} in magnitude`,
+    received: String(value),
+    advice: "Report this model; the budget stage must leave this constant as float32.",
+  });
+
+/** Throws a LeafcutterError when a weight is not finite in its storage. */
 export function packPanels(source: PanelSource): Packed {
   const { panels, width, depth, storage } = source;
   const unit = panelBytes(storage, width, depth);
@@ -54,6 +68,7 @@ export function packPanels(source: PanelSource): Packed {
       if (storage === "int8") view.setFloat32(start + (width + column) * 4, scale, true);
       for (let k = 0; k < depth; k++) {
         const value = source.weight(channel, k);
+        if (storage === "float16" && !(Math.abs(value) <= largestHalf)) throw notAHalf(channel, value);
         const index = k * width + column;
         if (storage === "float32") view.setFloat32(weights + index * 4, value, true);
         else if (storage === "float16") view.setUint16(weights + index * 2, numberToFloat16(value), true);
@@ -96,7 +111,7 @@ export function widenPanel(
                   ),
                   scale,
                 )
-              : context.math.inline("halfToFloat", body, v128.load16x4U(panel, { offset: j * 8 }));
+              : halfLanes(i32x4.shl(v128.load16x4U(panel, { offset: j * 8 }), 16));
             body.v128Store(to, value, { offset: j * 16 });
           }
           body.set(panel, i32.add(panel, width * elementBytes[storage]));
@@ -122,15 +137,36 @@ export function readyPanel(
   return scratch;
 }
 
+/**
+ * Finite halves in the upper 16 bits of each lane as float32: exponent and mantissa in place, then the exponents' bias
+ * made up by an exact product (subnormals included; infinities and NaN are not weights, see `packPanels`).
+ */
+function halfLanes(upper: Expression<"v128">): Expression<"v128"> {
+  const mask = 0x8fffffff | 0;
+  const placed = v128.and(i32x4.shrS(upper, 3), i32x4.const(mask, mask, mask, mask));
+  const bias = 2 ** 112;
+  return f32x4.mul(placed, f32x4.const(bias, bias, bias, bias));
+}
+
 /** Weights of a narrow panel widened in registers, int8 without their scale: for panels that are read only once. */
-export function narrowReader(context: WasmKernelContext, storage: "float16" | "int8", body: BodyBuilder): PanelReader {
+export function narrowReader(storage: "float16" | "int8", body: BodyBuilder): PanelReader {
   if (storage === "float16")
     return {
       stepBytes: 16,
-      read: (weights, offset) =>
-        [0, 8].map((half) =>
-          context.math.inline("halfToFloat", body, v128.load16x4U(weights, { offset: offset + half })),
-        ),
+      read: (weights, offset) => {
+        const halves = body.local("v128", v128.load(weights, { offset }));
+        const zero = i32x4.const(0, 0, 0, 0);
+        return [0, 8].map((first) =>
+          halfLanes(
+            i8x16.shuffle(
+              zero,
+              halves,
+              // The interleaving that is one instruction everywhere.
+              [0, 2, 4, 6].flatMap((half) => [0, 1, 16, 17].map((byte) => first + half + byte)),
+            ),
+          ),
+        );
+      },
     };
   return {
     stepBytes: 8,
