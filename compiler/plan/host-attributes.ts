@@ -13,6 +13,14 @@ function encode(tensor: Tensor): ReferenceAttributeData {
   return { kind: "tensor", dtype: tensor.dtype, shape: tensor.shape, data: btoa(text) };
 }
 
+/** JSON has no infinities and no NaN: they travel by name, wherever in a list or an expression they stand. */
+function withNamedNumbers(value: unknown): unknown {
+  if (typeof value === "number") return Number.isFinite(value) ? value : { kind: "number", text: String(value) };
+  if (Array.isArray(value)) return value.map(withNamedNumbers);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withNamedNumbers(item)]));
+}
+
 /** The attributes of a host step. */
 export function hostAttributes(node: Node): Readonly<Record<string, ReferenceAttributeData>> {
   return Object.fromEntries(
@@ -20,7 +28,7 @@ export function hostAttributes(node: Node): Readonly<Record<string, ReferenceAtt
       name,
       typeof value === "object" && !Array.isArray(value) && isTensor(value)
         ? encode(value)
-        : (value as ReferenceAttributeData),
+        : (withNamedNumbers(value) as ReferenceAttributeData),
     ]),
   );
 }

@@ -35,9 +35,19 @@ function decodeBase64(text: string): Uint8Array {
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-/** An attribute as the reference functions take it: tensors decoded. */
+/** Plain data with the numbers that travelled by name. */
+function withNumbers(data: unknown): unknown {
+  if (Array.isArray(data)) return data.map(withNumbers);
+  if (typeof data !== "object" || data === null) return data;
+  const fields = data as Readonly<Record<string, unknown>>;
+  if (fields.kind === "number") return Number(fields.text);
+  return Object.fromEntries(Object.entries(fields).map(([name, item]) => [name, withNumbers(item)]));
+}
+
+/** An attribute as the reference functions take it: tensors and named numbers decoded. */
 export function decodeAttribute(data: ReferenceAttributeData): ReferenceAttribute {
-  if (typeof data !== "object" || !("kind" in data) || data.kind !== "tensor") return data;
+  if (typeof data !== "object" || !("kind" in data) || data.kind !== "tensor")
+    return withNumbers(data) as ReferenceAttribute;
   const tensor = allocate(data.dtype, elementCount(data.shape));
   const bytes = decodeBase64(data.data);
   new Uint8Array(tensor.buffer).set(bytes.subarray(0, tensor.byteLength));

@@ -8,5 +8,7 @@ export type ReferenceAttributeData =
   | readonly number[]
   | readonly string[]
   | Expression
+  /** Infinity, -Infinity or NaN, also inside lists and expressions: JSON has no such numbers. */
+  | { readonly kind: "number"; readonly text: string }
   /** A tensor: its bytes in base64, little-endian, row-major. */
   | { readonly kind: "tensor"; readonly dtype: DType; readonly shape: readonly number[]; readonly data: string };
