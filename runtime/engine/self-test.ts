@@ -4,8 +4,8 @@
  */
 import { evaluateExtent } from "../format/extent.ts";
 import type { SelfTest } from "../format/manifest.ts";
-import type { Program } from "../format/program.ts";
 import { acceptableInput } from "../format/port-value.ts";
+import type { Program } from "../format/program.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { Engine } from "./engine.ts";
 import { numberOf } from "./kernel-probe.ts";

@@ -251,7 +251,15 @@ export class WebGpuEngine implements Engine {
       const step = this.program.steps[index];
       const milliseconds = times[index] ?? 0;
       if (step?.kind !== "kernel") {
-        return { name: step?.name ?? "", op: step?.op ?? "", kernel: step?.reference ?? "", milliseconds, flops: 0, bytes: 0, where };
+        return {
+          name: step?.name ?? "",
+          op: step?.op ?? "",
+          kernel: step?.reference ?? "",
+          milliseconds,
+          flops: 0,
+          bytes: 0,
+          where,
+        };
       }
       return {
         name: step.name,

@@ -1,9 +1,5 @@
 /** One graph or more for every kernel family, whose every step has a shader. */
-import {
-  floatAttribute,
-  integerAttribute,
-  integersAttribute,
-} from "../../compiler/graph/attribute.ts";
+import { floatAttribute, integerAttribute, integersAttribute } from "../../compiler/graph/attribute.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
@@ -53,12 +49,26 @@ export const familyGraphs: readonly FamilyGraph[] = [
     strides: integersAttribute([2, 1]),
     dilations: integersAttribute([1, 2]),
   }),
-  single("grouped conv", "conv", "Conv", [1, 12, 5, 6], [[20, 3, 3, 3], [20]], { group: integerAttribute(4), pads: pads(1) }),
+  single("grouped conv", "conv", "Conv", [1, 12, 5, 6], [[20, 3, 3, 3], [20]], {
+    group: integerAttribute(4),
+    pads: pads(1),
+  }),
   single("conv and residual", "conv", "Conv", [1, 9, 6, 5], [[9, 9, 3, 3], [9]], { pads: pads(1) }, (b, y, x) =>
     b.add("Relu", [b.add("Add", [y, x])]),
   ),
-  single("depthwise conv", "depthwise", "Conv", [2, 10, 8, 7], [[10, 1, 3, 3], [10]], { group: integerAttribute(10), pads: pads(1) }, silu),
-  single("depthwise conv with a multiplier", "depthwise", "Conv", [1, 5, 8, 7], [[15, 1, 5, 5], [15]], { group: integerAttribute(5), pads: pads(2) }),
+  single(
+    "depthwise conv",
+    "depthwise",
+    "Conv",
+    [2, 10, 8, 7],
+    [[10, 1, 3, 3], [10]],
+    { group: integerAttribute(10), pads: pads(1) },
+    silu,
+  ),
+  single("depthwise conv with a multiplier", "depthwise", "Conv", [1, 5, 8, 7], [[15, 1, 5, 5], [15]], {
+    group: integerAttribute(5),
+    pads: pads(2),
+  }),
   single("transposed conv", "conv-transpose", "ConvTranspose", [2, 6, 4, 5], [[6, 5, 3, 3], [10]], {
     group: integerAttribute(2),
     strides: integersAttribute([2, 2]),
@@ -69,7 +79,9 @@ export const familyGraphs: readonly FamilyGraph[] = [
     strides: integersAttribute([3, 2]),
     dilations: integersAttribute([2, 3]),
   }),
-  single("constant matmul", "matmul", "MatMul", [2, 7, 13], [[13, 21]], {}, (b, y) => b.add("Gelu", [y], {}, { version: 20 })),
+  single("constant matmul", "matmul", "MatMul", [2, 7, 13], [[13, 21]], {}, (b, y) =>
+    b.add("Gelu", [y], {}, { version: 20 }),
+  ),
   single("matmul of one row", "matmul", "MatMul", [1, 64], [[64, 10]]),
   {
     name: "matmul of activations",
@@ -81,13 +93,19 @@ export const familyGraphs: readonly FamilyGraph[] = [
       return builder.finish();
     },
   },
-  single("max pool", "pool max", "MaxPool", [1, 6, 9, 8], [], { kernel_shape: integersAttribute([3, 3]), strides: integersAttribute([2, 2]) }),
+  single("max pool", "pool max", "MaxPool", [1, 6, 9, 8], [], {
+    kernel_shape: integersAttribute([3, 3]),
+    strides: integersAttribute([2, 2]),
+  }),
   single("average pool with its padding", "pool average", "AveragePool", [1, 6, 9, 8], [], {
     kernel_shape: integersAttribute([3, 2]),
     pads: pads(1),
     count_include_pad: integerAttribute(1),
   }),
-  single("average pool without", "pool average", "AveragePool", [2, 3, 7, 8], [], { kernel_shape: integersAttribute([3, 3]), pads: pads(1) }),
+  single("average pool without", "pool average", "AveragePool", [2, 3, 7, 8], [], {
+    kernel_shape: integersAttribute([3, 3]),
+    pads: pads(1),
+  }),
   single("global average", "reduce", "GlobalAveragePool", [2, 6, 9, 8], []),
   single("softmax of rows", "softmax", "Softmax", [3, 77], [], { axis: integerAttribute(-1) }),
   single("softmax of columns", "softmax", "Softmax", [2, 9, 5], [], { axis: integerAttribute(1) }),

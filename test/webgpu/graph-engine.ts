@@ -1,10 +1,11 @@
 /** A graph on the WebGPU engine without a package around it, and inputs for it. */
-import { evaluateDim } from "../../compiler/graph/dimension.ts";
-import type { Graph } from "../../compiler/graph/graph.ts";
+
 import { wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateProgram } from "../../compiler/codegen/program.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import { generateShaders } from "../../compiler/codegen/wgsl/module.ts";
+import { evaluateDim } from "../../compiler/graph/dimension.ts";
+import type { Graph } from "../../compiler/graph/graph.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { defaultCosts } from "../../compiler/plan/default-costs.ts";
 import { makePlan } from "../../compiler/plan/make-plan.ts";

@@ -36,13 +36,20 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     await check(build(), bindings);
   });
 
-  test.each(Array.from({ length: 12 }, (_, index) => index + 1))("random graph %i", { timeout: gpuTimeout }, async (seed) => {
-    await check(randomGraph(seed));
-  });
+  test.each(Array.from({ length: 12 }, (_, index) => index + 1))(
+    "random graph %i",
+    { timeout: gpuTimeout },
+    async (seed) => {
+      await check(randomGraph(seed));
+    },
+  );
 
   test.each(familyGraphs)("$name runs on the device alone", { timeout: gpuTimeout }, async ({ build, kernel }) => {
     const steps = await check(build());
     expect(steps.filter((step) => !step.startsWith("webgpu"))).toEqual([]);
-    expect(steps.some((step) => step.startsWith(`webgpu ${kernel}`)), steps.join(", ")).toBe(true);
+    expect(
+      steps.some((step) => step.startsWith(`webgpu ${kernel}`)),
+      steps.join(", "),
+    ).toBe(true);
   });
 });

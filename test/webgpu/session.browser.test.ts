@@ -75,7 +75,9 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     });
   });
 
-  test("wrong numbers are found before the first result, and a WebAssembly variant takes over", { timeout: gpuTimeout }, async () => {
+  test("wrong numbers are found before the first result, and a WebAssembly variant takes over", {
+    timeout: gpuTimeout,
+  }, async () => {
     const wrong = await withShaders((shader) => shader.replaceAll("bitcast<u32>(x); }", "bitcast<u32>(x * 1.5f); }"));
     await withSession(wrong, { backend: "webgpu" }, async (session) => {
       const { variant, rejected, notes } = await session.stats();
@@ -100,7 +102,11 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     const manifest = JSON.parse(text.decode(files["manifest.json"])) as Manifest;
     const bytes = encoder.encode(JSON.stringify({ workgroupSize: 64, shaders: [null] }));
     const shaders = { path: "shaders.json", bytes: bytes.byteLength, sha256: await hash(bytes) };
-    const other = { ...files, "shaders.json": bytes, "manifest.json": encoder.encode(JSON.stringify({ ...manifest, shaders })) };
+    const other = {
+      ...files,
+      "shaders.json": bytes,
+      "manifest.json": encoder.encode(JSON.stringify({ ...manifest, shaders })),
+    };
     await expect(load(other, { backend: "webgpu" })).rejects.toMatchObject({ code: "package-invalid" });
   });
 
@@ -128,7 +134,9 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
       const { logits } = await session.run(inputs(1));
       if (!before.logits) throw new Error("there is no output");
       expect(difference(logits, before.logits, { absolute: 1e-4, relative: 1e-4 })).toBeUndefined();
-      expect(await session.stats()).toMatchObject({ rejected: [{ variant: "webgpu", why: expect.stringContaining("device-lost") }] });
+      expect(await session.stats()).toMatchObject({
+        rejected: [{ variant: "webgpu", why: expect.stringContaining("device-lost") }],
+      });
     });
   });
 

@@ -27,9 +27,19 @@ export interface WgslEnvironment {
 const pairUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>(["bitNot"]);
 const pairBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>(["equal", "bitAnd", "bitOr", "bitXor"]);
 const boolUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>(["not", "bitNot"]);
-const boolBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>(
-  ["equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "bitAnd", "bitOr", "bitXor"],
-);
+const boolBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>([
+  "equal",
+  "less",
+  "lessOrEqual",
+  "greater",
+  "greaterOrEqual",
+  "and",
+  "or",
+  "xor",
+  "bitAnd",
+  "bitOr",
+  "bitXor",
+]);
 
 /** Whether every operation inside has a WGSL form. */
 export function hasWgsl(expression: Expression, operands: readonly DType[]): boolean {
@@ -257,9 +267,13 @@ function binaryOf(body: WgslBody, operation: BinaryOperation, dtype: DType, a: W
   }
 }
 
-const comparisons: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>(
-  ["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"],
-);
+const comparisons: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>([
+  "equal",
+  "less",
+  "lessOrEqual",
+  "greater",
+  "greaterOrEqual",
+]);
 const integerResult = (operation: BinaryOperation, dtype: DType): DType =>
   comparisons.has(operation) ? "bool" : dtype;
 

@@ -29,8 +29,10 @@ export function normWgsl({ centered, affine, scale, shift }: NormShape): WgslKer
   body.loop(length, (at) => {
     const place = affine === "row" ? channel : `${at} * 4u`;
     const normal = `(${load("input", `${skipped} + ${at} * 4u`)} - ${mean}) * ${factor}`;
-    const scaled = scale && affine !== "none" ? `${normal} * ${body.call("loadFloat32", `${scales} + ${place}`)}` : normal;
-    const value = shift && affine !== "none" ? `${scaled} + ${body.call("loadFloat32", `${shifts} + ${place}`)}` : scaled;
+    const scaled =
+      scale && affine !== "none" ? `${normal} * ${body.call("loadFloat32", `${scales} + ${place}`)}` : normal;
+    const value =
+      shift && affine !== "none" ? `${scaled} + ${body.call("loadFloat32", `${shifts} + ${place}`)}` : scaled;
     body.statement(`${body.call("storeFloat32", `${output} + ${skipped} + ${at} * 4u`, value)};`);
   });
   return body.end();

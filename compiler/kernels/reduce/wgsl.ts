@@ -11,9 +11,7 @@ export function reduceWgsl({ combine, map, finish }: ReduceShape): WgslKernel | 
   const body = new WgslBody();
   const word = namedWords(body, ["input", "output", "reduced", "inner"]);
   const [outer, column] = body.coordinates("index", ["1u", word("inner")]) as readonly [Wgsl, Wgsl];
-  const first = body.let(
-    `${word("input")} + (${outer} * ${word("reduced")} * ${word("inner")} + ${column}) * 4u`,
-  );
+  const first = body.let(`${word("input")} + (${outer} * ${word("reduced")} * ${word("inner")} + ${column}) * 4u`);
   const value = body.variable(identityOf(body, combine));
   body.loop(word("reduced"), (index) => {
     const element = body.let(body.call("loadFloat32", `${first} + ${index} * ${word("inner")} * 4u`));

@@ -13,9 +13,7 @@ export function softmaxWgsl(logarithm: boolean): WgslKernel {
   const [input, output, length] = [word("input"), word("output"), word("length")];
   const element = (index: Wgsl): Wgsl => body.call("loadFloat32", `${input} + ${first} + ${index} * ${step}`);
   const largest = body.variable(floatLiteral(body, -Infinity));
-  body.loop(length, (index) =>
-    body.statement(`${largest} = ${body.call("maximumFloat", largest, element(index))};`),
-  );
+  body.loop(length, (index) => body.statement(`${largest} = ${body.call("maximumFloat", largest, element(index))};`));
   const sum = body.variable("0f");
   body.loop(length, (index) => body.statement(`${sum} += ${body.call("expFloat", `${element(index)} - ${largest}`)};`));
   body.loop(length, (index) => {

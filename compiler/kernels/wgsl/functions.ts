@@ -19,14 +19,12 @@ const sources = {
     source: "fn loadFloat16(a: u32) -> f32 { return unpack2x16float(memory[a >> 2u] >> ((a & 2u) << 3u)).x; }",
   },
   loadBfloat16: {
-    source:
-      "fn loadBfloat16(a: u32) -> f32 { return bitcast<f32>((memory[a >> 2u] >> ((a & 2u) << 3u)) << 16u); }",
+    source: "fn loadBfloat16(a: u32) -> f32 { return bitcast<f32>((memory[a >> 2u] >> ((a & 2u) << 3u)) << 16u); }",
   },
   loadInt32: { source: "fn loadInt32(a: u32) -> i32 { return bitcast<i32>(memory[a >> 2u]); }" },
   loadUint32: { source: "fn loadUint32(a: u32) -> u32 { return memory[a >> 2u]; }" },
   loadInt16: {
-    source:
-      "fn loadInt16(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 2u) << 3u, 16u); }",
+    source: "fn loadInt16(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 2u) << 3u, 16u); }",
   },
   loadUint16: {
     source: "fn loadUint16(a: u32) -> u32 { return extractBits(memory[a >> 2u], (a & 2u) << 3u, 16u); }",
@@ -66,11 +64,13 @@ const sources = {
 
   minimumFloat: {
     needs: ["isNaN"],
-    source: "fn minimumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return min(a, b); }",
+    source:
+      "fn minimumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return min(a, b); }",
   },
   maximumFloat: {
     needs: ["isNaN"],
-    source: "fn maximumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return max(a, b); }",
+    source:
+      "fn maximumFloat(a: f32, b: f32) -> f32 { if (isNaN(a)) { return a; } if (isNaN(b)) { return b; } return max(a, b); }",
   },
   signFloat: {
     needs: ["isNaN"],
