@@ -2,7 +2,6 @@
 import type { Tensor } from "../runtime/index.ts";
 import { button, element } from "./element.ts";
 import { indexOfLargest } from "./prediction.ts";
-import { percentText } from "./quantity.ts";
 
 export interface AccuracyOptions {
   readonly truths: readonly number[];
@@ -12,6 +11,8 @@ export interface AccuracyOptions {
   peerRun(index: number): Promise<Tensor | undefined>;
   onFailure(error: unknown): void;
 }
+
+const oneDecimal = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 async function count({ truths, run, peerRun }: AccuracyOptions, onProgress: (done: number) => void): Promise<string> {
   let [right, peerRight, same, peerCount] = [0, 0, 0, 0];
@@ -30,9 +31,9 @@ async function count({ truths, run, peerRun }: AccuracyOptions, onProgress: (don
     onProgress(index + 1);
   }
   const total = truths.length;
-  const own = `${right} of ${total} right (${percentText(right / total)})`;
+  const own = `${right} of ${total} right (${oneDecimal(right / total)})`;
   if (peerCount < total) return own;
-  return `${own}; onnxruntime-web ${peerRight} (${percentText(peerRight / total)}), the same answer on ${same}`;
+  return `${own}; onnxruntime-web ${peerRight} (${oneDecimal(peerRight / total)}), the same answer on ${same}`;
 }
 
 /** Replaces the content of `host`. */

@@ -9,7 +9,7 @@ export interface Series {
   readonly values: readonly number[];
 }
 
-const rowHeight = 76;
+const rowHeight = 88;
 const axisHeight = 22;
 const binWidth = 9;
 

@@ -1,9 +1,10 @@
 /** Quantities as people read them: three significant digits and a unit. */
 
 function threeDigits(value: number): string {
-  if (value === 0) return "0";
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(digits, 3));
+  const rounded = Number(value.toPrecision(3));
+  if (rounded === 0) return "0";
+  const digits = 2 - Math.floor(Math.log10(Math.abs(rounded)));
+  return rounded.toFixed(Math.max(0, Math.min(digits, 3)));
 }
 
 /** Decimal units: 1 MB = 10^6 bytes. */
