@@ -23,8 +23,11 @@ export async function adapterReason(): Promise<string | undefined> {
   return (await navigator.gpu.requestAdapter()) === null ? "this browser offers no WebGPU adapter" : undefined;
 }
 
-export async function openGraph(graph: Graph): Promise<WebGpuEngine> {
-  const plan = makePlan(optimise(graph), defaultCosts);
+export const openGraph = (graph: Graph): Promise<WebGpuEngine> => openOptimised(optimise(graph));
+
+/** The graph as the planner takes it. */
+export async function openOptimised(graph: Graph): Promise<WebGpuEngine> {
+  const plan = makePlan(graph, defaultCosts);
   const { program, kernels } = generateProgram(plan);
   const engine = await createWebGpuEngine({
     program,

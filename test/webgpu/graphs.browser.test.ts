@@ -3,21 +3,29 @@
  * to run beside the device.
  */
 import { describe, expect, test } from "vitest";
+import { storageOptions } from "../../compiler/budget/options.ts";
+import { replaceConstants } from "../../compiler/budget/replace-constants.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
+import type { WeightStorage } from "../../compiler/kernels/problem.ts";
+import { optimise } from "../../compiler/pipeline.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
 import { difference } from "../ops/compare.ts";
 import { passCases } from "../passes/cases.ts";
 import { randomGraph } from "../passes/random-graph.ts";
 import { familyGraphs } from "./family-graphs.ts";
-import { adapterReason, gpuTimeout, openGraph, randomInputs } from "./graph-engine.ts";
+import { adapterReason, gpuTimeout, openOptimised, randomInputs } from "./graph-engine.ts";
 
 const reason = await adapterReason();
 
-/** Where the steps ran. */
-async function check(graph: Graph, bindings: ReadonlyMap<string, number> = new Map()): Promise<readonly string[]> {
+/** Where the steps of an optimised graph ran, once its results are right. */
+async function check(
+  graph: Graph,
+  bindings: ReadonlyMap<string, number> = new Map(),
+  optimised = optimise(graph),
+): Promise<readonly string[]> {
   const inputs = randomInputs(graph, bindings);
   const expected = evaluateGraph(graph, inputs, bindings);
-  const engine = await openGraph(graph);
+  const engine = await openOptimised(optimised);
   try {
     const { outputs, steps = [] } = await engine.run(inputs, { profile: true });
     for (const [name, tensor] of Object.entries(expected)) {
@@ -52,4 +60,34 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
       steps.join(", "),
     ).toBe(true);
   });
+
+  const stored = familyGraphs.flatMap(({ name, build, kernel }) =>
+    (["float16", "int8"] as const).flatMap((kind) => {
+      const graph = narrowed(optimise(build()), kind);
+      return graph === undefined ? [] : [{ name, kind, graph, kernel }];
+    }),
+  );
+
+  test.each(stored)("$name with $kind weights", { timeout: gpuTimeout }, async ({ graph, kernel, kind }) => {
+    const steps = await check(graph, new Map(), graph);
+    expect(
+      steps.some((step) => step.startsWith(`webgpu ${kernel}`) && step.includes(kind)),
+      steps.join(),
+    ).toBe(true);
+  });
+
+  test("every family with weights has narrow ones", () => {
+    const families = new Set(stored.map(({ kernel, kind }) => `${kernel} ${kind}`));
+    for (const family of ["conv", "conv-transpose", "depthwise", "matmul"])
+      for (const kind of ["float16", "int8"]) expect(families).toContain(`${family} ${kind}`);
+  });
 });
+
+/** The graph with every constant that can be stored that way; undefined when there is none. */
+function narrowed(graph: Graph, kind: WeightStorage): Graph | undefined {
+  const replacements = storageOptions(graph).flatMap(({ constant, options }) => {
+    const option = options.find((candidate) => candidate.kind === kind);
+    return option ? [[constant, option] as const] : [];
+  });
+  return replacements.length === 0 ? undefined : replaceConstants(graph, new Map(replacements));
+}
