@@ -2,7 +2,7 @@
 import type { CostTable } from "./cost-table.ts";
 
 export const defaultCosts: CostTable = {
-  host: "x86-64, 2 cores, Node 20",
+  host: "x86-64, 2 cores; products in Chromium 156 on wasm-relaxed, the rest in Node 20",
   rates: {
     "conv/6x8": 28,
     "conv/5x8": 26.8,
@@ -15,9 +15,9 @@ export const defaultCosts: CostTable = {
     "matmul/6x8": 28,
     "matmul/4x8": 26,
     "matmul/vector 1": 16.5,
-    "matmul/vector 2": 20,
-    "matmul/vector 3": 22,
-    "matmul/vector 4": 24,
+    "matmul/vector 2": 24.8,
+    "matmul/vector 3": 25.6,
+    "matmul/vector 4": 24.8,
     "matmul/vector 5": 26,
     "norm/rows": 2.9,
     "pool/channels": 12,

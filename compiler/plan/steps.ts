@@ -58,9 +58,11 @@ class StepBuilder {
     const { node } = entry;
     switch (entry.kind) {
       case "view":
-        return this.#addView(node);
+        this.#addView(node);
+        return;
       case "host":
-        return this.#addHost(node, entry.reference);
+        this.#addHost(node, entry.reference);
+        return;
       case "steps": {
         const temporaries = entry.temporaries.map((type, index) => {
           const buffer: Buffer = {
@@ -101,7 +103,10 @@ class StepBuilder {
   }
 
   #addStep(node: Node, step: SelectedStep, temporaries: readonly View[]): void {
-    if (step.kind === "family") return this.#addFamilyStep(node, step, temporaries);
+    if (step.kind === "family") {
+      this.#addFamilyStep(node, step, temporaries);
+      return;
+    }
     const only = step.operands[0];
     const member = only?.kind === "input" && step.operands.length === 1 ? node.inputs[only.index] : undefined;
     const output = node.outputs[0];

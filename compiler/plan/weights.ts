@@ -97,7 +97,12 @@ export class WeightStore {
   }
 
   #add(constants: readonly string[], bytes: Uint8Array, unit: number): Buffer {
-    const buffer: Buffer = { kind: "weight", name: constants[0] ?? "constant", dtype: "uint8", bytes: bytes.byteLength };
+    const buffer: Buffer = {
+      kind: "weight",
+      name: constants[0] ?? "constant",
+      dtype: "uint8",
+      bytes: bytes.byteLength,
+    };
     this.#all.push({ buffer, bytes, unit, constants });
     return buffer;
   }

@@ -128,7 +128,9 @@ export class UntrustedReader {
     this.dtype(port.dtype, `${where}.dtype`);
     const elements = this.shape(port.shape, `${where}.shape`, symbols);
     if (port.value !== undefined) {
-      const values = this.list(port.value, `${where}.value`, mostFixedElements, (item, place) => this.number(item, place));
+      const values = this.list(port.value, `${where}.value`, mostFixedElements, (item, place) =>
+        this.number(item, place),
+      );
       const wide = port.dtype === "int64" || port.dtype === "uint64";
       if (values.length !== elements || (wide && !values.every(Number.isSafeInteger)))
         this.fail(`${where}.value`, `${elements} elements of ${port.dtype}`, port.value);

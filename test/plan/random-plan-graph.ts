@@ -52,7 +52,7 @@ export function randomPlanGraph(seed: number): Graph {
     (x) => builder.add(["Add", "Mul", "Sub"][below(3)] as string, [x, like(x)]),
     (x) => builder.add("Add", [x, constant(shapeOf(x).at(-1) ?? 1)]),
     // Joins: with itself, with a constant, with others.
-    (x) => shapeOf(x).length > 0 ? builder.add("Concat", [x, x], { axis: integerAttribute(axisOf(x)) }) : undefined,
+    (x) => (shapeOf(x).length > 0 ? builder.add("Concat", [x, x], { axis: integerAttribute(axisOf(x)) }) : undefined),
     (x) =>
       shapeOf(x).length > 0
         ? builder.add("Concat", [constant(...shapeOf(x)), x, like(x)], { axis: integerAttribute(axisOf(x)) })
@@ -74,7 +74,9 @@ export function randomPlanGraph(seed: number): Graph {
     (x) => builder.add("Unsqueeze", [x, integers(below(shapeOf(x).length + 1))]),
     (x) => {
       const [first = 1, ...rest] = shapeOf(x);
-      return first % 2 === 0 && first > 0 ? builder.add("Reshape", [x, integers(2, first / 2, ...rest)], { allowzero: integerAttribute(1) }) : undefined;
+      return first % 2 === 0 && first > 0
+        ? builder.add("Reshape", [x, integers(2, first / 2, ...rest)], { allowzero: integerAttribute(1) })
+        : undefined;
     },
     (x) => {
       const axis = shapeOf(x).indexOf(1);
@@ -88,7 +90,9 @@ export function randomPlanGraph(seed: number): Graph {
     // Parts.
     (x) => {
       const axis = axisOf(x);
-      return (shapeOf(x)[axis] ?? 0) > 1 ? builder.add("Slice", [x, integers(1), integers(99), integers(axis)]) : undefined;
+      return (shapeOf(x)[axis] ?? 0) > 1
+        ? builder.add("Slice", [x, integers(1), integers(99), integers(axis)])
+        : undefined;
     },
     (x) => {
       const axis = axisOf(x);
@@ -101,7 +105,10 @@ export function randomPlanGraph(seed: number): Graph {
         { outputs: ["left", "right"] },
       );
     },
-    (x) => shapeOf(x).length > 0 ? builder.add("Pad", [x, integers(...shapeOf(x).map(() => 0), ...shapeOf(x).map(() => 1))]) : undefined,
+    (x) =>
+      shapeOf(x).length > 0
+        ? builder.add("Pad", [x, integers(...shapeOf(x).map(() => 0), ...shapeOf(x).map(() => 1))])
+        : undefined,
     // Whole axes.
     (x) =>
       shapeOf(x).length > 0 && !shapeOf(x).includes(0)

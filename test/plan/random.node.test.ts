@@ -10,9 +10,11 @@ describe("graphs of the passes' tests", () => {
 });
 
 describe("random networks", () => {
-  for (let seed = 1; seed <= 60; seed++) test(`network ${seed}`, () => expectPlanned(randomGraph(seed), undefined, seed));
+  for (let seed = 1; seed <= 60; seed++)
+    test(`network ${seed}`, () => expectPlanned(randomGraph(seed), undefined, seed));
 });
 
 describe("random views, joins and reductions", () => {
-  for (let seed = 1; seed <= 140; seed++) test(`graph ${seed}`, () => expectPlanned(randomPlanGraph(seed), undefined, seed));
+  for (let seed = 1; seed <= 140; seed++)
+    test(`graph ${seed}`, () => expectPlanned(randomPlanGraph(seed), undefined, seed));
 });

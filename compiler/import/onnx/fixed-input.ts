@@ -52,9 +52,19 @@ function tensorFor({ name, dtype, dims }: TypedInput, elements: readonly number[
   const open = declared.filter((dim) => typeof dim !== "number" || dim < 0).length;
   const shape = declared.map((dim) => (typeof dim === "number" && dim >= 0 ? dim : elements.length / product));
   if (open > 1 || elementCount(shape) !== elements.length || !shape.every(Number.isInteger))
-    throw invalid(name, "the number of elements does not fit the input", `[${declared.join(", ")}]`, `${elements.length}`);
+    throw invalid(
+      name,
+      "the number of elements does not fit the input",
+      `[${declared.join(", ")}]`,
+      `${elements.length}`,
+    );
   if (elements.length > mostFixedElements)
-    throw invalid(name, "the value is too long to be fixed", `at most ${mostFixedElements} elements`, `${elements.length}`);
+    throw invalid(
+      name,
+      "the value is too long to be fixed",
+      `at most ${mostFixedElements} elements`,
+      `${elements.length}`,
+    );
   const bits = dtype === "float16" ? numberToFloat16 : dtype === "bfloat16" ? numberToBfloat16 : undefined;
   if (isBigInteger(dtype) && !elements.every(Number.isSafeInteger))
     throw invalid(name, "the value does not fit the input's type", `whole numbers for ${dtype}`, elements.join(","));

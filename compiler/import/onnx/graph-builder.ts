@@ -4,7 +4,7 @@
  */
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { type Facts, FactStore, type Inferred } from "../../graph/facts.ts";
+import { FactStore, type Facts, type Inferred } from "../../graph/facts.ts";
 import type { Graph, Node, TensorType, Value } from "../../graph/graph.ts";
 import { inferNode } from "../../ops/infer.ts";
 import type { ByteSource } from "../source.ts";
