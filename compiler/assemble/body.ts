@@ -18,6 +18,7 @@ import {
   type Signature,
   toExpression,
   type ValueType,
+  VectorConstant,
   valueTypeCode,
 } from "./expression.ts";
 import { opcode } from "./instruction.ts";
@@ -82,6 +83,33 @@ export class BodyBuilder {
       this.#free.push(local.place);
     }
     this.#scope = outer;
+  }
+
+  /**
+   * Runs `statements` with the constant vectors they use held in locals that are set in front of them, and that live
+   * until the enclosing callback ends. For loops: engines that keep a constant where it is written then load it once.
+   */
+  hoistConstants(statements: () => void): void {
+    const start = this.#code.length;
+    this.#justSet = undefined;
+    this.scope(statements);
+    const region = this.#code.splice(start);
+    const held = new Map<string, Local<"v128">>();
+    for (const item of region) {
+      if (!(item instanceof VectorConstant) || held.has(item.code.join())) continue;
+      // A place of its own: those that are free now were in use inside the region.
+      const local = new Local("v128", this, { kind: "slot", index: this.#slots.push("v128") - 1 });
+      this.#scope.push(local);
+      held.set(item.code.join(), local);
+      for (const byte of item.code) this.#code.push(byte);
+      this.#code.push(0x21, local);
+    }
+    for (const item of region) {
+      const local = item instanceof VectorConstant ? held.get(item.code.join()) : undefined;
+      if (local) this.#code.push(0x20, local);
+      else this.#code.push(item);
+    }
+    this.#justSet = undefined;
   }
 
   set<T extends ValueType>(local: Local<T>, value: Operand<T>): void {
@@ -256,6 +284,7 @@ export class BodyBuilder {
     const bytes = this.#code.flatMap((item): Bytes => {
       if (typeof item === "number") return [item];
       if (item instanceof FunctionReference) return unsigned(functionIndex(item));
+      if (item instanceof VectorConstant) return item.code;
       const { kind, index } = item.place;
       return unsigned(kind === "parameter" ? index : (indices.get(index) ?? index));
     });

@@ -8,8 +8,18 @@ import { type Bytes, float32, float64, signed32, signed64, unsigned } from "./en
 
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
-/** One byte, or a reference that becomes an index when the module is encoded. */
-export type CodeItem = number | Local<ValueType> | FunctionReference;
+/** One byte, a reference that becomes an index when the module is encoded, or a constant that may be hoisted. */
+export type CodeItem = number | Local<ValueType> | FunctionReference | VectorConstant;
+
+/** A constant vector as one item, so that `BodyBuilder.hoistConstants` finds it: some engines build it anew at every use. */
+export class VectorConstant {
+  /** The instructions that leave it on the stack. */
+  readonly code: Bytes;
+
+  constructor(code: Bytes) {
+    this.code = code;
+  }
+}
 export type Code = readonly CodeItem[];
 
 export interface Expression<T extends ValueType> {

@@ -3,7 +3,15 @@
  * Functions that several others use are defined in the module once, on first call, by `SharedFunctions`.
  */
 import type { BodyBuilder } from "./body.ts";
-import { call, type Expression, type FunctionReference, Local, type Operand } from "./expression.ts";
+import {
+  call,
+  type Expression,
+  type FunctionReference,
+  Local,
+  type Operand,
+  toExpression,
+  VectorConstant,
+} from "./expression.ts";
 import { i32 } from "./scalar.ts";
 import { multiplyAdd, type WasmTarget } from "./target.ts";
 import { f32x4, i32x4, v128 } from "./vector.ts";
@@ -88,12 +96,19 @@ export class VectorCode {
 
 /** One float32 in every lane. */
 export function splat(value: number): Vector {
-  return f32x4.splat(value);
+  return hoistable(f32x4.splat(value));
 }
 
 /** One 32-bit pattern in every lane. */
 export function splatBits(bits: Operand<"i32">): Vector {
-  return i32x4.splat(bits);
+  const splatted = i32x4.splat(bits);
+  return toExpression("i32", bits).constant === undefined ? splatted : hoistable(splatted);
+}
+
+/** A constant as one item of code. */
+function hoistable(constant: Vector): Vector {
+  const bytes = constant.code.filter((item) => typeof item === "number");
+  return { type: "v128", code: [new VectorConstant(bytes)] };
 }
 
 export const signBit = splatBits(i32.const(0x80000000));

@@ -154,7 +154,7 @@ function definePass(
       });
     };
     const whole = body.local("i32", i32.and(valid, -4));
-    body.forRange(0, whole, 4, () => sweep(4));
+    body.hoistConstants(() => body.forRange(0, whole, 4, () => sweep(4)));
     body.forRange(whole, valid, 1, () => sweep(1));
   });
 }
