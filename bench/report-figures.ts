@@ -73,7 +73,7 @@ export function roofOf(host: Host, { where, variant }: Pick<Row, "where" | "vari
 
 export function roofText(where: Where, roof: Roof): string {
   const fused = roof.relaxedGflops === null ? "no relaxed SIMD" : `${digits(roof.relaxedGflops)} GFLOP/s fused`;
-  return `${where}: ${fused}, ${digits(roof.simdGflops)} as product and sum; reads ${digits(roof.readGigabytes)} GB/s, copies ${digits(roof.copyGigabytes)} GB/s`;
+  return `${where}: ${fused}, ${digits(roof.simdGflops)} as product and sum; reads ${digits(roof.readGigabytes)} GB/s (${digits(roof.cachedReadGigabytes)} from the cache), copies ${digits(roof.copyGigabytes)} GB/s`;
 }
 
 type Step = Profile[number];

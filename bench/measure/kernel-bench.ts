@@ -15,7 +15,6 @@ import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
 import { type KernelCase, kernelCases } from "./kernel-cases.ts";
-import { median } from "./statistics.ts";
 
 export interface KernelTime {
   readonly family: Problem["family"];
@@ -40,7 +39,7 @@ export interface KernelTimes {
 
 const alignment = 64;
 const recordsAt = 64;
-/** Time for one kernel: enough calls for its optimised code and a steady median. */
+/** Time for one kernel: enough calls for its optimised code and a steady best. */
 const warmUpMs = 30;
 const measureMs = 60;
 const leastSamples = 9;
@@ -127,7 +126,12 @@ interface Loaded {
 }
 
 /** Buffers one after another behind `records` copies of the step's record. Undefined where the target cannot run. */
-function instantiate({ step, contents }: Bound, target: WasmTarget, records: number, range: number): Loaded | undefined {
+function instantiate(
+  { step, contents }: Bound,
+  target: WasmTarget,
+  records: number,
+  range: number,
+): Loaded | undefined {
   const recordBytes = 4 * (recordHeaderWords + step.arguments.length);
   const places = new Map<Buffer, number>();
   let end = recordsAt + records * recordBytes;
@@ -159,7 +163,7 @@ function instantiate({ step, contents }: Bound, target: WasmTarget, records: num
   return { walk: exports.walk as Walk, recordBytes };
 }
 
-/** Median nanoseconds of one call; short ones are timed many at a time. */
+/** Nanoseconds of one call at its best, as the roof is the machine's best; short ones are timed many at a time. */
 function time(call: () => void): number {
   const start = performance.now();
   let calls = 0;
@@ -176,7 +180,7 @@ function time(call: () => void): number {
     for (let repeat = 0; repeat < inner; repeat++) call();
     samples.push((performance.now() - before) / inner);
   }
-  return median(samples) * 1e6;
+  return Math.min(...samples) * 1e6;
 }
 
 function measure(item: KernelCase, variant: Variant, target: WasmTarget): KernelTime | undefined {

@@ -1,0 +1,97 @@
+/** The harness in a real Chromium; skipped where there is none (as the browser project is). */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type BenchBrowser, launchBrowser, openServer } from "../../bench/browser.ts";
+import { findChromium } from "../../bench/chromium.ts";
+import { measureCold, pageVisitor } from "../../bench/cold.ts";
+import type { Job, JobResult } from "../../bench/measure/job.ts";
+import { oneOperatorModel } from "../../bench/page/one-operator-model.ts";
+import type { Server } from "../../bench/serve.ts";
+import { encodeTensors } from "../../bench/tensor-bundle.ts";
+import { runInChromium } from "../../bench/verify-in-chromium.ts";
+import { tensorOf } from "../../runtime/format/tensor.ts";
+import { expectedOutput, tinyPackage } from "../runtime/tiny-package.ts";
+
+const data = Float32Array.from({ length: 8 }, (_, index) => index - 2);
+const inputs = { x: tensorOf("float32", [1, 8], data) };
+
+describe.skipIf(findChromium() === undefined)("in Chromium", () => {
+  let server: Server;
+  let browser: BenchBrowser;
+  beforeAll(async () => {
+    server = await openServer({
+      "/onnxruntime-web/": { kind: "folder", path: "node_modules/onnxruntime-web/dist" },
+    });
+    browser = await launchBrowser(server);
+  }, 120_000);
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+  });
+
+  test("packages run in a worker, one session a job", async () => {
+    const files = new Map(Object.entries(await tinyPackage()));
+    const [first, second] = await runInChromium([
+      { files, inputs, backend: "wasm-simd" },
+      { files, inputs: { x: tensorOf("float32", [2, 8], [...data, ...data]) }, backend: "auto" },
+    ]);
+    expect(first?.outputs.y).toEqual({ dtype: "float32", shape: [1, 8], data: expectedOutput(data) });
+    expect(first?.stats.variant).toBe("wasm-simd");
+    expect(second?.outputs.y?.shape).toEqual([2, 8]);
+  }, 120_000);
+
+  test("a job that cannot run says why, as the runtime words it", async () => {
+    const files = new Map(Object.entries(await tinyPackage()));
+    files.delete("shard-1.bin");
+    await expect(runInChromium([{ files, inputs, backend: "auto" }])).rejects.toThrow(/shard-1\.bin.*file-missing/s);
+  }, 120_000);
+
+  test("engines run in one worker, and one that cannot run does not stop the other", async () => {
+    server.mount("/package/", { kind: "memory", files: new Map(Object.entries(await tinyPackage())) });
+    server.mount("/model.onnx", { kind: "memory", files: new Map([["", oneOperatorModel()]]) });
+    const bundles = new Map([
+      ["peer", encodeTensors({ x: tensorOf("float32", [1], [5]) })],
+      ["own", encodeTensors(inputs)],
+    ]);
+    server.mount("/inputs/", { kind: "memory", files: bundles });
+    const job: Job = {
+      base: server.url,
+      backend: "auto",
+      peers: ["onnxruntime-web"],
+      inputs: `${server.url}/inputs/peer`,
+      model: `${server.url}/model.onnx`,
+      rounds: 5,
+      budgetMs: 50,
+    };
+    const page = await browser.open("bench");
+    const run = (order: Job): Promise<JobResult> => page.evaluate(`leafcutterBench.runJob(${JSON.stringify(order)})`);
+    const alone = await run(job);
+    expect(alone.engines).toMatchObject([
+      { engine: "onnxruntime-web", status: "ok", latency: { samples: expect.any(Number) } },
+    ]);
+
+    const both = await run({ ...job, inputs: `${server.url}/inputs/own`, package: `${server.url}/package/` });
+    const own = both.engines.find(({ engine }) => engine === "leafcutter");
+    const peer = both.engines.find(({ engine }) => engine === "onnxruntime-web");
+    expect(peer?.status).toBe("failed");
+    expect(own?.status).toBe("ok");
+    expect(both.stats?.steps?.map(({ name }) => name)).toEqual(["add", "relu"]);
+    await page.close();
+  }, 120_000);
+
+  test("a fresh page is ready before its first output, and what it fetched is counted", async () => {
+    const files = new Map(Object.entries(await tinyPackage()));
+    server.mount("/package/", { kind: "memory", files });
+    server.mount("/inputs/", { kind: "memory", files: new Map([["inputs", encodeTensors(inputs)]]) });
+    const query = {
+      engine: "leafcutter",
+      package: `${server.url}/package/`,
+      inputs: `${server.url}/inputs/inputs`,
+    } as const;
+    const cold = await measureCold([{ engine: "leafcutter", query }], 1, pageVisitor(server, browser));
+    const { readyMs, firstOutputMs, roundTripMs, bytesFetched } = cold.get("leafcutter") ?? {};
+    expect(readyMs).toBeLessThanOrEqual(firstOutputMs ?? 0);
+    expect(roundTripMs).toBeGreaterThan(0);
+    const packageBytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
+    expect(bytesFetched).toBeGreaterThan(packageBytes);
+  }, 120_000);
+});
