@@ -11,7 +11,7 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
 import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
-import { biasAccumulators, emitMultiply, panelWidth, type TileShape } from "../tile/multiply.ts";
+import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
@@ -37,7 +37,10 @@ export interface ConvTransposeShape {
   readonly names: readonly string[];
 }
 
-export function emitConvTranspose(context: WasmKernelContext, shape: ConvTransposeShape): FunctionReference {
+export function emitConvTranspose(context: WasmKernelContext, planned: ConvTransposeShape): FunctionReference {
+  const { rows, vectors } = planned.tile;
+  const tile = { rows: vectors === 2 ? rowsOn(context.target, rows) : rows, vectors };
+  const shape = { ...planned, tile };
   return context.module.function(
     "conv_transpose",
     { params: ["i32", "i32", "i32"], results: [] },

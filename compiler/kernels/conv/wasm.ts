@@ -10,7 +10,7 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
 import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
-import { biasAccumulators, emitMultiply, panelWidth, type TileShape } from "../tile/multiply.ts";
+import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
@@ -29,7 +29,10 @@ export interface ConvShape {
   readonly names: readonly string[];
 }
 
-export function emitConv(context: WasmKernelContext, shape: ConvShape): FunctionReference {
+export function emitConv(context: WasmKernelContext, planned: ConvShape): FunctionReference {
+  const { rows, vectors } = planned.tile;
+  const tile = { rows: vectors === 2 ? rowsOn(context.target, rows) : rows, vectors };
+  const shape = { ...planned, tile };
   return context.module.function("conv", { params: ["i32", "i32", "i32"], results: [] }, (body, record, begin, end) => {
     new ConvCode(context, shape, body, new RecordReader(body, record, shape.names)).emit(begin, end);
   });

@@ -12,7 +12,7 @@ import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
 import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
-import { biasAccumulators, emitMultiply, plainReader } from "../tile/multiply.ts";
+import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
 import { narrowReader, readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
@@ -33,7 +33,9 @@ export interface MatmulShape {
   readonly names: readonly string[];
 }
 
-export function emitMatmul(context: WasmKernelContext, shape: MatmulShape): FunctionReference {
+export function emitMatmul(context: WasmKernelContext, planned: MatmulShape): FunctionReference {
+  const { rows, overPanels } = planned;
+  const shape = { ...planned, rows: overPanels ? rows : rowsOn(context.target, rows) };
   return context.module.function(
     "matmul",
     { params: ["i32", "i32", "i32"], results: [] },

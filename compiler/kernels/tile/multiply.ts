@@ -15,6 +15,9 @@ export interface TileShape {
   readonly vectors: number;
 }
 
+/** Rows of a tile on `target`: without a fused operation every product needs a register, and twelve sums leave none. */
+export const rowsOn = (target: WasmTarget, rows: number): number => (target.relaxedMadd ? rows : Math.min(rows, 5));
+
 /** Floats in one step of k in a panel of this tile. */
 export const panelWidth = (tile: TileShape): number => tile.vectors * 4;
 
@@ -79,7 +82,9 @@ export function emitMultiply(
         const row = reader.read(weights, k * reader.stepBytes).map((w) => body.local("v128", w));
         pixels.forEach((pixel, i) => {
           body.scope(() => {
-            const x = body.local("v128", v128.load32Splat(pixel, { offset: k * 4 }));
+            // Without a fused operation the product takes a register of its own: there the activation is loaded again instead.
+            const loaded = v128.load32Splat(pixel, { offset: k * 4 });
+            const x = target.relaxedMadd ? body.local("v128", loaded) : loaded;
             row.forEach((w, j) => {
               const sum = sets[k % sets.length]?.[i]?.[j];
               if (sum) body.set(sum, multiplyAdd(target, x, w, sum));
