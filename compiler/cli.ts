@@ -407,6 +407,8 @@ withCompileOptions(
     await writePackage(flags.output, result.files);
     if (flags.report !== undefined) await writeFile(flags.report, JSON.stringify(result.report, undefined, 2));
     console.log(formatReport(result.report));
+    for (const { name, value } of result.manifest.inputs)
+      if (value) console.log(`  compiled for ${name} = ${value.join(",")} only: shapes depend on it (--value)`);
     console.log(`  written to ${flags.output}`);
   });
 

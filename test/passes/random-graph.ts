@@ -16,10 +16,13 @@ function generatorOf(seed: number): (bound: number) => number {
   };
 }
 
-export function randomGraph(seed: number): Graph {
+/** @param symbolicBatch axis 0 of everything is the symbol "batch", 1 to 4. */
+export function randomGraph(seed: number, symbolicBatch = false): Graph {
   const below = generatorOf(seed);
   const builder = new GraphBuilder(`random-${seed}`, inferNode);
-  const values: Value[] = [builder.input("x", "float32", [1 + below(2), 4, 6, 6])];
+  const fixedBatch = 1 + below(2);
+  const batch = symbolicBatch ? builder.symbol("batch", 1, 4) : fixedBatch;
+  const values: Value[] = [builder.input("x", "float32", [batch, 4, 6, 6])];
   const pick = (): Value => values[Math.max(0, values.length - 1 - below(3))] as Value;
   const constant = (...shape: readonly number[]): Value => builder.constant("c", randomTensor(shape, below(1e6)));
   const integers = (...list: readonly number[]): Value => builder.constant("i", tensorOf("int64", [list.length], list));
@@ -81,9 +84,9 @@ export function randomGraph(seed: number): Graph {
     (x) => builder.add("Mul", [x, builder.add("Sigmoid", [builder.add("GlobalAveragePool", [x])])]),
     (x) => builder.add("Transpose", [x], { perm: integersAttribute([0, 1, 3, 2]) }),
     (x) => {
-      const [batch, channels, height, width] = dims(x);
-      const flat = builder.add("Reshape", [x, integers(batch, channels, height * width)]);
-      return builder.add("Reshape", [builder.add("Relu", [flat]), integers(batch, channels, height, width)]);
+      const [, channels, height, width] = dims(x);
+      const flat = builder.add("Reshape", [x, integers(0, channels, height * width)]);
+      return builder.add("Reshape", [builder.add("Relu", [flat]), integers(0, channels, height, width)]);
     },
   ];
 

@@ -26,9 +26,13 @@ export function randomInputs(graph: Graph, seed: number, bindings: Bindings = ne
 }
 
 /** Two runs in one memory, so that what a run leaves behind is seen by the next. */
-export async function expectPlanned(graph: Graph, bindings: Bindings = new Map(), seed = 5): Promise<void> {
-  const inputs = [randomInputs(graph, seed, bindings), randomInputs(graph, seed + 1000, bindings)];
-  const expected = inputs.map((one) => evaluateGraph(graph, one, bindings));
+export const expectPlanned = (graph: Graph, bindings: Bindings = new Map(), seed = 5): Promise<void> =>
+  expectRuns(graph, [bindings, bindings], seed);
+
+/** A run for each of `bindings`, all in one memory. */
+export async function expectRuns(graph: Graph, bindings: readonly Bindings[], seed: number): Promise<void> {
+  const inputs = bindings.map((one, run) => randomInputs(graph, seed + 1000 * run, one));
+  const expected = inputs.map((one, run) => evaluateGraph(graph, one, bindings[run]));
   // Symbolic shape arithmetic becomes attributes in the passes; without them nothing lowers it.
   for (const form of graph.symbols.size > 0 ? [optimise(graph)] : [graph, optimise(graph)]) {
     const { outputs } = await runPlanned(form, inputs);

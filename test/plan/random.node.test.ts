@@ -2,7 +2,7 @@
 import { describe, test } from "vitest";
 import { passCases } from "../passes/cases.ts";
 import { randomGraph } from "../passes/random-graph.ts";
-import { expectPlanned } from "./expect-planned.ts";
+import { expectPlanned, expectRuns } from "./expect-planned.ts";
 import { randomPlanGraph } from "./random-plan-graph.ts";
 
 describe("graphs of the passes' tests", () => {
@@ -12,6 +12,14 @@ describe("graphs of the passes' tests", () => {
 describe("random networks", () => {
   for (let seed = 1; seed <= 60; seed++)
     test(`network ${seed}`, () => expectPlanned(randomGraph(seed), undefined, seed));
+});
+
+describe("random networks for batches of 1 to 4", () => {
+  for (let seed = 101; seed <= 130; seed++)
+    test(`network ${seed}`, async () => {
+      const batches = [4, 1, 3, 2, 4].map((batch) => new Map([["batch", batch]]));
+      await expectRuns(randomGraph(seed, true), batches, seed);
+    });
 });
 
 describe("random views, joins and reductions", () => {
