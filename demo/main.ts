@@ -106,7 +106,12 @@ class Page {
 
   #fail(error: unknown): void {
     if (!(error instanceof LeafcutterError)) console.error(error);
-    showProblem(byId("problem"), diagnosticOf(error));
+    const diagnostic = diagnosticOf(error);
+    const here = "Write each with a number into the field Dimensions above, such as height=224, and press Enter.";
+    showProblem(
+      byId("problem"),
+      diagnostic.code === "dimension-unbound" ? { ...diagnostic, advice: here } : diagnostic,
+    );
   }
 
   async #receive(files: readonly File[]): Promise<void> {
