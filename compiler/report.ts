@@ -3,7 +3,7 @@
  */
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
-import { pageBytes, type Program } from "../runtime/format/program.ts";
+import { type Program, pageBytes } from "../runtime/format/program.ts";
 import type { Plan } from "./plan/plan.ts";
 
 export interface ReportStep {
@@ -54,16 +54,33 @@ export interface ReportInput {
   readonly milliseconds: number;
 }
 
-export function makeReport({ plan, program, manifest, files, storage, outputError, milliseconds }: ReportInput): Report {
+export function makeReport({
+  plan,
+  program,
+  manifest,
+  files,
+  storage,
+  outputError,
+  milliseconds,
+}: ReportInput): Report {
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
     if (step.kind === "host") return { name: step.name, op: step.op, kernel: "host", flops: 0, weightBytes: 0 };
     const weightBytes = step.arguments.reduce(
       (sum, argument) =>
-        sum + (argument.kind === "address" && argument.buffer.kind === "weight" ? evaluateExtent(argument.buffer.bytes, upper) : 0),
+        sum +
+        (argument.kind === "address" && argument.buffer.kind === "weight"
+          ? evaluateExtent(argument.buffer.bytes, upper)
+          : 0),
       0,
     );
-    return { name: step.name, op: step.op, kernel: step.kernel.name, flops: evaluateExtent(step.flops, upper), weightBytes };
+    return {
+      name: step.name,
+      op: step.op,
+      kernel: step.kernel.name,
+      flops: evaluateExtent(step.flops, upper),
+      weightBytes,
+    };
   });
   let totalBytes = 0;
   for (const bytes of files.values()) totalBytes += bytes.byteLength;
@@ -95,7 +112,9 @@ export function formatBytes(bytes: number): string {
 export function formatReport(report: Report): string {
   const lines = [
     `${report.name}: ${report.steps.length} steps, ${(report.flops / 1e6).toFixed(1)} MFLOP a run`,
-    `  package ${formatBytes(report.totalBytes)}: weights ${formatBytes(report.weightBytes)}, ${Object.entries(report.moduleBytes)
+    `  package ${formatBytes(report.totalBytes)}: weights ${formatBytes(report.weightBytes)}, ${Object.entries(
+      report.moduleBytes,
+    )
       .map(([variant, bytes]) => `${variant} ${formatBytes(bytes)}`)
       .join(", ")}`,
     `  memory ${formatBytes(report.memoryBytes)}: arena ${formatBytes(report.arenaBytes)} for ${formatBytes(report.liveBytes)} of live tensors`,
@@ -104,7 +123,8 @@ export function formatReport(report: Report): string {
   for (const { storage } of report.storage) counts.set(storage, (counts.get(storage) ?? 0) + 1);
   if (counts.size > 0) {
     const list = [...counts].map(([storage, count]) => `${count} ${storage}`).join(", ");
-    const error = report.outputError === undefined ? "" : `; relative output error ${report.outputError.toExponential(2)}`;
+    const error =
+      report.outputError === undefined ? "" : `; relative output error ${report.outputError.toExponential(2)}`;
     lines.push(`  storage of weights: ${list}${error}`);
   }
   lines.push(report.hostSteps.length === 0 ? "  no host steps" : `  host steps: ${report.hostSteps.join(", ")}`);

@@ -6,13 +6,14 @@
 import { type Expression, mapExpression } from "../../runtime/format/expression.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Facts } from "../graph/facts.ts";
+import { FactStore } from "../graph/facts.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import { familyOf } from "../kernels/families.ts";
 import { isBindable } from "../kernels/loop/bind.ts";
 import type { Problem, WeightStorage } from "../kernels/problem.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
-import { FactStore, operatorContext } from "../ops/infer.ts";
+import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, Lowering } from "../ops/operator.ts";
 import { roundToFloat16, roundToInt8 } from "../quantize/round.ts";
 import type { StoredTensor } from "./replace-constants.ts";

@@ -38,14 +38,17 @@ function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): V
   return value as unknown as ValueOf<K>;
 }
 
-export const integerOf = (node: Node, name: string, fallback: number): number => read(node, name, "integer") ?? fallback;
+export const integerOf = (node: Node, name: string, fallback: number): number =>
+  read(node, name, "integer") ?? fallback;
 export const floatOf = (node: Node, name: string, fallback: number): number => read(node, name, "float") ?? fallback;
 export const stringOf = (node: Node, name: string, fallback: string): string => read(node, name, "string") ?? fallback;
 export const integersOf = (node: Node, name: string): readonly number[] | undefined => read(node, name, "integers");
 export const floatsOf = (node: Node, name: string): readonly number[] | undefined => read(node, name, "floats");
 export const dimsOf = (node: Node, name: string): ValueOf<"dims"> | undefined => read(node, name, "dims");
-export const tensorOfAttribute = (node: Node, name: string): ValueOf<"tensor"> | undefined => read(node, name, "tensor");
-export const expressionOf = (node: Node, name: string): ValueOf<"expression"> | undefined => read(node, name, "expression");
+export const tensorOfAttribute = (node: Node, name: string): ValueOf<"tensor"> | undefined =>
+  read(node, name, "tensor");
+export const expressionOf = (node: Node, name: string): ValueOf<"expression"> | undefined =>
+  read(node, name, "expression");
 
 /** Constructors of attributes. */
 export const integerAttribute = (value: number): Attribute => ({ kind: "integer", value });

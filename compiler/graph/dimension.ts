@@ -3,7 +3,13 @@
  * and opaque terms (divisions, remainders, minima, maxima), ordered, so that two equal polynomials are
  * structurally equal and `sameDim` is a comparison of text.
  */
-import { type Extent, type ExtentOperation, evaluateExtent, extentBounds, type SymbolBound } from "../../runtime/format/extent.ts";
+import {
+  type Extent,
+  type ExtentOperation,
+  evaluateExtent,
+  extentBounds,
+  type SymbolBound,
+} from "../../runtime/format/extent.ts";
 
 /** A dimension or another integer known once symbols are bound; always built by the functions below. */
 export type Dim = Extent;
@@ -26,10 +32,12 @@ function polynomial(dim: Dim): Polynomial {
   if (typeof dim === "number") addTerm(result, [], dim);
   else if (typeof dim === "string") addTerm(result, [dim], 1);
   else if (dim[0] === "+") {
-    for (const side of [dim[1], dim[2]]) for (const { factors, coefficient } of polynomial(side).values()) addTerm(result, factors, coefficient);
+    for (const side of [dim[1], dim[2]])
+      for (const { factors, coefficient } of polynomial(side).values()) addTerm(result, factors, coefficient);
   } else if (dim[0] === "*") {
     for (const left of polynomial(dim[1]).values())
-      for (const right of polynomial(dim[2]).values()) addTerm(result, [...left.factors, ...right.factors], left.coefficient * right.coefficient);
+      for (const right of polynomial(dim[2]).values())
+        addTerm(result, [...left.factors, ...right.factors], left.coefficient * right.coefficient);
   } else addTerm(result, [dim], 1);
   return result;
 }
@@ -49,7 +57,8 @@ function rebuild(terms: Polynomial): Dim {
 export function addDims(...dims: readonly Dim[]): Dim {
   if (dims.every((dim) => typeof dim === "number")) return dims.reduce<number>((sum, dim) => sum + (dim as number), 0);
   const total: Polynomial = new Map();
-  for (const dim of dims) for (const { factors, coefficient } of polynomial(dim).values()) addTerm(total, factors, coefficient);
+  for (const dim of dims)
+    for (const { factors, coefficient } of polynomial(dim).values()) addTerm(total, factors, coefficient);
   return rebuild(total);
 }
 
@@ -102,7 +111,8 @@ export const ceilDivideDims = (left: Dim, right: Dim): Dim =>
     : divideDims(addDims(left, right, -1), right);
 
 function extreme(operation: ExtentOperation & ("min" | "max"), left: Dim, right: Dim): Dim {
-  if (typeof left === "number" && typeof right === "number") return operation === "min" ? Math.min(left, right) : Math.max(left, right);
+  if (typeof left === "number" && typeof right === "number")
+    return operation === "min" ? Math.min(left, right) : Math.max(left, right);
   if (sameDim(left, right)) return left;
   return keyOf(left) < keyOf(right) ? [operation, left, right] : [operation, right, left];
 }
@@ -149,10 +159,12 @@ export function symbolsOf(dim: Dim): readonly string[] {
 }
 
 /** Largest value under the bounds of `symbols`. */
-export const upperBound = (dim: Dim, symbols: ReadonlyMap<string, SymbolBound>): number => extentBounds(dim, symbols)[1];
+export const upperBound = (dim: Dim, symbols: ReadonlyMap<string, SymbolBound>): number =>
+  extentBounds(dim, symbols)[1];
 
 /** Smallest value under the bounds of `symbols`. */
-export const lowerBound = (dim: Dim, symbols: ReadonlyMap<string, SymbolBound>): number => extentBounds(dim, symbols)[0];
+export const lowerBound = (dim: Dim, symbols: ReadonlyMap<string, SymbolBound>): number =>
+  extentBounds(dim, symbols)[0];
 
 /** Value for one binding. */
 export const evaluateDim = (dim: Dim, bindings: ReadonlyMap<string, number>): number => evaluateExtent(dim, bindings);

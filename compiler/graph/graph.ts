@@ -4,8 +4,8 @@
  * producer (a node, a graph input or a constant). Control flow is not represented in straight-line nodes.
  */
 import type { DType } from "../../runtime/format/dtype.ts";
-import type { SymbolBound } from "../../runtime/format/extent.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
+import type { SymbolBound } from "../../runtime/format/extent.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Dim } from "./dimension.ts";
 

@@ -8,8 +8,6 @@ import type { Node } from "../graph/graph.ts";
 import { operatorOf } from "./index.ts";
 import type { OperatorContext } from "./operator.ts";
 
-export { type Facts, FactStore } from "../graph/facts.ts";
-
 /** What a record may ask about `node`. */
 export function operatorContext(node: Node, facts: Facts): OperatorContext {
   const fail = (message: string, expected?: string, received?: string): never => {

@@ -35,8 +35,18 @@ export type StepOperand =
   | { readonly kind: "temporary"; readonly index: number };
 
 export type LoweredStep =
-  | { readonly kind: "nest"; readonly nest: LoopNest; readonly operands: readonly StepOperand[]; readonly output: StepOperand }
-  | { readonly kind: "family"; readonly problem: Problem; readonly operands: readonly (StepOperand | undefined)[]; readonly outputs: readonly StepOperand[] };
+  | {
+      readonly kind: "nest";
+      readonly nest: LoopNest;
+      readonly operands: readonly StepOperand[];
+      readonly output: StepOperand;
+    }
+  | {
+      readonly kind: "family";
+      readonly problem: Problem;
+      readonly operands: readonly (StepOperand | undefined)[];
+      readonly outputs: readonly StepOperand[];
+    };
 
 export type Lowering =
   /** Output 0 has the bytes of input 0 in row-major order under another shape or equal-sized meaning (Reshape). */

@@ -5,8 +5,8 @@
 import { byteSize, isFloat } from "../../runtime/format/dtype.ts";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
 import type { SelfTest } from "../../runtime/format/manifest.ts";
-import type { KernelProbe, KernelStep, Program } from "../../runtime/format/program.ts";
 import { acceptableInput } from "../../runtime/format/port-value.ts";
+import type { KernelProbe, KernelStep, Program } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, viewOf } from "../../runtime/format/tensor.ts";
 import type { Plan } from "../plan/plan.ts";

@@ -5,9 +5,9 @@
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { recordHeaderWords } from "../../runtime/format/program.ts";
 import { multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
+import { FactStore } from "../graph/facts.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { Buffer } from "../kernels/contract.ts";
-import { FactStore } from "../ops/infer.ts";
 import type { CostTable } from "./cost-table.ts";
 import { layOut } from "./layout.ts";
 import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";

@@ -4,6 +4,7 @@
  */
 
 import { type Dim, upperBound } from "../graph/dimension.ts";
+import type { Facts } from "../graph/facts.ts";
 import type { Graph, Node, TensorType } from "../graph/graph.ts";
 import type { Family, Variant } from "../kernels/contract.ts";
 import { familyOf } from "../kernels/families.ts";
@@ -12,7 +13,7 @@ import type { Problem } from "../kernels/problem.ts";
 import type { LoopNest } from "../loop/loop.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
-import { type Facts, operatorContext } from "../ops/infer.ts";
+import { operatorContext } from "../ops/infer.ts";
 import type { StepOperand } from "../ops/operator.ts";
 import { type CostTable, costOf } from "./cost-table.ts";
 

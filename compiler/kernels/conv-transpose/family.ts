@@ -2,9 +2,11 @@
  * Transposed convolutions over NHWC views with any image, row and pixel strides, read through a border of zeros.
  * The range is rows of the output: batch * outputHeight.
  */
+
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import { addDims, type Dim, divideDims, maximumDim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, Halo, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { ConvTransposeProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
@@ -137,7 +139,7 @@ function bindConvTranspose(
   const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
   return {
     kernel: {
-      key: `conv-transpose ${JSON.stringify(shape)}`,
+      key: `conv-transpose ${keyOf(shape)}`,
       name: `conv-transpose ${problem.kernelHeight}x${problem.kernelWidth} ${variant.name} ${storage}`,
       emitWasm: (context) => emitConvTranspose(context, shape),
       emitWgsl: () => convTransposeWgsl(shape),

@@ -2,10 +2,11 @@
  * Dense and grouped convolutions over NHWC views with any image, row and pixel strides, read through a border of zeros.
  * The range is rows of the output: batch * outputHeight.
  */
+
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import {
-  type Dim,
   addDims,
+  type Dim,
   divideDims,
   maximumDim,
   multiplyDims,
@@ -13,6 +14,7 @@ import {
   subtractDims,
 } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { ConvProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
@@ -127,7 +129,7 @@ function bindConv(
   const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
   return {
     kernel: {
-      key: `conv ${JSON.stringify(shape)}`,
+      key: `conv ${keyOf(shape)}`,
       name: `conv ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
       emitWasm: (context) => emitConv(context, shape),
       emitWgsl: () => convWgsl(shape),

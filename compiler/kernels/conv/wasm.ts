@@ -9,7 +9,7 @@ import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
+import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";

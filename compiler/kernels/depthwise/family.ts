@@ -2,9 +2,11 @@
  * Depthwise convolutions over NHWC views with any image, row and pixel strides, read through a border of zeros.
  * The range is rows of the output: batch * outputHeight.
  */
+
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { DepthwiseProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes } from "../tile/panel.ts";
@@ -106,7 +108,7 @@ function bindDepthwise(
   const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
   return {
     kernel: {
-      key: `depthwise ${JSON.stringify(shape)}`,
+      key: `depthwise ${keyOf(shape)}`,
       name: `depthwise ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
       emitWasm: (context) => emitDepthwise(context, shape),
       emitWgsl: () => depthwiseWgsl(shape),

@@ -11,7 +11,7 @@ import { multiplyAdd } from "../../assemble/target.ts";
 import { v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
+import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { widenPanel } from "../tile/panel.ts";
 import { RecordReader } from "../tile/words.ts";
 import { depthwiseWidth } from "./variants.ts";

@@ -41,13 +41,7 @@ export function loadScalar(math: MathLibrary, dtype: DType, address: Address): S
 }
 
 /** Stores what `loadScalar` would give. */
-export function storeScalar(
-  body: BodyBuilder,
-  math: MathLibrary,
-  dtype: DType,
-  address: Address,
-  value: Scalar,
-): void {
+export function storeScalar(body: BodyBuilder, math: MathLibrary, dtype: DType, address: Address, value: Scalar): void {
   switch (dtype) {
     case "float32":
       return body.f32Store(address, value as Code<"f32">);
@@ -74,9 +68,9 @@ export function storeScalar(
       // Round to nearest even on the upper 16 bits; NaN keeps a set mantissa bit.
       const bits = body.local("i32", i32.reinterpretF32(value as Code<"f32">));
       const rounded = i32.shrU(i32.add(bits, i32.add(0x7fff, i32.and(i32.shrU(bits, 16), 1))), 16);
-      const isNaN = i32.gtU(i32.and(bits, 0x7fffffff), 0x7f800000);
+      const notANumber = i32.gtU(i32.and(bits, 0x7fffffff), 0x7f800000);
       body.if(
-        isNaN,
+        notANumber,
         () => body.i32Store16(address, i32.or(i32.shrU(bits, 16), 0x40)),
         () => body.i32Store16(address, rounded),
       );
@@ -95,10 +89,7 @@ export function loadVector(math: MathLibrary, dtype: DType, address: Address): C
     case "uint8":
       return i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address)));
     case "bool":
-      return i32x4.ne(
-        i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address))),
-        i32x4.const(0, 0, 0, 0),
-      );
+      return i32x4.ne(i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(address))), i32x4.const(0, 0, 0, 0));
     case "float16":
       return math.halfToFloat(v128.load16x4U(address));
     default:
@@ -107,13 +98,7 @@ export function loadVector(math: MathLibrary, dtype: DType, address: Address): C
 }
 
 /** Stores four lanes of type `from` as `dtype`. */
-export function storeVector(
-  body: BodyBuilder,
-  dtype: DType,
-  address: Address,
-  value: Code<"v128">,
-  from: DType,
-): void {
+export function storeVector(body: BodyBuilder, dtype: DType, address: Address, value: Code<"v128">, from: DType): void {
   if (dtype === "float32" || dtype === "int32") return body.v128Store(address, value);
   const words = from === "bool" ? v128.and(value, i32x4.const(1, 1, 1, 1)) : value;
   // Lane bytes 0, 4, 8, 12 side by side: wraps as a narrowing cast does.

@@ -242,11 +242,16 @@ class LoopEmitter {
         return this.#word(this.#parameterWord + leaf.index);
       case "input": {
         const walk = leaf.index - shift + 1;
-        return loadScalar(this.#context.math, (this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+        return loadScalar(
+          this.#context.math,
+          (this.#walks[walk] as ShapeOperand).dtype,
+          point.pointers[walk] as Address,
+        );
       }
       case "load": {
         const walk = leaf.operand + 1;
-        return loadScalar(this.#context.math, 
+        return loadScalar(
+          this.#context.math,
           (this.#walks[walk] as ShapeOperand).dtype,
           this.#address(walk, leaf.at.map(visit), point),
         );
@@ -399,7 +404,11 @@ class LoopEmitter {
         return i32x4.splat(this.#word(this.#parameterWord + leaf.index));
       case "input": {
         const walk = leaf.index - shift + 1;
-        return loadVector(this.#context.math, (this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
+        return loadVector(
+          this.#context.math,
+          (this.#walks[walk] as ShapeOperand).dtype,
+          point.pointers[walk] as Address,
+        );
       }
       case "load": {
         const { dtype } = this.#walks[leaf.operand + 1] as ShapeOperand;

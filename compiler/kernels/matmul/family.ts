@@ -2,6 +2,7 @@
  * Matrix products of dense operands. The range is rows of A (batch * rows), or panels of B for the few-row variants.
  * Epilogue operands follow the output or repeat along its leading axes.
  */
+
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import {
   addDims,
@@ -14,6 +15,7 @@ import {
   sameDim,
 } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import { keyOf } from "../expression/memo.ts";
 import type { MatmulProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
@@ -121,7 +123,7 @@ function bindMatmul(
   const floats = addDims(multiplyDims(allRows, inner), multiplyDims(outputs, 1 + operands.length));
   return {
     kernel: {
-      key: `matmul ${JSON.stringify(shape)}`,
+      key: `matmul ${keyOf(shape)}`,
       name: `matmul ${variant.name} ${storage}`,
       emitWasm: (context) => emitMatmul(context, shape),
       emitWgsl: () => matmulWgsl(shape),

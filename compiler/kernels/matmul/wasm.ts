@@ -11,7 +11,7 @@ import { multiplyAdd } from "../../assemble/target.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import { applyInline, emitPass, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
+import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
 import { narrowReader, readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";

@@ -38,7 +38,13 @@ export function emitNorm(context: WasmKernelContext, shape: NormShape): Function
         const target = body.local("i32", i32.add(args.output, skipped));
         const mean = body.local("v128", f32x4.splat(0));
         if (shape.centered)
-          body.set(mean, f32x4.div(sumOf(body, source, rowBytes, (x, sum) => f32x4.add(sum, x)), count));
+          body.set(
+            mean,
+            f32x4.div(
+              sumOf(body, source, rowBytes, (x, sum) => f32x4.add(sum, x)),
+              count,
+            ),
+          );
         const squares = sumOf(body, source, rowBytes, (x, sum) => {
           const difference = shape.centered ? body.local("v128", f32x4.sub(x, mean)) : body.local("v128", x);
           return multiplyAdd(context.target, difference, difference, sum);

@@ -81,10 +81,7 @@ export function emitPool(context: WasmKernelContext, shape: PoolShape): Function
         const vertical = clip(body, shape.vertical, y, args.height, args.countedHeight);
         const source = body.local(
           "i32",
-          i32.add(
-            i32.add(args.input, i32.mul(image, args.inputImage)),
-            i32.mul(vertical.start, args.inputRow),
-          ),
+          i32.add(i32.add(args.input, i32.mul(image, args.inputImage)), i32.mul(vertical.start, args.inputRow)),
         );
         const target = body.local(
           "i32",

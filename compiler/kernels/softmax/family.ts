@@ -17,7 +17,8 @@ function bind(variant: SoftmaxVariant, problem: SoftmaxProblem, input: View, out
     kernel: {
       key: `${name} ${variant.name}`,
       name: variant.vectorised === "length" ? name : `${name} ${variant.name}`,
-      emitWasm: (context) => (variant.vectorised === "length" ? emitSoftmaxRows : emitSoftmaxColumns)(context, logarithm),
+      emitWasm: (context) =>
+        (variant.vectorised === "length" ? emitSoftmaxRows : emitSoftmaxColumns)(context, logarithm),
       emitWgsl: () => softmaxWgsl(logarithm),
     },
     arguments: [

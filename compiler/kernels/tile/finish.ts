@@ -6,8 +6,8 @@ import type { Expression } from "../../../runtime/format/expression.ts";
 import { expressionType, mapExpression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, FunctionReference, Local } from "../../assemble/expression.ts";
-import { i32 } from "../../assemble/scalar.ts";
 import type { MathLibrary } from "../../assemble/math.ts";
+import { i32 } from "../../assemble/scalar.ts";
 import { v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { isApplicable } from "../expression/apply.ts";
@@ -111,7 +111,7 @@ export function emitPass(
   channels: readonly OperandChannels[],
   run: PixelRun,
 ): void {
-  const key = `pass ${JSON.stringify({ epilogue, channels })}`;
+  const key = `pass ${keyOf({ epilogue, channels })}`;
   const pass = context.shared(key, () => definePass(context, epilogue, channels));
   const pairs = [run.output, ...run.operands].flatMap(({ address, step }) => [address, step]);
   body.call(pass, run.count, run.valid, ...pairs);

@@ -1,8 +1,8 @@
 /** Record words by name: a family lists its arguments once, and its kernel reads them by the same names. */
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression, Local } from "../../assemble/expression.ts";
-import type { Argument, Buffer, View } from "../contract.ts";
 import type { Dim } from "../../graph/dimension.ts";
+import type { Argument, Buffer, View } from "../contract.ts";
 import { recordWord } from "../record.ts";
 
 export type NamedArguments = readonly (readonly [name: string, argument: Argument])[];
