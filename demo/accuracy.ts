@@ -33,7 +33,7 @@ async function count({ truths, run, peerRun }: AccuracyOptions, onProgress: (don
   const total = truths.length;
   const own = `${right} of ${total} right (${oneDecimal(right / total)})`;
   if (peerCount < total) return own;
-  return `${own}; onnxruntime-web ${peerRight} (${oneDecimal(peerRight / total)}), the same answer on ${same}`;
+  return `${own}, onnxruntime-web ${peerRight}; same answer on ${same}`;
 }
 
 /** Replaces the content of `host`. */

@@ -41,7 +41,7 @@ function timesTable(rows: readonly (readonly [name: string, times: Times, ready:
 function agreementText({ relativeError, close, mismatch }: Agreement, reduced: boolean): string {
   if (mismatch !== undefined) return `Outputs cannot be compared: ${mismatch}.`;
   if (reduced)
-    return `Reduced weights move the outputs by at most ${(100 * relativeError).toPrecision(2)} % of the largest one.`;
+    return `Reduced weights move the outputs by at most ${(100 * relativeError).toPrecision(2)} % of the largest.`;
   const distance = `largest difference ${relativeError.toExponential(1)} of the largest output`;
   return close ? `Outputs agree: ${distance}.` : `Outputs differ: ${distance}.`;
 }
