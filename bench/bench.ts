@@ -198,17 +198,24 @@ function chromiumPlace(server: Server, browser: BenchBrowser): Place {
   };
 }
 
-function nodePlace(server: Server): Place {
+function nodePlace(): Place {
   return {
     where: "node",
     runJob: async (job) => (await inNode({ kind: "job", job })).result,
     roof: async () => (await inNode({ kind: "roof" })).roof,
-    cold: (subjects, visits) => measureCold(subjects, visits, nodeVisitor(server)),
+    cold: (subjects, visits) => measureCold(subjects, visits, nodeVisitor()),
   };
 }
 
+/** The page or the process itself broke down: no engine has figures. */
+function brokenJob(job: Job, error: unknown): JobResult {
+  const reason = error instanceof Error ? error.message : String(error);
+  const engines = subjectsOf(job).map(({ engine }) => ({ engine, status: "failed", reason }) as const);
+  return { engines };
+}
+
 async function measureTarget(place: Place, job: Job, target: Target, visits: number): Promise<readonly Row[]> {
-  const result = await place.runJob(job);
+  const result = await place.runJob(job).catch((error: unknown): JobResult => brokenJob(job, error));
   const unpackaged: readonly EngineResult[] =
     target.package instanceof LeafcutterError
       ? [{ engine: "leafcutter", status: "failed", reason: target.package.message }]
@@ -228,7 +235,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
   try {
     if (where.includes("chromium")) browser = await launchBrowser(server);
     const places = where.map((name) =>
-      name === "chromium" && browser !== undefined ? chromiumPlace(server, browser) : nodePlace(server),
+      name === "chromium" && browser !== undefined ? chromiumPlace(server, browser) : nodePlace(),
     );
     const roof: Partial<Record<Where, Roof>> = {};
     for (const place of places) roof[place.where] = await place.roof();

@@ -81,9 +81,9 @@ export function memoryVisitor(server: Server): Visitor {
 }
 
 /** A visitor that is a process of Node. */
-export function nodeVisitor(server: Server): Visitor {
+export function nodeVisitor(): Visitor {
   return async (query) => {
-    const { visit, peakBytes } = await inNode({ kind: "visit", query, base: server.url });
+    const { visit, peakBytes } = await inNode({ kind: "visit", query });
     return { visit, bytes: null, peakBytes };
   };
 }
@@ -96,8 +96,9 @@ const valuesOf = (visits: readonly VisitResult[], value: (result: VisitResult) =
 
 const medianOrNull = (values: readonly number[]): number | null => (values.length === 0 ? null : median(values));
 
+/** Null also when noise has made the empty page the slower one. */
 const less = (value: number | null, base: number | null): number | null =>
-  value === null || base === null ? null : Math.max(0, value - base);
+  value === null || base === null || value <= base ? null : value - base;
 
 /**
  * Visits the empty page and every subject `visits` times in turns. A subject whose visit fails has nulls. `memory` is

@@ -3,13 +3,15 @@
  * Peers are Node's own builds of the same versions.
  */
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-web";
 import { type Backend, load } from "../runtime/index.ts";
 import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
 import { type KernelTimes, measureKernels } from "./measure/kernel-bench.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
-import { importTfjs, openTfjs } from "./page/tfjs.ts";
+import { importTfjs, openTfjs, type TfjsModule } from "./page/tfjs.ts";
 import { fetchTensors, timeRoundTrips, type Visit, type VisitQuery } from "./page/visit.ts";
 import { measureRoof, type Roof } from "./roof.ts";
 
@@ -17,7 +19,7 @@ export type Order =
   | { readonly kind: "job"; readonly job: Job }
   | { readonly kind: "roof" }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
-  | { readonly kind: "visit"; readonly query: VisitQuery; readonly base: string };
+  | { readonly kind: "visit"; readonly query: VisitQuery };
 
 export type Answer =
   | { readonly kind: "job"; readonly result: JobResult }
@@ -68,8 +70,14 @@ async function visitOnnxruntime({ model, inputs: address }: VisitQuery): Promise
   return { readyMs: null, firstOutputMs: performance.now(), roundTripMs: [] };
 }
 
-async function visitTfjs({ twin, inputs: address }: VisitQuery, base: string): Promise<Visit> {
-  const tfjs = await importTfjs(base);
+/** In Node tfjs reads its modules from disk. */
+function importTfjsFromDisk(): Promise<TfjsModule> {
+  const main = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
+  return importTfjs(`${dirname(main)}${sep}`);
+}
+
+async function visitTfjs({ twin, inputs: address }: VisitQuery): Promise<Visit> {
+  const tfjs = await importTfjsFromDisk();
   if (twin === undefined || address === undefined) {
     return { readyMs: performance.now(), firstOutputMs: null, roundTripMs: [] };
   }
@@ -78,14 +86,14 @@ async function visitTfjs({ twin, inputs: address }: VisitQuery, base: string): P
   return { readyMs: null, firstOutputMs: performance.now(), roundTripMs: [] };
 }
 
-async function visit(query: VisitQuery, base: string): Promise<Visit> {
+async function visit(query: VisitQuery): Promise<Visit> {
   switch (query.engine) {
     case "leafcutter":
       return visitLeafcutter(query);
     case "onnxruntime-web":
       return visitOnnxruntime(query);
     case "tfjs":
-      return visitTfjs(query, base);
+      return visitTfjs(query);
     default: {
       const now = performance.now();
       return { readyMs: now, firstOutputMs: now, roundTripMs: [] };
@@ -98,14 +106,14 @@ async function answer(order: Order): Promise<Answer> {
     case "job":
       return {
         kind: "job",
-        result: await runJob(order.job, { onnxruntime: importOnnxruntime, tfjs: importTfjs }),
+        result: await runJob(order.job, { onnxruntime: importOnnxruntime, tfjs: importTfjsFromDisk }),
       };
     case "roof":
       return { kind: "roof", roof: measureRoof() };
     case "kernels":
       return { kind: "kernels", times: measureKernels(order.families) };
     case "visit":
-      return { kind: "visit", visit: await visit(order.query, order.base), peakBytes: await peakBytes() };
+      return { kind: "visit", visit: await visit(order.query), peakBytes: await peakBytes() };
   }
 }
 

@@ -11,7 +11,7 @@ export interface BenchWorker {
 }
 
 const worker: BenchWorker = {
-  runJob: (job) => runJob(job, { onnxruntime: importFromServer, tfjs: importTfjs }),
+  runJob: (job) => runJob(job, { onnxruntime: importFromServer, tfjs: (base) => importTfjs(`${base}/tfjs/`) }),
   measureRoof: async () => measureRoof(),
 };
 expose(worker);

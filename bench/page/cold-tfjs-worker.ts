@@ -5,7 +5,7 @@ import type { OpenEngine } from "./engine.ts";
 import { importTfjs, openTfjs } from "./tfjs.ts";
 import { fetchTensors } from "./visit.ts";
 
-const tfjs = importTfjs(location.origin);
+const tfjs = importTfjs(`${location.origin}/tfjs/`);
 let opened: OpenEngine | undefined;
 
 const worker: ColdWorker = {

@@ -10,11 +10,13 @@ import type { OpenEngine } from "./engine.ts";
 
 export type TfjsModule = typeof Tfjs;
 
-export async function importTfjs(base: string): Promise<TfjsModule> {
+/** @param wasmFolder where its modules lie, with a slash at the end: an address in a page, a path in Node. */
+export async function importTfjs(wasmFolder: string): Promise<TfjsModule> {
   const tfjs = await import("@tensorflow/tfjs");
   const wasm = await import("@tensorflow/tfjs-backend-wasm");
-  wasm.setWasmPaths(`${base}/tfjs/`);
-  wasm.setThreadsCount(1);
+  wasm.setWasmPaths(wasmFolder);
+  // Its build with threads starts workers of its own, even for one thread.
+  tfjs.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
   await tfjs.setBackend("wasm");
   await tfjs.ready();
   return tfjs;
@@ -48,12 +50,29 @@ function toPeer(tfjs: TfjsModule, { dtype, data, shape }: Tensor): Tfjs.Tensor {
   return tfjs.tensor(values, [...shape], isInteger ? "int32" : "float32");
 }
 
-async function openModel(
-  tfjs: TfjsModule,
-  address: string,
-): Promise<Pick<Tfjs.GraphModel, "inputs" | "outputs" | "predict" | "dispose"> | Tfjs.LayersModel> {
+type Model = Tfjs.GraphModel | Tfjs.LayersModel;
+
+async function openModel(tfjs: TfjsModule, address: string): Promise<Model> {
   const { format } = (await (await fetch(address)).json()) as { readonly format?: string };
   return format === "layers-model" ? tfjs.loadLayersModel(address) : tfjs.loadGraphModel(address);
+}
+
+/** Synchronous where the model allows it, which is faster; models with control flow do not. */
+async function predictorOf(model: Model, feeds: readonly Tfjs.Tensor[]): Promise<() => Promise<Tfjs.Tensor[]>> {
+  const given = feeds.length === 1 ? (feeds[0] as Tfjs.Tensor) : [...feeds];
+  const listOf = (result: unknown): Tfjs.Tensor[] => {
+    if (Array.isArray(result)) return result as Tfjs.Tensor[];
+    const single = result as Tfjs.Tensor | Tfjs.NamedTensorMap;
+    return "dataSync" in single ? [single as Tfjs.Tensor] : Object.values(single as Tfjs.NamedTensorMap);
+  };
+  const synchronous = async (): Promise<Tfjs.Tensor[]> => listOf(model.predict(given));
+  try {
+    for (const tensor of await synchronous()) tensor.dispose();
+    return synchronous;
+  } catch (error) {
+    if (!("predictAsync" in model)) throw error;
+    return async () => listOf(await model.predictAsync(given));
+  }
 }
 
 /** @param outputs the outputs of the original model, whose names, types and shapes the twin's are put into; without them the twin's own. */
@@ -71,19 +90,15 @@ export async function openTfjs(
     if (tensor === undefined) throw new Error(`the twin's input ${port.name} has no tensor`);
     return arrange(tfjs, toPeer(tfjs, tensor), port.shape ?? undefined);
   });
-  const predict = (): Tfjs.Tensor[] => {
-    const result = model.predict(feeds.length === 1 ? (feeds[0] as Tfjs.Tensor) : feeds);
-    if (Array.isArray(result)) return result;
-    return "dataSync" in result ? [result as Tfjs.Tensor] : Object.values(result as Tfjs.NamedTensorMap);
-  };
+  const predict = await predictorOf(model, feeds);
   const run = async (): Promise<void> => {
-    for (const tensor of predict()) {
+    for (const tensor of await predict()) {
       await tensor.data();
       tensor.dispose();
     }
   };
   const read = async (): Promise<Tensors> => {
-    const results = predict();
+    const results = await predict();
     const free = new Set(results);
     const entries: [string, Tensor][] = [];
     for (const [index, tensor] of outputs === undefined ? results.entries() : []) {
