@@ -308,7 +308,15 @@ interface BenchFlags {
   readonly visits: number;
   readonly json?: string;
   readonly html?: string;
+  readonly costs?: string;
   readonly dim?: Dims;
+}
+
+interface KernelFlags {
+  readonly in: string;
+  readonly families: string;
+  readonly costs?: string;
+  readonly json?: string;
 }
 
 function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): readonly T[] {
@@ -328,13 +336,24 @@ function oneOf<T extends string>(flag: string, text: string, allowed: readonly T
 }
 
 async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
+  const places = oneOf("--in", flags.in, ["chromium", "node"] as const);
+  if (targets.length === 1 && targets[0] === "kernels") {
+    const { runKernelBench } = await import("../bench/kernels.ts");
+    await runKernelBench({
+      where: places[0] ?? "chromium",
+      ...(flags.costs === undefined ? {} : { costs: flags.costs }),
+      ...(flags.json === undefined ? {} : { json: flags.json }),
+      print: (line) => console.log(line),
+    });
+    return;
+  }
   const { runBench } = await import("../bench/bench.ts");
   const twins = Object.fromEntries(
     (flags.peer ?? []).map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
   );
   await runBench({
     targets,
-    where: oneOf("--in", flags.in, ["chromium", "node"]),
+    where: places,
     peers: oneOf("--peers", flags.peers, ["ort", "tfjs"]),
     twins,
     backend: flags.backend,
@@ -454,10 +473,13 @@ program
     },
   );
 
-program
+const benchCommand = program
   .command("bench")
   .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
-  .argument("<target...>", ".onnx files, model folders or package folders")
+  .argument(
+    "<target...>",
+    ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof",
+  )
   .option("--in <places>", "comma-separated: chromium, node", "chromium")
   .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
   .option("--peer <name=path>", "a twin of the model in the peer's own format: tfjs=PATH/model.json", collect)
@@ -466,8 +488,28 @@ program
   .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
   .option("--json <file>", "write the rows")
   .option("--html <file>", "write the report")
+  .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
   .addOption(dimOption())
   .action(bench);
+
+benchCommand
+  .command("kernels")
+  .description("measure every kernel family and variant as a share of the hardware's roof")
+  .option("--in <place>", "chromium or node", "chromium")
+  .option("--families <names>", "comma-separated; default all", "")
+  .option("--costs <file>", "write the cost table that `compile --costs` reads")
+  .option("--json <file>", "write the figures")
+  .action(async (flags: KernelFlags) => {
+    const { runKernelBench } = await import("../bench/kernels.ts");
+    const [where] = oneOf("--in", flags.in, ["chromium", "node"]);
+    await runKernelBench({
+      ...(where === undefined ? {} : { where }),
+      ...(flags.families === "" ? {} : { families: flags.families.split(",") }),
+      ...(flags.costs === undefined ? {} : { costs: flags.costs }),
+      ...(flags.json === undefined ? {} : { json: flags.json }),
+      print: (line) => console.log(line),
+    });
+  });
 
 try {
   await program.parseAsync();
