@@ -78,7 +78,7 @@ export interface Judged {
 }
 
 /**
- * Who is right: a data set's outputs decide where there are some; otherwise the peers are the reference, and
+ * Who is right: a data set's outputs alone decide where there are some; otherwise the peers are the reference, and
  * Leafcutter is wrong where it differs from one of them, unless its weights are rounded by intent.
  */
 export function judge(
@@ -95,7 +95,7 @@ export function judge(
   }
   return candidates.map(({ opened, outputs }): Judged => {
     const againstData = expected === undefined ? undefined : compareOutputs(outputs, expected);
-    const againstPeers = opened === own?.opened ? [...pairs.values()] : [];
+    const againstPeers = opened === own?.opened && expected === undefined ? [...pairs.values()] : [];
     const comparisons = [...(againstData === undefined ? [] : [againstData]), ...againstPeers];
     const isExcused = rounded && opened === own?.opened;
     const difference = isExcused

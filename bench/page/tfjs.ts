@@ -75,6 +75,15 @@ async function predictorOf(model: Model, feeds: readonly Tfjs.Tensor[]): Promise
   }
 }
 
+type Values = Awaited<ReturnType<Tfjs.Tensor["data"]>>;
+
+/** Sum of squared differences: twins have lost their outputs' names, so those of one size are told apart by content. */
+function distanceOf(values: Values, reference: ArrayLike<number | bigint>): number {
+  let sum = 0;
+  for (let i = 0; i < reference.length; i++) sum += (Number(values[i]) - Number(reference[i])) ** 2;
+  return sum;
+}
+
 /** @param outputs the outputs of the original model, whose names, types and shapes the twin's are put into; without them the twin's own. */
 export async function openTfjs(
   tfjs: TfjsModule,
@@ -109,11 +118,16 @@ export async function openTfjs(
       ]);
     }
     for (const [name, { dtype, shape, data }] of Object.entries(outputs ?? {})) {
-      const match = [...free].find((tensor) => tensor.size === data.length);
-      if (match === undefined) continue;
-      free.delete(match);
-      const values = await arrange(tfjs, match, shape).data();
-      entries.push([name, { dtype: dtype as DType, shape, data: values } as Tensor]);
+      let nearest: { readonly tensor: Tfjs.Tensor; readonly values: Values; readonly distance: number } | undefined;
+      for (const tensor of free) {
+        if (tensor.size !== data.length) continue;
+        const values = await arrange(tfjs, tensor, shape).data();
+        const distance = distanceOf(values, data);
+        if (nearest === undefined || distance < nearest.distance) nearest = { tensor, values, distance };
+      }
+      if (nearest === undefined) continue;
+      free.delete(nearest.tensor);
+      entries.push([name, { dtype: dtype as DType, shape, data: nearest.values } as Tensor]);
     }
     for (const tensor of results) tensor.dispose();
     return Object.fromEntries(entries);
