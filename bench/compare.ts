@@ -83,7 +83,8 @@ function compareFloats(got: Numbers, wanted: Numbers): TensorAgreement {
       continue;
     }
     const error = Math.abs(a - b);
-    if (error > absolute * largest + relative * Math.abs(b)) difference ??= `[${i}] is ${a}, expected ${b} (largest ${largest})`;
+    if (error > absolute * largest + relative * Math.abs(b))
+      difference ??= `[${i}] is ${a}, expected ${b} (largest ${largest})`;
     worst = Math.max(worst, largest === 0 ? error : error / largest);
     dot += a * b;
     gotNorm += a * a;

@@ -312,13 +312,6 @@ interface BenchFlags {
   readonly dim?: Dims;
 }
 
-interface KernelFlags {
-  readonly in: string;
-  readonly families: string;
-  readonly costs?: string;
-  readonly json?: string;
-}
-
 function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): readonly T[] {
   const words = text === "" ? [] : text.split(",").map((word) => word.trim());
   for (const word of words) {
@@ -473,7 +466,7 @@ program
     },
   );
 
-const benchCommand = program
+program
   .command("bench")
   .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
   .argument(
@@ -491,25 +484,6 @@ const benchCommand = program
   .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
   .addOption(dimOption())
   .action(bench);
-
-benchCommand
-  .command("kernels")
-  .description("measure every kernel family and variant as a share of the hardware's roof")
-  .option("--in <place>", "chromium or node", "chromium")
-  .option("--families <names>", "comma-separated; default all", "")
-  .option("--costs <file>", "write the cost table that `compile --costs` reads")
-  .option("--json <file>", "write the figures")
-  .action(async (flags: KernelFlags) => {
-    const { runKernelBench } = await import("../bench/kernels.ts");
-    const [where] = oneOf("--in", flags.in, ["chromium", "node"]);
-    await runKernelBench({
-      ...(where === undefined ? {} : { where }),
-      ...(flags.families === "" ? {} : { families: flags.families.split(",") }),
-      ...(flags.costs === undefined ? {} : { costs: flags.costs }),
-      ...(flags.json === undefined ? {} : { json: flags.json }),
-      print: (line) => console.log(line),
-    });
-  });
 
 try {
   await program.parseAsync();

@@ -29,8 +29,7 @@ const count = (bytes: Uint8Array, instruction: readonly number[]): number =>
   bytes.filter((_, at) => instruction.every((byte, i) => bytes[at + i] === byte)).length;
 
 test("the loop computes the same, and each constant is written once", () => {
-  for (const hoisted of [false, true])
-    expect(exportedFunction(instantiate(build(hoisted)).exports, "run")(4)).toBe(7);
+  for (const hoisted of [false, true]) expect(exportedFunction(instantiate(build(hoisted)).exports, "run")(4)).toBe(7);
   const splatOfQuarter = [0x43, 0, 0, 0x80, 0x3e, 0xfd, 19];
   expect(count(build(false).encode(), splatOfQuarter)).toBe(3);
   expect(count(build(true).encode(), splatOfQuarter)).toBe(1);

@@ -145,7 +145,9 @@ describe("vite build demo", () => {
 
   afterAll(() => server?.close());
 
-  test("serves a page that names what is in a photo, on a phone's width", { timeout: patience }, async () => {
+  test("serves a page that names what is in a photo and keeps a size budget, on a phone's width", {
+    timeout: patience,
+  }, async () => {
     const [page, errors] = await openPage(server.resolvedUrls?.local[0] ?? "");
     await page.setViewportSize({ width: 390, height: 844 });
     await page.locator("#prediction[data-answer]").waitFor();
@@ -159,6 +161,18 @@ describe("vite build demo", () => {
     await waitForAnswer(page, "horse");
     await page.setInputFiles("input[type=file][accept='image/*']", photo);
     await waitForAnswer(page, "ship");
+
+    await page.locator("#budget").fill("50");
+    const share = page.getByText(/^\d+ % of float32$/);
+    await share.waitFor();
+    expect(Number.parseInt(await share.innerText(), 10)).toBeLessThanOrEqual(50);
+    await waitForAnswer(page, "ship");
+    await page.locator("#budget").fill("10");
+    const problem = page.getByRole("alert");
+    await problem.waitFor();
+    expect(await problem.innerText()).toContain("budget-infeasible");
+    await page.getByRole("button", { name: "Test image: truck" }).first().click();
+    await waitForAnswer(page, "truck");
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
     expect(errors).toEqual([]);
     await page.close();

@@ -1,9 +1,10 @@
 /** Computes one node as generated WebAssembly, when its lowering is loop nests that can be bound. */
-import { operatorOf } from "../../compiler/ops/index.ts";
-import { lowerElementwise } from "../../compiler/ops/elementwise/lower.ts";
-import type { StepOperand } from "../../compiler/ops/operator.ts";
+
 import type { Buffer, View } from "../../compiler/kernels/contract.ts";
 import { bindLoopNest, isBindable } from "../../compiler/kernels/loop/bind.ts";
+import { lowerElementwise } from "../../compiler/ops/elementwise/lower.ts";
+import { operatorOf } from "../../compiler/ops/index.ts";
+import type { StepOperand } from "../../compiler/ops/operator.ts";
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { contextOf, inferCall, type Knowledge, type NodeCall } from "../ops/execute.ts";

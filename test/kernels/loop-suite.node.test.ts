@@ -28,8 +28,7 @@ function problemOf(call: NodeCall, outputs: readonly Tensor[]): string | undefin
   for (const [index, expected] of outputs.entries()) {
     const bound = { float16: 1e-2, bfloat16: 3e-2 }[expected.dtype as string] ?? 1e-5;
     for (const execution of [whole, gapped]) {
-      const problem =
-        execution && difference(execution.outputs[index], expected, { absolute: bound, relative: bound });
+      const problem = execution && difference(execution.outputs[index], expected, { absolute: bound, relative: bound });
       if (problem) return `${call.op} as ${execution.kernels.join(", ")}: ${problem}`;
     }
   }

@@ -13,17 +13,50 @@ import { runSteps } from "./run.ts";
 import { collect, denseBuffer, expectClose, gappedBuffer, noise, scatter, sizeOf, tensor } from "./tensors.ts";
 
 const permutations: readonly (readonly [shape: readonly number[], order: readonly number[]])[] = [
-  [[5, 7], [1, 0]],
-  [[16, 16], [1, 0]],
-  [[4, 33], [1, 0]],
-  [[35, 18], [1, 0]],
-  [[2, 3, 17, 19], [0, 2, 3, 1]],
-  [[2, 17, 19, 3], [0, 3, 1, 2]],
-  [[2, 6, 5, 7], [0, 2, 3, 1]],
-  [[2, 9, 3, 6], [0, 2, 3, 1]],
-  [[2, 9, 3, 6], [0, 2, 1, 3]],
-  [[3, 4, 5, 6], [3, 2, 1, 0]],
-  [[3, 5, 4, 6], [2, 0, 3, 1]],
+  [
+    [5, 7],
+    [1, 0],
+  ],
+  [
+    [16, 16],
+    [1, 0],
+  ],
+  [
+    [4, 33],
+    [1, 0],
+  ],
+  [
+    [35, 18],
+    [1, 0],
+  ],
+  [
+    [2, 3, 17, 19],
+    [0, 2, 3, 1],
+  ],
+  [
+    [2, 17, 19, 3],
+    [0, 3, 1, 2],
+  ],
+  [
+    [2, 6, 5, 7],
+    [0, 2, 3, 1],
+  ],
+  [
+    [2, 9, 3, 6],
+    [0, 2, 3, 1],
+  ],
+  [
+    [2, 9, 3, 6],
+    [0, 2, 1, 3],
+  ],
+  [
+    [3, 4, 5, 6],
+    [3, 2, 1, 0],
+  ],
+  [
+    [3, 5, 4, 6],
+    [2, 0, 3, 1],
+  ],
 ];
 
 const transposeNest = (dtype: DType, shape: readonly number[], order: readonly number[]): LoopNest => ({
@@ -125,18 +158,20 @@ it("tells infinities, NaN and the zeros apart", () => {
   const x = tensor([5], [-1, 0, 1, 2, 3]);
   const from = denseBuffer("x", "float32", [5]);
   const constants = [Infinity, -Infinity, Number.NaN, 0, -0];
-  const nests = constants.map((value): LoopNest => ({
-    extents: [5],
-    reductions: 0,
-    operands: [{ dtype: "float32", access: identityAccess(1) }],
-    parameters: [],
-    body: select(
-      binary("less", input(0), constant(1.5)),
-      binary("minimum", input(0), constant(value)),
-      binary("minimum", input(0), constant(-value)),
-    ),
-    output: { dtype: "float32", access: identityAccess(1) },
-  }));
+  const nests = constants.map(
+    (value): LoopNest => ({
+      extents: [5],
+      reductions: 0,
+      operands: [{ dtype: "float32", access: identityAccess(1) }],
+      parameters: [],
+      body: select(
+        binary("less", input(0), constant(1.5)),
+        binary("minimum", input(0), constant(value)),
+        binary("minimum", input(0), constant(-value)),
+      ),
+      output: { dtype: "float32", access: identityAccess(1) },
+    }),
+  );
   const targets = nests.map((_, index) => denseBuffer(`y ${index}`, "float32", [5]));
   const steps = nests.map((nest, index) => bindLoopNest(nest, [from], targets[index] as View));
   expect(new Set(steps.map(({ kernel }) => kernel.key)).size).toBe(constants.length);

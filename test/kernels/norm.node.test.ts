@@ -35,36 +35,37 @@ const shapes = [
 
 const runs = shapes.flatMap((shape) =>
   (["none", "element", "row"] as const).flatMap((affine) =>
-    [true, false].flatMap((centered) =>
-      [true, false].map((shifted) => ({ shape, affine, centered, shifted })),
-    ),
+    [true, false].flatMap((centered) => [true, false].map((shifted) => ({ shape, affine, centered, shifted }))),
   ),
 );
 
-test.each(runs)("$shape, affine $affine, centered $centered, shift $shifted", ({ shape, affine, centered, shifted }) => {
-  const [outer, length] = shape;
-  const channels = outer % 2 === 0 ? 2 : 1;
-  const problem: NormProblem = { family: "norm", outer, length, centered, epsilon, affine, channels };
-  const values = noise(sizeOf(shape)).map((value, index) => value + (index < length ? 100 : 0));
-  if (outer > 4) values[length * 4] = Number.NaN;
-  const x = tensor(shape, values);
-  const factors = affine === "element" ? length : channels;
-  const scale = affine === "none" ? undefined : tensor([factors], noise(factors, 2));
-  const shift = affine === "none" || !shifted ? undefined : tensor([factors], noise(factors, 3));
-  const run = (parts: number): Tensor => {
-    const [from, to] = [denseBuffer("x", "float32", shape), denseBuffer("y", "float32", shape)];
-    const initial = new Map([[from.buffer, scatter(from, x)]]);
-    const constants = [scale, shift].map((constant, index): View | undefined => {
-      if (!constant) return undefined;
-      const view = denseBuffer(index === 0 ? "scale" : "shift", "float32", constant.shape, "weight");
-      initial.set(view.buffer, scatter(view, constant));
-      return view;
-    });
-    const [variant] = normVariants as readonly [(typeof normVariants)[number]];
-    const step = normFamily.bind(variant, problem, [from, ...constants], [to], undefined, undefined);
-    return collect(to, runSteps([step], { initial, parts }).get(to.buffer) as Uint8Array);
-  };
-  const whole = run(1);
-  expectClose(whole, expectedOf(problem, x, scale, shift), 5e-5);
-  expect(run(2)).toEqual(whole);
-});
+test.each(runs)(
+  "$shape, affine $affine, centered $centered, shift $shifted",
+  ({ shape, affine, centered, shifted }) => {
+    const [outer, length] = shape;
+    const channels = outer % 2 === 0 ? 2 : 1;
+    const problem: NormProblem = { family: "norm", outer, length, centered, epsilon, affine, channels };
+    const values = noise(sizeOf(shape)).map((value, index) => value + (index < length ? 100 : 0));
+    if (outer > 4) values[length * 4] = Number.NaN;
+    const x = tensor(shape, values);
+    const factors = affine === "element" ? length : channels;
+    const scale = affine === "none" ? undefined : tensor([factors], noise(factors, 2));
+    const shift = affine === "none" || !shifted ? undefined : tensor([factors], noise(factors, 3));
+    const run = (parts: number): Tensor => {
+      const [from, to] = [denseBuffer("x", "float32", shape), denseBuffer("y", "float32", shape)];
+      const initial = new Map([[from.buffer, scatter(from, x)]]);
+      const constants = [scale, shift].map((constant, index): View | undefined => {
+        if (!constant) return undefined;
+        const view = denseBuffer(index === 0 ? "scale" : "shift", "float32", constant.shape, "weight");
+        initial.set(view.buffer, scatter(view, constant));
+        return view;
+      });
+      const [variant] = normVariants as readonly [(typeof normVariants)[number]];
+      const step = normFamily.bind(variant, problem, [from, ...constants], [to], undefined, undefined);
+      return collect(to, runSteps([step], { initial, parts }).get(to.buffer) as Uint8Array);
+    };
+    const whole = run(1);
+    expectClose(whole, expectedOf(problem, x, scale, shift), 5e-5);
+    expect(run(2)).toEqual(whole);
+  },
+);

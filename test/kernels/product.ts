@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { expect } from "vitest";
-import { wasmRelaxed, wasmSimd, type WasmTarget } from "../../compiler/assemble/target.ts";
+import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import type { Storage } from "../../compiler/graph/graph.ts";
 import type { Buffer, Family, Halo, Variant, View } from "../../compiler/kernels/contract.ts";

@@ -3,7 +3,7 @@
  * write out of place is seen; the range may be cut into parts.
  */
 import { expect } from "vitest";
-import { wasmSimd, type WasmTarget } from "../../compiler/assemble/target.ts";
+import { type WasmTarget, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import type { Dim } from "../../compiler/graph/dimension.ts";
 import type { BoundStep, Buffer } from "../../compiler/kernels/contract.ts";

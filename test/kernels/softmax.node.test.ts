@@ -67,7 +67,14 @@ test("in place", () => {
   const x = inputOf([3, 10, 1], false);
   const place = denseBuffer("x", "float32", [3, 10, 1]);
   const problem = { family: "softmax", logarithm: false, outer: 3, length: 10, inner: 1 } as const;
-  const step = softmaxFamily.bind(softmaxVariants[0] as (typeof softmaxVariants)[number], problem, [place], [place], undefined, undefined);
+  const step = softmaxFamily.bind(
+    softmaxVariants[0] as (typeof softmaxVariants)[number],
+    problem,
+    [place],
+    [place],
+    undefined,
+    undefined,
+  );
   const result = runSteps([step], { initial: new Map([[place.buffer, scatter(place, x)]]) });
   const [expected] = softmax({ inputs: [x], attributes: { axis: 1 }, version: 13, outputCount: 1 });
   expectClose(collect(place, result.get(place.buffer) as Uint8Array), expected, 2e-6);

@@ -22,7 +22,12 @@ export function noise(count: number, seed = 1): number[] {
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
 
-export function denseBuffer(name: string, dtype: DType, shape: readonly number[], kind: Buffer["kind"] = "scratch"): View {
+export function denseBuffer(
+  name: string,
+  dtype: DType,
+  shape: readonly number[],
+  kind: Buffer["kind"] = "scratch",
+): View {
   const buffer: Buffer = { kind, name, dtype, bytes: denseBytes(dtype, shape) };
   return denseView(buffer, dtype, shape);
 }
