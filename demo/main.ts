@@ -7,7 +7,7 @@ import { LeafcutterError, type Tensor } from "../runtime/index.ts";
 import { showAccuracy } from "./accuracy.ts";
 import { agreementOf } from "./agreement.ts";
 import { type ChosenModel, embeddedModel, imageSample, ownModel } from "./chosen-model.ts";
-import { compileInWorker } from "./compile-client.ts";
+import { compileModel } from "./compile-model.ts";
 import { byId } from "./element.ts";
 import { Figures } from "./figures.ts";
 import { ImagePanel, type Picture } from "./image-panel.ts";
@@ -169,42 +169,24 @@ class Page {
   }
 
   async #build(chosen: ChosenModel, signal: AbortSignal): Promise<void> {
-    const { budget, dims, backend } = this.#setup.settings();
-    const webgpu = backend === "webgpu";
-    const compileTo = (maxSize: number | undefined, prefix: string): Promise<Package> =>
-      compileInWorker(
-        {
-          modelFiles: chosen.files,
-          modelPath: chosen.path,
-          name: chosen.name,
-          ...(chosen.kind === "own" ? { dims } : {}),
-          ...(chosen.kind === "embedded" && chosen.samples.length > 0 && maxSize !== undefined
-            ? { samples: chosen.samples }
-            : {}),
-          ...(webgpu ? { webgpu } : {}),
-          ...(maxSize === undefined ? {} : { maxSize }),
-        },
-        (stage, done, total) => {
-          if (signal.aborted) return;
-          if (stage === "done") this.#stages.finish();
-          else this.#stages.update(`${prefix}${stage}`, done, total);
-        },
-        signal,
-      );
-
+    const settings = this.#setup.settings();
     this.#status("Compiling…");
     this.#stages.clear();
-    const isFresh =
-      chosen.kind === "embedded" &&
-      this.#float !== undefined &&
-      (this.#float.manifest.shaders !== undefined || !webgpu);
-    const float = isFresh && this.#float !== undefined ? this.#float : await compileTo(undefined, "");
-    if (signal.aborted) return;
-    this.#float = float;
-    this.#setup.showFloatBytes(float.report.totalBytes);
-    const maxSize = Math.floor(budget * float.report.totalBytes);
-    const compiled = budget === 1 ? float : await compileTo(maxSize, "budget: ");
-    if (!signal.aborted) await this.#open(compiled, budget, signal);
+    const compiled = await compileModel(chosen, {
+      settings,
+      float: this.#float,
+      onStage: (stage, done, total) => {
+        if (signal.aborted) return;
+        if (stage === "done") this.#stages.finish();
+        else this.#stages.update(stage, done, total);
+      },
+      onFloat: (float) => {
+        this.#float = float;
+        this.#setup.showFloatBytes(float.report.totalBytes);
+      },
+      signal,
+    });
+    if (!signal.aborted) await this.#open(compiled, settings.budget, signal);
   }
 
   async #open(compiled: Package, budget: number, signal: AbortSignal): Promise<void> {
