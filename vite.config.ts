@@ -1,5 +1,5 @@
 /**
- * One configuration for the library build, the demo's development server and the tests.
+ * One configuration for the library build and the tests; the demo has its own.
  *
  * `vite build` writes dist/ with the same tree as the sources: what a page loads (runtime/index.js and each module
  * worker) has its dependencies inside and needs no bundler; what Node or another bundler loads (compiler/, bench/)
