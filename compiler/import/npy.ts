@@ -59,7 +59,8 @@ export function readNpy(bytes: Uint8Array, name = "array"): Tensor {
       `${length} bytes for ${dtype} [${shape.join(", ")}]`,
       `${bytes.byteLength - dataStart}`,
     );
-  const content = bytes.slice(dataStart);
+  // A copy even of a Node Buffer, whose slice() shares the memory.
+  const content = new Uint8Array(bytes.subarray(dataStart));
   if (bigEndian) swapBytes(content, byteSize[dtype]);
   const ordered = fortranOrder ? reorder(content, [...shape].reverse(), byteSize[dtype]) : content;
   return { dtype, shape, data: viewOf(dtype, ordered.buffer, 0, elementCount(shape)) };
