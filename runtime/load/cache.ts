@@ -11,32 +11,39 @@ const maximumNotes = 1;
 const keyOf = (sha256: string): string => `https://leafcutter.invalid/sha256/${sha256}`;
 
 export class ContentCache {
-  readonly #cache: Cache | undefined;
+  readonly #storage: CacheStorage | undefined;
+  /** Addresses of what is there: a first load learns with one question that nothing is. */
+  readonly #present: ReadonlySet<string>;
   readonly #unavailable: string;
   readonly #writes = new Set<Promise<void>>();
+  #opened: Promise<Cache> | undefined;
   #hits = 0;
   #misses = 0;
   #failures: string[] = [];
 
-  private constructor(cache: Cache | undefined, unavailable: string) {
-    this.#cache = cache;
+  private constructor(storage: CacheStorage | undefined, present: ReadonlySet<string>, unavailable: string) {
+    this.#storage = storage;
+    this.#present = present;
     this.#unavailable = unavailable;
   }
 
   /** @param uncached why this load does not use the cache, if it does not. */
   static async open(environment: Environment, uncached: string | undefined): Promise<ContentCache> {
-    if (uncached !== undefined) return new ContentCache(undefined, uncached);
-    if (environment.caches === undefined) return new ContentCache(undefined, "no Cache Storage in this context");
+    const { caches: storage } = environment;
+    if (uncached !== undefined) return new ContentCache(undefined, new Set(), uncached);
+    if (storage === undefined) return new ContentCache(undefined, new Set(), "no Cache Storage in this context");
     try {
-      return new ContentCache(await environment.caches.open(cacheName), "");
+      if (!(await storage.has(cacheName))) return new ContentCache(storage, new Set(), "");
+      const requests = await (await storage.open(cacheName)).keys();
+      return new ContentCache(storage, new Set(requests.map(({ url }) => url)), "");
     } catch (error) {
-      return new ContentCache(undefined, error instanceof Error ? error.message : String(error));
+      return new ContentCache(undefined, new Set(), error instanceof Error ? error.message : String(error));
     }
   }
 
   /** "hit" when every file came from the cache, "miss" when one did not, else "unavailable: why". */
   get status(): string {
-    if (this.#cache === undefined) return `unavailable: ${this.#unavailable}`;
+    if (this.#storage === undefined) return `unavailable: ${this.#unavailable}`;
     return this.#misses === 0 && this.#hits > 0 ? "hit" : "miss";
   }
 
@@ -46,7 +53,10 @@ export class ContentCache {
   }
 
   async read(sha256: string): Promise<Uint8Array | undefined> {
-    const response = await this.#cache?.match(keyOf(sha256)).catch(() => undefined);
+    const key = keyOf(sha256);
+    const response = this.#present.has(key)
+      ? await this.#use((cache) => cache.match(key)).catch(() => undefined)
+      : undefined;
     if (response === undefined) {
       this.#misses += 1;
       return undefined;
@@ -59,19 +69,26 @@ export class ContentCache {
   async remove(sha256: string): Promise<void> {
     this.#hits -= 1;
     this.#misses += 1;
-    await this.#cache?.delete(keyOf(sha256)).catch(() => undefined);
+    await this.#use((cache) => cache.delete(keyOf(sha256))).catch(() => undefined);
   }
 
   /** Stores a copy of verified bytes, in the background. */
   write(sha256: string, bytes: Uint8Array): void {
-    if (this.#cache === undefined) return;
-    const write = this.#cache.put(keyOf(sha256), new Response(bytes.slice())).catch((error: unknown) => {
+    if (this.#storage === undefined) return;
+    const copy = new Response(bytes.slice());
+    const write = this.#use((cache) => cache.put(keyOf(sha256), copy)).catch((error: unknown) => {
       if (this.#failures.length < maximumNotes) {
         this.#failures.push(error instanceof Error ? error.message : String(error));
       }
     });
     this.#writes.add(write);
     void write.finally(() => this.#writes.delete(write));
+  }
+
+  async #use<T>(work: (cache: Cache) => Promise<T>): Promise<T> {
+    if (this.#storage === undefined) throw new TypeError(this.#unavailable);
+    this.#opened ??= this.#storage.open(cacheName);
+    return work(await this.#opened);
   }
 
   /** Resolves when no write is under way. */

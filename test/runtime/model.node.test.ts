@@ -106,12 +106,13 @@ function cachingHost(files: Files, stored = new Map<string, Response>()) {
   const requests: string[] = [];
   const cache = {
     match: async (key: string) => stored.get(key)?.clone(),
+    keys: async () => [...stored.keys()].map((url) => ({ url })),
     put: async (key: string, response: Response) => void stored.set(key, response),
     delete: async (key: string) => stored.delete(key),
   };
   const environment: ModelEnvironment = {
     ...everything,
-    caches: { open: async () => cache } as unknown as CacheStorage,
+    caches: { has: async () => stored.size > 0, open: async () => cache } as unknown as CacheStorage,
     fetch: async (request) => {
       const path = new URL(String(request)).pathname.split("/").at(-1) ?? "";
       requests.push(path);
@@ -142,7 +143,10 @@ test("a damaged cache entry is fetched again", async () => {
 
 test("a cache that cannot be used, and the option that switches it off, are said", async () => {
   const host = cachingHost(await tinyPackage());
-  const refusing = { open: () => Promise.reject(new Error("no room")) } as unknown as CacheStorage;
+  const refusing = {
+    has: async () => true,
+    open: () => Promise.reject(new Error("no room")),
+  } as unknown as CacheStorage;
   const stats = await statsAfterRun("http://example.org/tiny", { ...host.environment, caches: refusing });
   expect(stats.cache).toBe("unavailable: no room");
   const off = await statsAfterRun("http://example.org/tiny", host.environment, { cache: false });
