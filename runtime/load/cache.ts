@@ -10,12 +10,18 @@ const maximumNotes = 1;
 /** Cache Storage wants http addresses; this one is never requested. */
 const keyOf = (sha256: string): string => `https://leafcutter.invalid/sha256/${sha256}`;
 
+interface Entry {
+  readonly sha256: string;
+  readonly bytes: Uint8Array;
+}
+
 export class ContentCache {
   readonly #storage: CacheStorage | undefined;
   /** Addresses of what is there: a first load learns with one question that nothing is. */
   readonly #present: ReadonlySet<string>;
   readonly #unavailable: string;
-  readonly #writes = new Set<Promise<void>>();
+  readonly #waiting: Entry[] = [];
+  #storing: Promise<void> = Promise.resolve();
   #opened: Promise<Cache> | undefined;
   #hits = 0;
   #misses = 0;
@@ -72,17 +78,19 @@ export class ContentCache {
     await this.#use((cache) => cache.delete(keyOf(sha256))).catch(() => undefined);
   }
 
-  /** Stores a copy of verified bytes, in the background. */
+  /** Stores verified bytes, which must stay as they are until `settled`. Nothing is written before: it would hold up the first run. */
   write(sha256: string, bytes: Uint8Array): void {
-    if (this.#storage === undefined) return;
-    const copy = new Response(bytes.slice());
-    const write = this.#use((cache) => cache.put(keyOf(sha256), copy)).catch((error: unknown) => {
+    if (this.#storage !== undefined) this.#waiting.push({ sha256, bytes });
+  }
+
+  async #store({ sha256, bytes }: Entry): Promise<void> {
+    try {
+      await this.#use((cache) => cache.put(keyOf(sha256), new Response(bytes.slice())));
+    } catch (error) {
       if (this.#failures.length < maximumNotes) {
         this.#failures.push(error instanceof Error ? error.message : String(error));
       }
-    });
-    this.#writes.add(write);
-    void write.finally(() => this.#writes.delete(write));
+    }
   }
 
   async #use<T>(work: (cache: Cache) => Promise<T>): Promise<T> {
@@ -91,8 +99,10 @@ export class ContentCache {
     return work(await this.#opened);
   }
 
-  /** Resolves when no write is under way. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#writes);
+  /** Writes what waits, one file after another; resolves when all is stored. */
+  settled(): Promise<void> {
+    const entries = this.#waiting.splice(0);
+    this.#storing = entries.reduce((before, entry) => before.then(() => this.#store(entry)), this.#storing);
+    return this.#storing;
   }
 }

@@ -102,7 +102,7 @@ export class PackageReader {
     return [...(this.#environment.subtle === undefined ? [own] : []), ...this.#cache.notes];
   }
 
-  /** Resolves when everything that will be cached is. */
+  /** Stores in the cache what arrived from the network; resolves when it is there. */
   settled(): Promise<void> {
     return this.#cache.settled();
   }

@@ -30,6 +30,8 @@ export interface Choice {
 }
 
 const idleMilliseconds = 50;
+/** A model that is loaded and not run keeps the files for the next load after so long. */
+const unusedMilliseconds = 1000;
 
 function copyInputs(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, TensorInput>> {
   const copies = Object.entries(inputs).map(([name, input]) =>
@@ -70,6 +72,7 @@ export class Model implements LocalSession {
       value === undefined ? { name, dtype, shape } : { name, dtype, shape, value };
     this.inputs = reader.manifest.inputs.map(plain);
     this.outputs = reader.manifest.outputs.map(plain);
+    this.#whenIdle(unusedMilliseconds);
   }
 
   get #running(): Engine {
@@ -109,7 +112,7 @@ export class Model implements LocalSession {
         return result.outputs;
       }, signal);
     } finally {
-      this.#testWhenIdle();
+      this.#whenIdle(idleMilliseconds);
     }
   }
 
@@ -125,7 +128,7 @@ export class Model implements LocalSession {
     const start = performance.now();
     const result = engine.runSync(inputs, { profile: this.#profile });
     this.#finished(start, result.steps);
-    this.#testWhenIdle();
+    this.#whenIdle(idleMilliseconds);
     return result.outputs;
   }
 
@@ -153,9 +156,9 @@ export class Model implements LocalSession {
   async dispose(): Promise<void> {
     clearTimeout(this.#idle);
     await this.#queue.end(sessionDisposed);
+    await this.#reader.settled();
     this.#engine?.dispose();
     this.#engine = undefined;
-    await this.#reader.settled();
   }
 
   #finished(start: number, steps: readonly StepTime[] | undefined): void {
@@ -209,14 +212,16 @@ export class Model implements LocalSession {
     return true;
   }
 
-  /** Runs the model's self-test once nothing else has run for a while; a run that arrives goes first. */
-  #testWhenIdle(): void {
-    if (this.#selfTest !== "pending" || this.#engine === undefined || !this.#queue.idle) return;
+  /** Fills the cache and runs the model's self-test once nothing else has run for a while; a run that arrives goes first. */
+  #whenIdle(milliseconds: number): void {
+    if (this.#engine === undefined || !this.#queue.idle) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
+      void this.#reader.settled();
+      if (this.#selfTest !== "pending" || this.#runs === 0) return;
       this.#testing = new AbortController();
       this.#queue.add((stop) => this.#test(stop), this.#testing.signal).catch(() => undefined);
-    }, idleMilliseconds);
+    }, milliseconds);
     if (typeof this.#idle === "object") this.#idle.unref();
   }
 

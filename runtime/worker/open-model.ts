@@ -125,7 +125,10 @@ export async function openModel(
     const programBytes = reader.read(manifest.program);
     const modules = new Map<WasmVariantName, Promise<WebAssembly.Module>>();
     if (kind.variant !== "webgpu") modules.set(kind.variant, compileModule(reader, kind.variant));
-    const parsed = parseJson((await Promise.all([programBytes, ...modules.values()]))[0], manifest.program.path);
+    const [bytes] = await Promise.all([programBytes, ...modules.values()]);
+    // Behind what the engine needs, before the engine is made of it.
+    reader.prefetchShards();
+    const parsed = parseJson(bytes, manifest.program.path);
     const program = validateProgram(parsed, new Set(Object.keys(knownReferences)));
     checkAgreement(manifest, program);
     checkMemory(program, options.maxMemory);
