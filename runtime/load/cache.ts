@@ -10,6 +10,11 @@ const maximumNotes = 1;
 /** Cache Storage wants http addresses; this one is never requested. */
 const keyOf = (sha256: string): string => `https://leafcutter.invalid/sha256/${sha256}`;
 
+/** Whether nothing has been cached yet, as far as this context can tell. */
+export async function cacheIsEmpty({ caches: storage }: Environment): Promise<boolean> {
+  return storage === undefined || !(await storage.has(cacheName).catch(() => false));
+}
+
 interface Entry {
   readonly sha256: string;
   readonly bytes: Uint8Array;

@@ -9,7 +9,7 @@ import { validateManifest } from "../format/validate-manifest.ts";
 import { ContentCache } from "./cache.ts";
 import { integrityHash, StreamDigest } from "./digest.ts";
 import type { Environment } from "./environment.ts";
-import { type Chunks, loadAborted, openSource, type PackageFiles, type PackageSource } from "./source.ts";
+import { type Chunks, loadAborted, once, openSource, type PackageFiles, type PackageSource } from "./source.ts";
 
 export interface PackageOptions {
   /** "sha256-" + base64 of the manifest's SHA-256. */
@@ -17,6 +17,8 @@ export interface PackageOptions {
   readonly cache?: boolean | undefined;
   /** The manifest's bytes, when they have been fetched already. */
   readonly manifest?: Uint8Array | undefined;
+  /** Files that have been fetched already, by path; verified like any others. */
+  readonly files?: Readonly<Record<string, Uint8Array>> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that have just arrived. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
@@ -169,6 +171,9 @@ export class PackageReader {
 
   /** A file's verified bytes from the cache, or its unverified ones as they arrive. */
   async #open(reference: FileReference): Promise<Uint8Array | Chunks> {
+    const { files = {}, signal } = this.#options;
+    const early = Object.hasOwn(files, reference.path) ? files[reference.path] : undefined;
+    if (early !== undefined) return once(early);
     const bytes = await this.#cache.read(reference.sha256);
     if (bytes !== undefined) {
       const digest = new StreamDigest(this.#environment.subtle);
@@ -176,7 +181,7 @@ export class PackageReader {
       if (bytes.byteLength === reference.bytes && (await digest.digest(bytes)) === reference.sha256) return bytes;
       await this.#cache.remove(reference.sha256);
     }
-    return this.#source.open(reference.path, this.#options.signal);
+    return this.#source.open(reference.path, signal);
   }
 
   /** Returns the hash of what arrived. */

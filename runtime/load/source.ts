@@ -43,7 +43,7 @@ async function* read(body: ReadableStream<Uint8Array>): Chunks {
   }
 }
 
-async function* once(bytes: Uint8Array): Chunks {
+export async function* once(bytes: Uint8Array): Chunks {
   yield bytes;
 }
 
@@ -145,16 +145,17 @@ export function absoluteSource(source: string | URL | PackageFiles): string | Pa
   return new URL(source, typeof document === "undefined" ? location.href : document.baseURI).href;
 }
 
-/** The manifest of an absolute source that is a web address, asked for now; undefined for others, and when it fails. */
-export async function fetchManifest(
+/** A file of an absolute source that is a web address, the manifest by default, unverified; undefined for other sources, and when it fails. */
+export async function fetchFile(
   location: string | PackageFiles,
   signal: AbortSignal | undefined,
+  path?: string,
 ): Promise<Uint8Array | undefined> {
   if (typeof location !== "string" || !/^https?:/i.test(location)) return undefined;
   try {
     const url = new URL(location);
-    const [folder, file] = manifestOf(url.pathname);
-    const response = await fetch(new URL(`${folder}${file}${url.search}`, url), { signal: signal ?? null });
+    const [folder, manifest] = manifestOf(url.pathname);
+    const response = await fetch(new URL(`${folder}${path ?? manifest}${url.search}`, url), { signal: signal ?? null });
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
   } catch {
     return undefined;

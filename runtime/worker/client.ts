@@ -8,8 +8,9 @@ import type { TensorInput } from "../engine/input.ts";
 import { type Diagnostic, LeafcutterError } from "../format/diagnostic.ts";
 import type { PortDescription } from "../format/manifest.ts";
 import type { Tensor, TensorArray } from "../format/tensor.ts";
-import { fetchManifest, type PackageFiles } from "../load/source.ts";
+import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, RunOptions, Session, Stats, StatsOptions } from "./contract.ts";
+import { fetchEarlyFiles } from "./early-files.ts";
 import { diagnosticOf, type HostApi, type HostOptions, type LoadedPorts, type Outcome } from "./protocol.ts";
 import { runAborted, sessionDisposed } from "./run-queue.ts";
 import { startThread, type Thread } from "./thread.ts";
@@ -161,8 +162,8 @@ export async function openWorkerSession(
   const abort = (): void => connection.tell((host) => host.abortLoad());
   signal?.addEventListener("abort", abort);
   try {
-    const manifest = await fetchManifest(location, signal);
-    const options: HostOptions = manifest === undefined ? cloned : { ...cloned, manifest };
+    const early = await fetchEarlyFiles(location, { ...cloned, ...(signal === undefined ? {} : { signal }) });
+    const options: HostOptions = { ...cloned, ...early };
     const content = typeof location === "string" ? location : packFiles(location);
     const report = proxy(onProgress ?? (() => undefined));
     const ports = await connection.call((host) => host.load(content, options, report));

@@ -15,13 +15,11 @@ import { openPackage, parseJson } from "../load/package.ts";
 import { loadAborted, type PackageFiles } from "../load/source.ts";
 import { references as knownReferences } from "../reference/table.ts";
 import type { LoadOptions, Progress } from "./contract.ts";
+import type { EarlyFiles } from "./early-files.ts";
 import { compileModule, EngineMaker } from "./engine-maker.ts";
 import { type Choice, Model, type Rejection } from "./model.ts";
 
-export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl"> {
-  /** The manifest's bytes, when the page has fetched them already. */
-  readonly manifest?: Uint8Array;
-}
+export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl">, EarlyFiles {}
 
 /** The host that a model is loaded in. */
 export interface ModelEnvironment extends Environment {
@@ -97,7 +95,7 @@ export async function openModel(
   options: ModelOptions,
   environment: ModelEnvironment,
 ): Promise<Model> {
-  const { backend = "auto", signal } = options;
+  const { backend = "auto", signal, files: early } = options;
   const meter = new ProgressMeter(options.onProgress);
   /** Ends the downloads of a load that has failed; fires with the caller's signal too. */
   const stop = new AbortController();
@@ -113,6 +111,7 @@ export async function openModel(
       integrity,
       cache,
       manifest: fetched,
+      files: early,
       signal: stop.signal,
       onBytes: meter.add,
     });

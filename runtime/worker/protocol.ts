@@ -8,16 +8,14 @@ import type { PortDescription } from "../format/manifest.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, Progress, Stats, StatsOptions } from "./contract.ts";
+import type { EarlyFiles } from "./early-files.ts";
 
 export type Outcome<T> =
   | { readonly kind: "value"; readonly value: T }
   | { readonly kind: "failure"; readonly diagnostic: Diagnostic };
 
 /** The options of a load that can be cloned. */
-export interface HostOptions extends Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache"> {
-  /** The manifest, which the page fetches while the worker starts. */
-  readonly manifest?: Uint8Array;
-}
+export interface HostOptions extends Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache">, EarlyFiles {}
 
 export interface LoadedPorts {
   readonly inputs: readonly PortDescription[];
