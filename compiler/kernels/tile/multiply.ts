@@ -82,9 +82,7 @@ export function emitMultiply(
         const row = reader.read(weights, k * reader.stepBytes).map((w) => body.local("v128", w));
         pixels.forEach((pixel, i) => {
           body.scope(() => {
-            // Without a fused operation the product takes a register of its own: there the activation is loaded again instead.
-            const loaded = v128.load32Splat(pixel, { offset: k * 4 });
-            const x = target.relaxedMadd ? body.local("v128", loaded) : loaded;
+            const x = body.local("v128", v128.load32Splat(pixel, { offset: k * 4 }));
             row.forEach((w, j) => {
               const sum = sets[k % sets.length]?.[i]?.[j];
               if (sum) body.set(sum, multiplyAdd(target, x, w, sum));
