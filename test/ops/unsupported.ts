@@ -81,4 +81,8 @@ export const unsupportedTypes: ReadonlySet<string> = new Set([
 ]);
 
 /** Other forms that import refuses; sequences appear as tensors that make no sense. */
-export const unsupportedForms: readonly RegExp[] = [/control flow/, /tensors in segments/, /a sequence or an optional value/];
+export const unsupportedForms: readonly RegExp[] = [
+  /control flow/,
+  /tensors in segments/,
+  /a sequence or an optional value/,
+];
