@@ -64,7 +64,7 @@ async function runInChromium(
     const all: (readonly Tensors[])[] = [];
     for (const { files } of packages) {
       const runs = images.map(({ inputs }) => inputs);
-      all.push((await runner.runAll({ files, runs, backend: "auto" })).outputs);
+      all.push((await runner.run({ files, runs, backend: "auto" })).outputs);
     }
     return all;
   } finally {

@@ -5,28 +5,20 @@ import type { VerifyJob } from "./page/verify-page.ts";
 import type { Server } from "./serve.ts";
 import { decodeRuns, encodeRuns, type Tensors } from "./tensor-bundle.ts";
 
+/** One package on the inputs of several runs, one after another in one session. */
 export interface ChromiumJob {
   readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly inputs: Tensors;
+  readonly runs: readonly Tensors[];
   readonly backend: Backend;
 }
 
 export interface ChromiumResult {
-  readonly outputs: Tensors;
-  readonly stats: Stats;
-}
-
-/** One package on inputs of several runs, one after another in one session. */
-interface ChromiumRuns extends Omit<ChromiumJob, "inputs"> {
-  readonly runs: readonly Tensors[];
-}
-
-interface ChromiumOutputs {
+  /** Of each run. */
   readonly outputs: readonly Tensors[];
   readonly stats: Stats;
 }
 
-async function runAll(server: Server, browser: BenchBrowser, job: ChromiumRuns): Promise<ChromiumOutputs> {
+async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
   server.mount("/package/", { kind: "memory", files: job.files });
   server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeRuns(job.runs)]]) });
   const page = await browser.open("verify");
@@ -46,8 +38,8 @@ async function runAll(server: Server, browser: BenchBrowser, job: ChromiumRuns):
 
 /** A Chromium that runs one package after another, each in a page of its own, until it is closed. */
 export interface ChromiumRunner {
+  /** Rejects with the error's message as the runtime wrote it. */
   run(job: ChromiumJob): Promise<ChromiumResult>;
-  runAll(job: ChromiumRuns): Promise<ChromiumOutputs>;
   close(): Promise<void>;
 }
 
@@ -57,11 +49,7 @@ export async function openChromiumRunner(): Promise<ChromiumRunner> {
   try {
     const browser = await launchBrowser(server);
     return {
-      run: async ({ inputs, ...job }) => {
-        const { outputs, stats } = await runAll(server, browser, { ...job, runs: [inputs] });
-        return { outputs: outputs[0] ?? {}, stats };
-      },
-      runAll: (job) => runAll(server, browser, job),
+      run: (job) => runJob(server, browser, job),
       close: async () => {
         await browser.close();
         await server.close();
@@ -70,17 +58,5 @@ export async function openChromiumRunner(): Promise<ChromiumRunner> {
   } catch (error) {
     await server.close();
     throw error;
-  }
-}
-
-/** All jobs in one Chromium. Rejects with the first job's error, its message as the runtime wrote it. */
-export async function runInChromium(jobs: readonly ChromiumJob[]): Promise<readonly ChromiumResult[]> {
-  const runner = await openChromiumRunner();
-  try {
-    const results: ChromiumResult[] = [];
-    for (const job of jobs) results.push(await runner.run(job));
-    return results;
-  } finally {
-    await runner.close();
   }
 }

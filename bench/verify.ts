@@ -150,15 +150,9 @@ async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
   const { openChromiumRunner } = await import("./verify-in-chromium.ts");
   const runner = await openChromiumRunner();
   return {
-    run: async (files, inputs, backend) => {
-      const outputs: Named[] = [];
-      let variant = "";
-      for (const input of inputs) {
-        const result = await runner.run({ files, inputs: input, backend });
-        outputs.push(result.outputs);
-        variant = result.stats.variant;
-      }
-      return { outputs, variant };
+    run: async (files, runs, backend) => {
+      const { outputs, stats } = await runner.run({ files, runs, backend });
+      return { outputs, variant: stats.variant };
     },
     close: () => runner.close(),
   };

@@ -7,7 +7,7 @@ import type { Job, JobResult } from "../../bench/measure/job.ts";
 import { oneOperatorModel } from "../../bench/page/one-operator-model.ts";
 import type { Server } from "../../bench/serve.ts";
 import { encodeTensors } from "../../bench/tensor-bundle.ts";
-import { runInChromium } from "../../bench/verify-in-chromium.ts";
+import { type ChromiumRunner, openChromiumRunner } from "../../bench/verify-in-chromium.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expectedOutput, tinyPackage } from "../runtime/tiny-package.ts";
 
@@ -17,32 +17,34 @@ const inputs = { x: tensorOf("float32", [1, 8], data) };
 describe.skipIf(findChromium() === undefined)("in Chromium", () => {
   let server: Server;
   let browser: BenchBrowser;
+  let runner: ChromiumRunner;
   beforeAll(async () => {
     server = await openServer({
       "/onnxruntime-web/": { kind: "folder", path: "node_modules/onnxruntime-web/dist" },
     });
     browser = await launchBrowser(server);
+    runner = await openChromiumRunner();
   }, 120_000);
   afterAll(async () => {
+    await runner.close();
     await browser.close();
     await server.close();
   });
 
-  test("packages run in a worker, one session a job", async () => {
+  test("a package runs in a worker, all its runs in one session", async () => {
     const files = new Map(Object.entries(await tinyPackage()));
-    const [first, second] = await runInChromium([
-      { files, inputs, backend: "wasm-simd" },
-      { files, inputs: { x: tensorOf("float32", [2, 8], [...data, ...data]) }, backend: "auto" },
-    ]);
-    expect(first?.outputs.y).toEqual({ dtype: "float32", shape: [1, 8], data: expectedOutput(data) });
-    expect(first?.stats.variant).toBe("wasm-simd");
-    expect(second?.outputs.y?.shape).toEqual([2, 8]);
+    const wide = { x: tensorOf("float32", [2, 8], [...data, ...data]) };
+    const { outputs, stats } = await runner.run({ files, runs: [inputs, wide], backend: "wasm-simd" });
+    expect(outputs[0]?.y).toEqual({ dtype: "float32", shape: [1, 8], data: expectedOutput(data) });
+    expect(outputs[1]?.y?.shape).toEqual([2, 8]);
+    expect(stats.variant).toBe("wasm-simd");
+    expect(stats.runs).toBe(2);
   }, 120_000);
 
   test("a job that cannot run says why, as the runtime words it", async () => {
     const files = new Map(Object.entries(await tinyPackage()));
     files.delete("shard-1.bin");
-    await expect(runInChromium([{ files, inputs, backend: "auto" }])).rejects.toThrow(/shard-1\.bin.*file-missing/s);
+    await expect(runner.run({ files, runs: [inputs], backend: "auto" })).rejects.toThrow(/shard-1\.bin.*file-missing/s);
   }, 120_000);
 
   test("engines run in one worker, and one that cannot run does not stop the other", async () => {
