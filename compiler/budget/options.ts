@@ -107,6 +107,7 @@ function readableAt(step: LoweredStep, index: number): Readable {
       return readableByFamily(problem, problem.groups === 1 ? 1 : undefined);
     case "matmul":
       return problem.dynamicB ? nothing : readableByFamily(problem, problem.transposeB ? 0 : 1);
+    case "attention":
     case "pool":
     case "reduce":
     case "softmax":

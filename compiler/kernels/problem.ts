@@ -129,7 +129,37 @@ export interface NormProblem {
   readonly channels: Dim;
 }
 
+/** Order of axes: batch, head, sequence (tokens), features. */
+export type AttentionLayout = "BHSD" | "BSHD" | "BHDS";
+
+/**
+ * softmax(softcap(scale * Q K^T) + mask) V for each of batch * heads; head h reads key-value head h / (heads / keyHeads).
+ * Operands: 0 Q [B,H,M,D], 1 K [B,Hkv,T,D], 2 V [B,Hkv,T,Dv] (axes in the order of their layouts, BHDS for keys only),
+ * 3 additive mask that broadcasts to [B,H,M,T] or absent, 4 valid keys per batch (int32 [B]) or absent (all).
+ * Key t is hidden from query m when t >= length, when `causal` and t > m + length - M, or when `window` and
+ * t <= m + length - M - window. A query without visible keys, or with scores of -Infinity only, gives zeros.
+ */
+export interface AttentionProblem {
+  readonly family: "attention";
+  readonly queryLayout: AttentionLayout;
+  readonly keyLayout: AttentionLayout;
+  readonly valueLayout: AttentionLayout;
+  readonly outputLayout: AttentionLayout;
+  readonly batch: Dim;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly queries: Dim;
+  readonly keys: Dim;
+  readonly depth: number;
+  readonly valueDepth: number;
+  readonly scale: number;
+  readonly causal: boolean;
+  readonly window: number | undefined;
+  readonly softcap: number | undefined;
+}
+
 export type Problem =
+  | AttentionProblem
   | ConvProblem
   | DepthwiseProblem
   | ConvTransposeProblem

@@ -1,6 +1,7 @@
 /** The table of operators: one line a record. */
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
+import { attentionOperator } from "./attention/attention.ts";
 import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
 import { einsumOperator } from "./contraction/einsum.ts";
 import { hostOperators } from "./contraction/host-operators.ts";
@@ -55,6 +56,7 @@ const operators: readonly Operator[] = [
   leafcutterConvTransposeOperator,
   leafcutterMatmulOperator,
   leafcutterPoolOperator,
+  attentionOperator,
   gemmOperator,
   matmulOperator,
   ...poolingOperators,

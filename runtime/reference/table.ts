@@ -84,6 +84,7 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   "leafcutter.Conv": async () => (await import("./leafcutter-conv.ts")).leafcutterConv,
   "leafcutter.ConvTranspose": async () => (await import("./leafcutter-conv.ts")).leafcutterConvTranspose,
   "leafcutter.MatMul": async () => (await import("./matmul.ts")).leafcutterMatmul,
+  "leafcutter.Attention": async () => (await import("./attention.ts")).attention,
   "leafcutter.Pool": async () => (await import("./leafcutter-pool.ts")).leafcutterPool,
   MatMul: async () => (await import("./matmul.ts")).matmul,
   Gemm: async () => (await import("./matmul.ts")).gemm,

@@ -3,9 +3,10 @@
  * schedules. Shows that a lowering says what the operator means.
  */
 
-import type { Problem } from "../../compiler/kernels/problem.ts";
+import type { AttentionProblem, Problem } from "../../compiler/kernels/problem.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
+import { broadcastIndex } from "../../runtime/reference/broadcast.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
 
 type Operands = readonly (Tensor | undefined)[];
@@ -29,6 +30,57 @@ const applied = (expression: Expression | undefined, ...operands: Operands): Ten
 
 const scalar = (expression: Expression | undefined, ...values: readonly number[]): number =>
   Number(applied(expression, ...values.map((value) => tensorOf("float32", [], [value]))).data[0]);
+
+/** Element [batch, head, token, feature] of a dense operand in `layout`. */
+function attentionElement(tensor: Tensor | undefined, layout: string, at4: readonly number[]): number {
+  const [b, h, s, d] = at4 as [number, number, number, number];
+  const place = { B: b, H: h, S: s, D: d };
+  const flat = [...layout].reduce(
+    (index, axis, position) => index * (tensor?.shape[position] ?? 0) + place[axis as "B"],
+    0,
+  );
+  return at(tensor, flat);
+}
+
+function executeAttention(problem: AttentionProblem, operands: Operands, shape: readonly number[]): Tensor {
+  const [q, k, v, mask, lengths] = operands;
+  const { heads, keyHeads, depth, causal, window, softcap, scale } = problem;
+  const [queries, keys] = [n(problem.queries), n(problem.keys)];
+  const full = [n(problem.batch), heads, queries, keys];
+  const order = problem.outputLayout === "BSHD" ? [0, 2, 1, 3] : [0, 1, 2, 3];
+  return float32(shape, (index) => {
+    const coordinates: number[] = [];
+    let rest = index;
+    for (let axis = 3; axis >= 0; axis--) {
+      coordinates[axis] = rest % (shape[axis] ?? 1);
+      rest = Math.floor(rest / (shape[axis] ?? 1));
+    }
+    const [b, h, m, d] = order.map((axis) => coordinates[axis]) as [number, number, number, number];
+    const shared = Math.floor(h / (heads / keyHeads));
+    const length = lengths ? at(lengths, b) : keys;
+    const position = m + length - queries;
+    let [total, largest] = [0, -Infinity];
+    const scores = Array.from({ length: keys }, (_, t) => {
+      if (t >= length || (causal && t > position) || (window !== undefined && t <= position - window)) return -Infinity;
+      let dot = 0;
+      for (let c = 0; c < depth; c++)
+        dot +=
+          attentionElement(q, problem.queryLayout, [b, h, m, c]) *
+          attentionElement(k, problem.keyLayout, [b, shared, t, c]);
+      const score = softcap === undefined ? dot * scale : softcap * Math.tanh((dot * scale) / softcap);
+      const extra = mask ? at(mask, broadcastIndex(mask.shape, full)(((b * heads + h) * queries + m) * keys + t)) : 0;
+      largest = Math.max(largest, score + extra);
+      return score + extra;
+    });
+    if (largest === -Infinity) return 0;
+    const weights = scores.map((score) => Math.exp(score - largest));
+    for (const weight of weights) total += weight;
+    return weights.reduce(
+      (sum, weight, t) => sum + (weight / total) * attentionElement(v, problem.valueLayout, [b, shared, t, d]),
+      0,
+    );
+  });
+}
 
 type WindowProblem = Extract<Problem, { readonly padTop: number }>;
 
@@ -157,6 +209,8 @@ export function executeProblem(problem: Problem, operands: Operands, shape: read
       });
       return applied(problem.epilogue, sum, ...operands.slice(3));
     }
+    case "attention":
+      return executeAttention(problem, operands, shape);
     case "reduce":
       return float32(shape, (index) => {
         const [reduced, inner] = [n(problem.reduced), n(problem.inner)];
