@@ -3,6 +3,7 @@
  * operands to one step. Addresses are symbolic here (buffer + offset): the planner places buffers later.
  */
 import type { DType } from "../../runtime/format/dtype.ts";
+import type { Expression } from "../../runtime/format/expression.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { FunctionReference } from "../assemble/expression.ts";
 import type { MathLibrary } from "../assemble/math.ts";
@@ -99,6 +100,17 @@ export interface Packed {
   readonly unit: number;
 }
 
+/** How a packed operand is read element by element, so that another reader of the constant needs no copy of its own. */
+export interface PackedReading {
+  readonly view: View;
+  /** int8 only: what an element is multiplied by. */
+  readonly scales: View | undefined;
+  /** Coordinates in `view` of the operand's element at `coordinates` (int32 expressions, one per axis of the operand). */
+  at(coordinates: readonly Expression[]): readonly Expression[];
+  /** Coordinates in `scales`. */
+  scaleAt(coordinates: readonly Expression[]): readonly Expression[];
+}
+
 /** A row of a family's variants.ts: a schedule, no semantics. */
 export interface Variant {
   readonly name: string;
@@ -124,6 +136,10 @@ export interface Family<P extends Problem, V extends Variant = Variant> {
     constants: readonly (Tensor | undefined)[],
     storage: readonly (Storage | undefined)[],
   ): Packed;
+  /** What the layout of packed operands depends on, the constants apart; default the whole problem. Equal keys of the same constants share their bytes. */
+  packKey?(variant: V, problem: P): string;
+  /** How operand `index` can be read where it lies in `packed`; undefined when it cannot. */
+  readPacked?(variant: V, problem: P, index: number, packed: Buffer): PackedReading | undefined;
   /** Scratch a step needs (a converted panel, partial sums), in bytes. */
   scratchBytes?(variant: V, problem: P): Dim;
   /** `operands[i]` is undefined for packed and absent operands; `packed` and `scratch` as asked for above. Epilogue operands arrive broadcast to the output's shape (stride 0). */

@@ -44,7 +44,28 @@ function knownIntegers(node: Node, context: RewriteContext): Value | undefined {
   return context.addConstant(output.name, tensorOf(dtype, shape as readonly number[], elements as readonly number[]));
 }
 
+/**
+ * Whether `node` transposes a constant that is also read as it is, for products that read either order: both readers
+ * then share one stored constant (a language model's tied embedding).
+ */
+function sharesTransposed(node: Node, context: RewriteContext): boolean {
+  const [source] = node.inputs;
+  const [output] = node.outputs;
+  if (node.op !== "Transpose" || !source || !output || source.type.shape.length !== 2) return false;
+  const consumers = context.consumers(output);
+  return (
+    bytesOf(source) > alwaysAllowedBytes &&
+    !context.isOnlyUse(source, node) &&
+    !context.isOutput(output) &&
+    consumers.length > 0 &&
+    consumers.every(({ op, inputs }) => products.has(op) && inputs[1] === output && inputs[0] !== output)
+  );
+}
+
+const products: ReadonlySet<string> = new Set(["MatMul", "Gemm", "leafcutter.MatMul"]);
+
 function computed(node: Node, context: RewriteContext): readonly Value[] | undefined {
+  if (sharesTransposed(node, context)) return undefined;
   if (random.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph")) return undefined;
   const symbolic = Object.values(node.attributes).some(
     (attribute) => attribute.kind === "dims" && attribute.value.some((dim) => typeof dim !== "number"),

@@ -5,10 +5,9 @@
  */
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { binary, cast, type Expression, input, load, mapExpression } from "../../runtime/format/expression.ts";
-import type { Tensor } from "../../runtime/format/tensor.ts";
 import { productOf } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
-import type { BoundStep, Buffer, Family, Halo, View } from "../kernels/contract.ts";
+import type { BoundStep, Buffer, Family, Halo, PackedReading, View } from "../kernels/contract.ts";
 import { haloFillStep } from "../kernels/halo/bind.ts";
 import { bindLoopNest } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
@@ -19,7 +18,7 @@ import { covers, isEmpty, type Layout, noHalo } from "./layout.ts";
 import type { PlannedStep, PlannedWeight } from "./plan.ts";
 import type { SelectedNode, SelectedStep } from "./select.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
-import { WeightStore } from "./weights.ts";
+import { type StoredConstant, WeightStore } from "./weights.ts";
 
 export interface BuiltSteps {
   readonly steps: readonly PlannedStep[];
@@ -32,6 +31,8 @@ export function buildSteps(graph: Graph, selected: readonly SelectedNode[], layo
   return new StepBuilder(graph, layout).build(selected);
 }
 
+type FamilyStep = Extract<SelectedStep, { kind: "family" }>;
+
 /** Whether nothing can be written there, whatever the symbols. */
 const isEmptyView = ({ shape }: View): boolean => shape.includes(0);
 
@@ -41,6 +42,10 @@ class StepBuilder {
   readonly #steps: PlannedStep[] = [];
   readonly #weights = new WeightStore();
   readonly #bordered = new Set<Buffer>();
+  readonly #packedReaders = new Map<
+    Value,
+    { readonly node: Node; readonly step: FamilyStep; readonly index: number }
+  >();
   readonly #copies = new Map<Value, { readonly view: View; readonly halo: Halo }[]>();
 
   constructor(graph: Graph, layout: Layout) {
@@ -49,9 +54,35 @@ class StepBuilder {
   }
 
   build(selected: readonly SelectedNode[]): BuiltSteps {
+    this.#findPacked(selected);
     for (const entry of selected) this.#add(entry);
     const outputs = this.#graph.outputs.map(({ value }) => this.#outputView(value));
     return { steps: this.#steps, weights: this.#weights.all, outputs };
+  }
+
+  /** Constants that some family reads in its packed layout, where a nest can read them too. */
+  #findPacked(selected: readonly SelectedNode[]): void {
+    for (const entry of selected) {
+      if (entry.kind !== "steps") continue;
+      for (const step of entry.steps) {
+        if (step.kind !== "family" || !step.family.readPacked) continue;
+        for (const index of step.family.packedOperands(step.problem)) {
+          const operand = step.operands[index];
+          const value = operand?.kind === "input" ? entry.node.inputs[operand.index] : undefined;
+          if (value && !this.#packedReaders.has(value))
+            this.#packedReaders.set(value, { node: entry.node, step, index });
+        }
+      }
+    }
+  }
+
+  /** `value` in the packed layout of the family that also reads it. */
+  #packedReading(value: Value): PackedReading | undefined {
+    const reader = this.#packedReaders.get(value);
+    if (!reader) return undefined;
+    const { node, step, index } = reader;
+    const packed = this.#pack(node, step);
+    return packed && step.family.readPacked?.(step.variant, step.problem, index, packed);
   }
 
   #add(entry: SelectedNode): void {
@@ -118,7 +149,7 @@ class StepBuilder {
     this.#push(node.name, node.op, bindLoopNest(nest, views, write));
   }
 
-  #addFamilyStep(node: Node, step: Extract<SelectedStep, { kind: "family" }>, temporaries: readonly View[]): void {
+  #addFamilyStep(node: Node, step: FamilyStep, temporaries: readonly View[]): void {
     const { family, variant, problem } = step;
     const packedIndices = new Set(family.packedOperands(problem));
     const outputs = step.outputs.map((output) => this.#writeView(node, output, temporaries));
@@ -138,7 +169,7 @@ class StepBuilder {
     this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
   }
 
-  #pack(node: Node, step: Extract<SelectedStep, { kind: "family" }>): Buffer | undefined {
+  #pack(node: Node, step: FamilyStep): Buffer | undefined {
     const { family, variant, problem } = step;
     const indices = family.packedOperands(problem);
     if (indices.length === 0 || !family.pack) return undefined;
@@ -154,11 +185,9 @@ class StepBuilder {
       constants,
       values.map((value) => value?.type.storage),
     );
-    return this.#weights.packed(
-      values,
-      `${family.name}/${variant.name}/${JSON.stringify({ ...problem, epilogue: undefined })}`,
-      pack,
-    );
+    const key =
+      family.packKey?.(variant, problem) ?? `${variant.name} ${JSON.stringify({ ...problem, epilogue: undefined })}`;
+    return this.#weights.packed(values, `${family.name}/${key}`, pack);
   }
 
   #operandView(
@@ -181,7 +210,10 @@ class StepBuilder {
     return this.#layout.viewOf((operand.kind === "output" ? node.outputs : node.inputs)[operand.index] as Value);
   }
 
-  /** Constants that a nest reads as float32 but that are stored otherwise: the conversion joins the body. */
+  /**
+   * Constants that a nest reads as float32 but that are stored otherwise, or that lie in a family's packed layout: the
+   * conversion and the coordinates join the body.
+   */
   #resolveConstants(
     node: Node,
     nest: LoopNest,
@@ -194,8 +226,9 @@ class StepBuilder {
     const convert = new Map<number, (value: Expression, at: readonly Expression[] | undefined) => Expression>();
     operands.forEach((operand, index) => {
       const value = operand.kind === "input" ? node.inputs[operand.index] : undefined;
-      const storage = value?.type.storage;
-      if (!value || !storage) {
+      const access = nest.operands[index]?.access ?? "indexed";
+      const stored = value && this.#storedConstant(value, access === "indexed");
+      if (!stored) {
         views.push(
           operand.kind === "temporary"
             ? (temporaries[operand.index] as View)
@@ -203,24 +236,26 @@ class StepBuilder {
         );
         return;
       }
-      const stored = this.#weights.stored(value, this.#graph.constants.get(value) as Tensor, storage);
-      views.push(stored.view);
-      const access = nest.operands[index]?.access ?? "indexed";
-      loopOperands[index] = { dtype: stored.view.dtype, access };
-      if (!stored.scales) {
-        convert.set(index, (element) => cast("float32", element));
+      const { view, scales, axis, packed } = stored;
+      views.push(view);
+      loopOperands[index] = { dtype: view.dtype, access };
+      const element = (value: Expression, at: readonly Expression[] | undefined): Expression => {
+        const found = packed && at ? load(index, packed.at(at)) : value;
+        return view.dtype === "float32" ? found : cast("float32", found);
+      };
+      if (!scales) {
+        convert.set(index, element);
         return;
       }
-      const axis = stored.axis;
       const scaleIndex = nest.operands.length + scaleViews.length;
-      scaleViews.push(stored.scales);
+      scaleViews.push(scales);
       loopOperands[scaleIndex] = {
         dtype: "float32",
         access: access === "indexed" ? "indexed" : [access[axis] as (typeof access)[number]],
       };
-      convert.set(index, (element, at) => {
-        const scale = at ? load(scaleIndex, [at[axis] as Expression]) : input(scaleIndex);
-        return binary("multiply", cast("float32", element), scale);
+      convert.set(index, (value, at) => {
+        const place = at && (packed ? packed.scaleAt(at) : [at[axis] as Expression]);
+        return binary("multiply", element(value, at), place ? load(scaleIndex, place) : input(scaleIndex));
       });
     });
     if (convert.size === 0) return { nest, views };
@@ -230,6 +265,15 @@ class StepBuilder {
       return expression;
     });
     return { nest: { ...nest, operands: loopOperands, body }, views: [...views, ...scaleViews] };
+  }
+
+  /** A constant that does not lie row-major in its own type; `indexed` when every element is read by computed coordinates. */
+  #storedConstant(value: Value, indexed: boolean): (StoredConstant & { readonly packed?: PackedReading }) | undefined {
+    const tensor = this.#graph.constants.get(value);
+    if (!tensor) return undefined;
+    const packed = indexed ? this.#packedReading(value) : undefined;
+    if (packed) return { view: packed.view, ...(packed.scales ? { scales: packed.scales } : {}), axis: 0, packed };
+    return value.type.storage && this.#weights.stored(value, tensor, value.type.storage);
   }
 
   /** However the value lies. */

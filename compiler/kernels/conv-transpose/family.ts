@@ -68,6 +68,7 @@ export const convTransposeFamily: Family<ConvTransposeProblem, ConvTransposeVari
   },
   halo: (problem, index) => (index === 0 ? haloOf(problem) : undefined),
   packedOperands: () => [1, 2],
+  packKey: (variant, problem) => `${panelWidth(variant)} ${problem.groups} ${problem.storage}`,
   pack: (variant, problem, [weights, bias], [storage]) =>
     packConvTranspose(problem, panelWidth(variant), weights as Tensor, bias, storage),
   scratchBytes: (variant, problem) =>

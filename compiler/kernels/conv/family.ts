@@ -44,6 +44,7 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
   },
   halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
   packedOperands: () => [1, 2],
+  packKey: (variant, problem) => `${panelWidth(variant)} ${problem.groups} ${problem.storage}`,
   pack: (variant, problem, [weights, bias], [storage]) =>
     packConv(problem, panelWidth(variant), weights as Tensor, bias, storage),
   scratchBytes: (variant, problem) =>

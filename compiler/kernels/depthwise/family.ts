@@ -34,6 +34,7 @@ export const depthwiseFamily: Family<DepthwiseProblem, DepthwiseVariant> = {
   },
   halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
   packedOperands: () => [1, 2],
+  packKey: (_, { storage }) => storage,
   pack: (_, problem, [weights, bias], [storage]) => packDepthwise(problem, weights as Tensor, bias, storage),
   scratchBytes: (_, problem) =>
     problem.storage === "float32" ? 0 : widePanel(problem) * Math.ceil(problem.outputChannels / depthwiseWidth),

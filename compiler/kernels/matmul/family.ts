@@ -21,7 +21,7 @@ import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
-import { packBias, packMatmul } from "./pack.ts";
+import { packBias, packMatmul, readPackedMatmul } from "./pack.ts";
 import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
 import { emitMatmul, type MatmulShape } from "./wasm.ts";
 import { matmulWgsl } from "./wgsl.ts";
@@ -45,6 +45,9 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
   pack: (_, problem, constants, [storage]) =>
     problem.dynamicB ? packBias(constants[0]) : packMatmul(problem, constants[0] as Tensor, constants[1], storage),
+  packKey: (_, { dynamicB, transposeB, storage }) => `${dynamicB} ${transposeB} ${storage}`,
+  readPacked: (_, problem, index, packed) =>
+    index === 1 && !problem.dynamicB ? readPackedMatmul(problem, packed) : undefined,
   scratchBytes: ({ overPanels }, problem) =>
     overPanels || problem.dynamicB || problem.storage === "float32" ? 0 : widePanelBytes(matmulWidth, problem.inner),
   bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>

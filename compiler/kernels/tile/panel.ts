@@ -14,12 +14,14 @@ import type { Packed, WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
 import type { PanelReader } from "./multiply.ts";
 
-const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
+export const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
+
+/** Bytes of bias and scales in front of a panel's weights. */
+export const panelFront = (storage: WeightStorage, width: number): number => width * (storage === "int8" ? 8 : 4);
 
 /** Bytes of one panel of `depth` steps. */
 export function panelBytes(storage: WeightStorage, width: number, depth: number): number {
-  const front = storage === "int8" ? width * 8 : width * 4;
-  return front + Math.ceil((depth * width * elementBytes[storage]) / 16) * 16;
+  return panelFront(storage, width) + Math.ceil((depth * width * elementBytes[storage]) / 16) * 16;
 }
 
 /** Bytes of a panel widened to float32. */
@@ -59,7 +61,7 @@ export function packPanels(source: PanelSource): Packed {
   const view = new DataView(bytes.buffer);
   for (let panel = 0; panel < panels; panel++) {
     const start = panel * unit;
-    const weights = start + (storage === "int8" ? width * 8 : width * 4);
+    const weights = start + panelFront(storage, width);
     for (let column = 0; column < width; column++) {
       const channel = source.channel(panel, column);
       if (channel === undefined) continue;
