@@ -17,6 +17,8 @@ export type Mount =
 export interface ServeOptions {
   /** COOP and COEP headers, which give the page SharedArrayBuffer and fine timers; default true. */
   readonly isolated?: boolean;
+  /** Headers of every answer, besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Server {
@@ -32,6 +34,12 @@ export interface Server {
   result(token: string): Promise<Uint8Array>;
   close(): Promise<void>;
 }
+
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Cross-Origin-Resource-Policy": "same-origin",
+} as const;
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -85,10 +93,10 @@ class StaticServer {
   readonly mounts = new Map<string, Mount>();
   readonly sent = new Map<string, number>();
   readonly #results = new Map<string, Waiting>();
-  readonly #isolated: boolean;
+  readonly #headers: ReadonlyMap<string, string>;
 
-  constructor(isolated: boolean) {
-    this.#isolated = isolated;
+  constructor(headers: ReadonlyMap<string, string>) {
+    this.#headers = headers;
   }
 
   waiting(token: string): Waiting {
@@ -106,11 +114,7 @@ class StaticServer {
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // The raw path: a URL object would resolve ".." before it can be refused.
     const path = (request.url ?? "/").replace(/[?#].*$/, "");
-    if (this.#isolated) {
-      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-      response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
-    }
+    response.setHeaders(new Map(this.#headers));
     if (request.method === "POST" && path.startsWith("/result/")) {
       this.waiting(path.slice("/result/".length)).resolve(await bodyOf(request));
       response.writeHead(204).end();
@@ -170,9 +174,9 @@ function deferred(): Waiting {
 /** Starts the server on a free port of the loopback interface. */
 export async function serve(
   mounts: Readonly<Record<string, Mount>>,
-  { isolated = true }: ServeOptions = {},
+  { isolated = true, headers = {} }: ServeOptions = {},
 ): Promise<Server> {
-  const site = new StaticServer(isolated);
+  const site = new StaticServer(new Map(Object.entries({ ...(isolated ? isolation : {}), ...headers })));
   for (const [prefix, mount] of Object.entries(mounts)) site.mounts.set(prefix, mount);
   const server = createServer((request, response) => {
     site.answer(request, response).catch(() => response.destroy());
