@@ -15,6 +15,7 @@ import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
+import { recogniseRotary } from "./passes/recognise-rotary.ts";
 import { recogniseTable } from "./passes/recognise-table.ts";
 import { removeDead } from "./passes/remove-dead.ts";
 import { sinkTransposes } from "./passes/sink-transposes.ts";
@@ -36,6 +37,7 @@ export const pipeline: readonly Pass[] = [
   mergeDuplicates,
   // Spelled-out patterns, before fusion takes them apart; tables before biases join the product.
   recogniseNorm,
+  recogniseRotary,
   recogniseTable,
   foldConstants,
   // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.

@@ -2,6 +2,7 @@
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
 import { attentionOperator } from "./attention/attention.ts";
+import { rotaryEmbeddingOperators } from "./attention/rotary-embedding.ts";
 import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
 import { einsumOperator } from "./contraction/einsum.ts";
 import { hostOperators } from "./contraction/host-operators.ts";
@@ -70,6 +71,7 @@ const operators: readonly Operator[] = [
   ...layerNormalizationOperators,
   ...channelNormalizationOperators,
   ...axisNormalizationOperators,
+  ...rotaryEmbeddingOperators,
   reshape,
   flatten,
   squeeze,

@@ -52,7 +52,6 @@ export const unsupportedOperators: Readonly<Record<string, string>> = {
   QLinearMatMul: pending,
   QuantizeLinear: pending,
   RNN: pending,
-  RotaryEmbedding: pending,
   STFT: pending,
   SwiGLU: pending,
   TensorScatter: pending,

@@ -415,4 +415,61 @@ export const passCases: readonly PassCase[] = [
       }),
     );
   }),
+  passCase("rotary-halves", (b) => {
+    // As PyTorch's rotate_half exports: heads first, one table entry an element.
+    const heads = b.add("Transpose", [b.input("x", "float32", [2, 5, 3, 8])], {
+      perm: integersAttribute([0, 2, 1, 3]),
+    });
+    const angles = b.input("angles", "float32", [1, 5, 4]);
+    const table = b.add("Concat", [angles, angles], { axis: integerAttribute(-1) });
+    const [cos, sin] = ["Cos", "Sin"].map((op) => b.add("Unsqueeze", [b.add(op, [table]), b.integers("one", 1)]));
+    const part = (start: number, end: number): Value =>
+      b.add("Slice", [heads, b.integers("s", start), b.integers("e", end), b.integers("a", -1)]);
+    const rotation = b.add("Concat", [b.add("Neg", [part(4, 1000)]), part(0, 4)], { axis: integerAttribute(-1) });
+    b.output("y", b.add("Add", [b.add("Mul", [heads, cos]), b.add("Mul", [rotation, sin])]));
+  }),
+  passCase("rotary-neighbours", (b) => {
+    // As models written with complex numbers export: pairs on an axis of their own, one table entry a pair.
+    const pairs = b.add("Reshape", [b.input("x", "float32", [1, 5, 24]), b.integers("pairs", 1, 5, 3, 4, 2)]);
+    const parts = b
+      .addNode("Split", [pairs], { axis: integerAttribute(-1) }, { outputs: ["real", "imaginary"] })
+      .map((part) => b.add("Squeeze", [part, b.integers("last", -1)])) as [Value, Value];
+    const [real, imaginary] = parts;
+    const [cos, sin] = [b.weights("cos", 5, 1, 4), b.weights("sin", 5, 1, 4)];
+    const turned = [
+      b.add("Sub", [b.add("Mul", [real, cos]), b.add("Mul", [imaginary, sin])]),
+      b.add("Add", [b.add("Mul", [real, sin]), b.add("Mul", [imaginary, cos])]),
+    ].map((part) => b.add("Unsqueeze", [part, b.integers("last", -1)]));
+    const joined = b.add("Concat", turned, { axis: integerAttribute(-1) });
+    b.output("y", b.add("Reshape", [joined, b.integers("whole", 1, 5, 3, 8)]));
+  }),
+  passCase("rotary-every-other", (b) => {
+    // As GPT-J exports: a strided slice each, put together as neighbours, one table entry an element.
+    const x = b.input("x", "float32", [2, 3, 6]);
+    const part = (start: number): Value =>
+      b.add("Slice", [x, b.integers("s", start), b.integers("e", 1000), b.integers("a", -1), b.integers("t", 2)]);
+    const neighbours = [b.add("Neg", [part(1)]), part(0)].map((value) =>
+      b.add("Unsqueeze", [value, b.integers("last", -1)]),
+    );
+    const rotation = b.add("Reshape", [
+      b.add("Concat", neighbours, { axis: integerAttribute(-1) }),
+      b.integers("whole", 2, 3, 6),
+    ]);
+    const products = [
+      b.add("Mul", [x, b.input("cos", "float32", [3, 6])]),
+      b.add("Mul", [rotation, b.input("sin", "float32", [3, 6])]),
+    ];
+    b.output("y", b.add("Add", products));
+  }),
+  passCase("rotary-not-quite", (b) => {
+    // The wrong half is negated, and a table that is not one entry an element: neither is the embedding.
+    const x = b.input("x", "float32", [2, 3, 8]);
+    const part = (start: number): Value =>
+      b.add("Slice", [x, b.integers("s", start), b.integers("e", start + 4), b.integers("a", 2)]);
+    const [cos, sin] = [b.input("cos", "float32", [3, 8]), b.input("sin", "float32", [3, 8])];
+    const wrong = b.add("Concat", [part(4), b.add("Neg", [part(0)])], { axis: integerAttribute(2) });
+    b.output("y", b.add("Add", [b.add("Mul", [x, cos]), b.add("Mul", [wrong, sin])]));
+    const right = b.add("Concat", [b.add("Neg", [part(4)]), part(0)], { axis: integerAttribute(2) });
+    b.output("z", b.add("Add", [b.add("Mul", [x, cos]), b.add("Mul", [right, b.input("one", "float32", [3, 1])])]));
+  }),
 ];

@@ -23,6 +23,14 @@ const conv = (
   ...extra,
 });
 
+const rotary = (name: string, x: readonly number[], table: readonly number[], interleaved: number): OperatorCase => ({
+  name,
+  op: "leafcutter.RotaryEmbedding",
+  version: 1,
+  inputs: [random(x, 1), random(table, 2), random(table, 3)],
+  attributes: attributesOf({ interleaved }),
+});
+
 export const canonicalCases: readonly OperatorCase[] = [
   conv("dense", [1, 5, 6, 3], [4, 3, 3, 3], { pads: [1, 1, 1, 1] }),
   conv("strided and dilated", [2, 8, 9, 3], [4, 3, 3, 2], { pads: [0, 1, 2, 0], strides: [2, 3], dilations: [2, 1] }),
@@ -109,4 +117,8 @@ export const canonicalCases: readonly OperatorCase[] = [
       attributes: { ...attributesOf({ transposeB }), epilogue: relu },
     }),
   ),
+  rotary("halves, an angle a pair", [2, 3, 4, 8], [3, 1, 4], 0),
+  rotary("halves, an angle an element, a ragged width", [1, 2, 3, 6], [1, 2, 1, 6], 0),
+  rotary("neighbours, an angle a pair", [2, 3, 4, 8], [2, 1, 4, 4], 1),
+  rotary("neighbours, an angle an element", [3, 10], [3, 10], 1),
 ];
