@@ -2,6 +2,8 @@
 import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Node } from "../graph/graph.ts";
 import { attentionOperator } from "./attention/attention.ts";
+import { microsoftAttentionOperators } from "./attention/microsoft-attention.ts";
+import { onnxAttentionOperator } from "./attention/onnx-attention.ts";
 import { rotaryEmbeddingOperators } from "./attention/rotary-embedding.ts";
 import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
 import { einsumOperator } from "./contraction/einsum.ts";
@@ -72,6 +74,8 @@ const operators: readonly Operator[] = [
   ...channelNormalizationOperators,
   ...axisNormalizationOperators,
   ...rotaryEmbeddingOperators,
+  onnxAttentionOperator,
+  ...microsoftAttentionOperators,
   reshape,
   flatten,
   squeeze,

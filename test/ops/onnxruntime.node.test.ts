@@ -75,6 +75,8 @@ function tensorOf({ data, dims, type }: PlainTensor): Tensor | undefined {
   return tensorOfNumbers(dtype, dims ?? [data.length], data.map(Number));
 }
 
+const unreadCache = "a cache that is not also an output is not read there";
+
 /** Cases ("entry, case") that do not run: outputs that are not what the operator's documentation says, and refused forms. */
 const excluded: Readonly<Record<string, string>> = {
   "FastGelu test with bias, [2x4], [3]": "a bias that does not fit the last axis repeats without regard to rows",
@@ -88,6 +90,11 @@ const excluded: Readonly<Record<string, string>> = {
   "BatchNormalization non-spatial mode, T[3,1,2]": "spatial = 0 of version 7 is refused",
   "Resize - 5D Trilinear, X": "a region of interest that leaves the channel axis is ignored there",
   "sin with no attributes, Scalar": "the sine of 0.1 to three digits only",
+  "MultiHeadAttention Basic, one head and head-size=1 with pastKey and pastValue, T[0]": unreadCache,
+  "MultiHeadAttention Basic, one head and head-size=4 with pastKey and pastValue, T[0]": unreadCache,
+  "MultiHeadAttention Basic, one head and head-size=1 with attentionBias, pastKey and pastValue, T[0]": unreadCache,
+  "MultiHeadAttention Basic, one head and head-size one with pastKey and pastValue; kvBNSH (4-dim Key and Value, 3-dim Q), T[0]":
+    "the result to three digits only",
 };
 
 const count = { passed: 0, unsupported: 0 };

@@ -37,7 +37,6 @@ export const unsupportedOperators: Readonly<Record<string, string>> = {
   SequenceLength: sequences,
   SequenceMap: sequences,
   SplitToSequence: sequences,
-  Attention: pending,
   CausalConvWithState: pending,
   ConvInteger: pending,
   DFT: pending,
