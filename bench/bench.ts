@@ -1,6 +1,7 @@
 /**
- * `leafcutter bench`: measures models or packages in a Chromium Worker and in Node, beside the peers, and returns rows.
- * Reports are written by report.ts. Nothing else should run on the machine meanwhile.
+ * `leafcutter bench`: measures models or packages in a Worker of each browser and in Node, beside the peers. A model, an
+ * engine or a browser that breaks down is a row that says so; the reports are written after every model.
+ * Nothing else should run on the machine meanwhile.
  */
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -10,6 +11,7 @@ import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Backend } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
 import { type Cold, type ColdSubject, measureCold, memoryVisitor, nodeVisitor, pageVisitor } from "./cold.ts";
+import { within } from "./driven-browser.ts";
 import type { EngineResult, Job, JobResult, PeerName } from "./measure/job.ts";
 import { inNode } from "./node-process.ts";
 import type { EngineName } from "./page/engine.ts";
@@ -174,6 +176,9 @@ export function rowsOf(result: JobResult, context: RowContext): readonly Row[] {
   });
 }
 
+/** Slow models on slow engines take minutes; what takes longer hangs. */
+const jobLimitMs = 1_800_000;
+
 interface Place {
   readonly where: Where;
   runJob(job: Job): Promise<JobResult>;
@@ -181,20 +186,21 @@ interface Place {
   cold(subjects: readonly ColdSubject[], visits: number): Promise<ReadonlyMap<EngineName, Cold>>;
 }
 
-function chromiumPlace(server: Server, browser: BenchBrowser): Place {
+function browserPlace(server: Server, browser: BenchBrowser): Place {
   const inPage = async <T>(expression: string): Promise<T> => {
     const page = await browser.open("bench");
     try {
-      return await page.evaluate<T>(expression);
+      return await within(jobLimitMs, "a measurement", page.evaluate<T>(expression));
     } finally {
-      await page.close();
+      await page.close().catch(() => undefined);
     }
   };
   return {
-    where: "chromium",
+    where: browser.name,
     runJob: (job) => inPage<JobResult>(`leafcutterBench.runJob(${JSON.stringify(job)})`),
     roof: () => inPage<Roof>("leafcutterBench.measureRoof()"),
-    cold: (subjects, visits) => measureCold(subjects, visits, pageVisitor(server, browser), memoryVisitor(server)),
+    cold: (subjects, visits) =>
+      measureCold(subjects, visits, pageVisitor(server, browser), memoryVisitor(server, browser.name)),
   };
 }
 
@@ -207,75 +213,133 @@ function nodePlace(): Place {
   };
 }
 
-/** The page or the process itself broke down: no engine has figures. */
-function brokenJob(job: Job, error: unknown): JobResult {
-  const reason = error instanceof Error ? error.message : String(error);
-  const engines = subjectsOf(job).map(({ engine }) => ({ engine, status: "failed", reason }) as const);
-  return { engines };
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The same work for one engine alone. */
+function jobOf(job: Job, engine: EngineName): Job {
+  if (engine === "leafcutter") return { ...job, peers: [] };
+  const { package: _, ...rest } = job;
+  return { ...rest, peers: [engine] };
+}
+
+/**
+ * All engines in turns. When the page or the process breaks down under them, each engine alone: the one that broke it
+ * has failed, and what the others measure is not compared, because it was not measured side by side.
+ */
+async function runAll(place: Place, job: Job): Promise<JobResult> {
+  try {
+    return await place.runJob(job);
+  } catch (error) {
+    const subjects = subjectsOf(job);
+    const alone: JobResult[] = [];
+    for (const { engine } of subjects) {
+      const failed = (reason: unknown): JobResult => ({
+        engines: [{ engine, status: "failed", reason: messageOf(reason) }],
+      });
+      alone.push(subjects.length === 1 ? failed(error) : await place.runJob(jobOf(job, engine)).catch(failed));
+    }
+    const engines = alone.flatMap((result) =>
+      result.engines.map((row) => (row.status === "failed" ? row : { ...row, agrees: false })),
+    );
+    const stats = alone.find((result) => result.stats !== undefined)?.stats;
+    return { engines, ...(stats === undefined ? {} : { stats }) };
+  }
 }
 
 async function measureTarget(place: Place, job: Job, target: Target, visits: number): Promise<readonly Row[]> {
-  const result = await place.runJob(job).catch((error: unknown): JobResult => brokenJob(job, error));
+  const result = await runAll(place, job);
   const unpackaged: readonly EngineResult[] =
     target.package instanceof LeafcutterError
       ? [{ engine: "leafcutter", status: "failed", reason: target.package.message }]
       : [];
   const works = new Set(result.engines.flatMap(({ engine, status }) => (status === "failed" ? [] : [engine])));
   const subjects = subjectsOf(job).filter(({ engine }) => works.has(engine));
-  const cold = visits === 0 ? new Map<EngineName, Cold>() : await place.cold(subjects, visits);
+  const nothing = new Map<EngineName, Cold>();
+  const cold = visits === 0 ? nothing : await place.cold(subjects, visits).catch(() => nothing);
   return rowsOf({ ...result, engines: [...unpackaged, ...result.engines] }, { target, where: place.where, cold });
 }
 
-/** Measures, prints the table, writes the reports asked for. Throws LeafcutterError for targets that are none. */
+/** A target as such, or as the one row there is of it. */
+async function openGiven(given: string | Target, options: BenchOptions, where: Where): Promise<Target | Row> {
+  if (typeof given !== "string") return given;
+  const name = basename(resolve(given));
+  options.print?.(`${name}: opening`);
+  try {
+    return await openTarget(given, options.compile);
+  } catch (error) {
+    if (options.targets.length === 1) throw error;
+    const target: Target = { name, package: new Map(), inputs: {}, precision: "" };
+    const failed = { engine: "leafcutter", status: "failed", reason: messageOf(error) } as const;
+    return rowOf(failed, { target, where, cold: new Map() });
+  }
+}
+
+/** Measures, prints the table, writes the reports asked for. Throws LeafcutterError for a single target that is none. */
 export async function runBench(options: BenchOptions): Promise<Results> {
   const { where = ["chromium"], peers = ["ort"], twins = {}, backend = "auto", print = () => undefined } = options;
   const { rounds = 8, budgetMs = 8000, visits = 5 } = options;
   const server = await openServer(peerMounts());
-  let browser: BenchBrowser | undefined;
+  const browsers: BenchBrowser[] = [];
   try {
-    if (where.includes("chromium")) browser = await launchBrowser(server);
-    const places = where.map((name) =>
-      name === "chromium" && browser !== undefined ? chromiumPlace(server, browser) : nodePlace(),
-    );
-    const roof: Partial<Record<Where, Roof>> = {};
-    for (const place of places) roof[place.where] = await place.roof();
-    const rows: Row[] = [];
-    for (const given of options.targets) {
-      if (typeof given === "string") print(`${basename(resolve(given))}: opening`);
-      const target = typeof given === "string" ? await openTarget(given, options.compile) : given;
-      for (const place of places) {
-        print(`${target.name}: measuring in ${place.where}`);
-        const job: Job = {
-          base: server.url,
-          ...mountTarget(server, target, twins.tfjs),
-          backend,
-          rounded: target.precision !== "float32",
-          peers: peers.map((peer) => engineOf[peer]),
-          rounds,
-          budgetMs,
-        };
-        rows.push(...(await measureTarget(place, job, target, visits)));
+    const places: Place[] = [];
+    for (const name of where) {
+      if (name === "node") places.push(nodePlace());
+      else {
+        const browser = await launchBrowser(server, name);
+        browsers.push(browser);
+        places.push(browserPlace(server, browser));
       }
     }
-    const results: Results = { host: describeHost(roof, browser?.version), rows };
-    print(renderTable(results));
-    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
-    if (options.html !== undefined) await writeFile(options.html, renderHtml(results));
-    return results;
+    const roof: Partial<Record<Where, Roof>> = {};
+    for (const place of places) {
+      const measured = await place
+        .roof()
+        .catch((error: unknown) => print(`no roof in ${place.where}: ${messageOf(error)}`));
+      if (measured !== undefined) roof[place.where] = measured;
+    }
+    const rows: Row[] = [];
+    const results = (): Results => ({ host: describeHost(roof, browsers), rows });
+    for (const given of options.targets) {
+      const target = await openGiven(given, options, where[0] ?? "node");
+      if ("engine" in target) rows.push(target);
+      else {
+        for (const place of places) {
+          print(`${target.name}: measuring in ${place.where}`);
+          const job: Job = {
+            base: server.url,
+            ...mountTarget(server, target, twins.tfjs),
+            backend,
+            rounded: target.precision !== "float32",
+            peers: peers.map((peer) => engineOf[peer]),
+            rounds,
+            budgetMs,
+          };
+          rows.push(...(await measureTarget(place, job, target, visits)));
+        }
+      }
+      await writeReports(results(), options);
+    }
+    print(renderTable(results()));
+    return results();
   } finally {
-    await browser?.close();
+    for (const browser of browsers) await browser.close().catch(() => undefined);
     await server.close();
   }
 }
 
-function describeHost(roof: Host["roof"], chromium: string | undefined): Host {
+async function writeReports(results: Results, { json, html }: BenchOptions): Promise<void> {
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(results, undefined, 2)}\n`);
+  if (html !== undefined) await writeFile(html, renderHtml(results));
+}
+
+function describeHost(roof: Host["roof"], browsers: readonly BenchBrowser[]): Host {
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     memoryBytes: totalmem(),
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
-    ...(chromium === undefined ? {} : { chromium }),
+    ...Object.fromEntries(browsers.map(({ name, version }) => [name, version])),
     date: new Date().toISOString(),
     roof,
   };

@@ -1,34 +1,52 @@
-/** A headless Chromium that opens pages of the bench, each in a profile of its own, and the server they come from. */
-import { type BrowserContext, chromium, type Page } from "playwright";
+/**
+ * The browsers of this machine as the bench uses them: pages of the bench, each in a profile of its own, and the server
+ * that they come from. A browser that has ended by itself is started again for the next page.
+ */
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { type PageAssets, type PageName, pageAssets } from "./assets.ts";
-import { chromiumArguments, findChromium } from "./chromium.ts";
+import { findChromium } from "./chromium.ts";
+import { launchChromium } from "./drive-chromium.ts";
+import { findFirefox, launchFirefox } from "./drive-firefox.ts";
+import { findWebKit, launchWebKit } from "./drive-webkit.ts";
+import { type BrowserName, browserTitles, type DrivenBrowser, type DrivenPage } from "./driven-browser.ts";
 import { type Mount, type Server, serve } from "./serve.ts";
 
-export interface OpenPage {
-  /** Value of a JavaScript expression in the page; promises are awaited. */
-  evaluate<T>(expression: string): Promise<T>;
-  /** Closes the page and its profile: nothing of it is cached for another. */
-  close(): Promise<void>;
-}
-
 export interface BenchBrowser {
-  /** Of the browser, "156.0.…". */
+  readonly name: BrowserName;
   readonly version: string;
   /** A page of its own profile that has loaded the script; `query` is for the script. */
-  open(page: PageName, query?: Readonly<Record<string, string>>): Promise<OpenPage>;
+  open(page: PageName, query?: Readonly<Record<string, string>>): Promise<DrivenPage>;
   /** Process ids of all renderers. */
   renderers(): Promise<readonly number[]>;
   close(): Promise<void>;
 }
 
-const noChromium = (): LeafcutterError =>
-  new LeafcutterError({
-    code: "feature-missing",
-    message: "there is no Chromium on this machine",
-    expected: "Chrome or Chromium on PATH, in CHROME, or Playwright's own",
-    advice: "Install Chromium, or run `npx playwright install chromium`.",
-  });
+/** How to start a browser, or why it cannot be started here. */
+export type FoundBrowser = { readonly launch: () => Promise<DrivenBrowser> } | { readonly missing: string };
+
+/** Looks for a browser on this machine; starts nothing for longer than it takes to know. */
+export function findBrowser(name: BrowserName): FoundBrowser {
+  switch (name) {
+    case "chromium": {
+      const path = findChromium();
+      return path === undefined
+        ? { missing: "Chromium or Chrome (CHROME, PATH, Playwright's own)" }
+        : { launch: () => launchChromium(path) };
+    }
+    case "firefox": {
+      const path = findFirefox();
+      return path === undefined
+        ? { missing: "Firefox (FIREFOX, PATH; Debian: firefox-esr)" }
+        : { launch: () => launchFirefox(path) };
+    }
+    case "webkit": {
+      const programs = findWebKit();
+      return "missing" in programs
+        ? { missing: `${programs.missing} (Debian: webkit2gtk-driver, xvfb)` }
+        : { launch: () => launchWebKit(programs) };
+    }
+  }
+}
 
 const html = (script: string): string =>
   `<!doctype html><meta charset="utf-8"><title>Leafcutter bench</title><link rel="icon" href="data:,"><script type="module" src="/assets/${script}"></script>`;
@@ -44,46 +62,32 @@ export async function openServer(peers: Readonly<Record<string, Mount>> = {}): P
   });
 }
 
-/** A Chromium whose pages come from `server`. Throws LeafcutterError feature-missing when this machine has none. */
-export async function launchBrowser(server: Server): Promise<BenchBrowser> {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw noChromium();
-  const browser = await chromium.launch({ executablePath, headless: true, args: [...chromiumArguments] });
-  const devtools = await browser.newBrowserCDPSession();
+/** A browser whose pages come from `server`. Throws LeafcutterError feature-missing when this machine has none. */
+export async function launchBrowser(server: Server, name: BrowserName = "chromium"): Promise<BenchBrowser> {
+  const found = findBrowser(name);
+  if ("missing" in found) {
+    throw new LeafcutterError({
+      code: "feature-missing",
+      message: `there is no ${browserTitles[name]} on this machine that can be driven`,
+      expected: found.missing,
+      advice: "Install it, or leave it out of --in.",
+    });
+  }
+  let browser = await found.launch();
+  const { version } = browser;
   return {
-    version: browser.version(),
+    name,
+    version,
     open: async (page, query = {}) => {
+      if (!browser.alive) {
+        await browser.close().catch(() => undefined);
+        browser = await found.launch();
+      }
       const address = new URL(`${server.url}/page/${page}.html`);
       for (const [key, value] of Object.entries(query)) address.searchParams.set(key, value);
-      return openPage(await browser.newContext(), address.href);
+      return browser.open(address.href);
     },
-    renderers: async () => {
-      const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
-      return processInfo.flatMap(({ type, id }) => (type === "renderer" ? [id] : []));
-    },
+    renderers: () => browser.renderers(),
     close: () => browser.close(),
-  };
-}
-
-async function openPage(context: BrowserContext, address: string): Promise<OpenPage> {
-  const page: Page = await context.newPage();
-  const lost = new Promise<never>((_, reject) => {
-    page.on("crash", () => reject(new Error("the page crashed (out of memory?)")));
-    page.on("close", () => reject(new Error("the page was closed")));
-  });
-  lost.catch(() => undefined);
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  await page.goto(address);
-  return {
-    evaluate: async <T>(expression: string): Promise<T> => {
-      try {
-        return await Promise.race([page.evaluate<T>(expression), lost]);
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        throw new Error([message, ...errors].join("; "));
-      }
-    },
-    close: () => context.close(),
   };
 }

@@ -9,8 +9,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { chromium } from "playwright";
+import { firstThatStarts, onPath } from "./executable.ts";
 
 /** Flags under which Chromium offers WebGPU on a software adapter too. */
 export const chromiumArguments: readonly string[] = ["--enable-unsafe-webgpu"];
@@ -24,25 +25,9 @@ const applications = [
   "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe",
 ] as const;
 
-function candidates(): readonly string[] {
-  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
-  return [
-    ...(process.env.CHROME === undefined ? [] : [process.env.CHROME]),
-    chromium.executablePath(),
-    ...namesOnPath.flatMap((name) => folders.map((folder) => join(folder, name))),
-    ...applications,
-  ].filter((file) => file !== "" && existsSync(file));
-}
-
-/** On Windows `--version` opens a window, so there a file that exists is believed. */
-function starts(executable: string): boolean {
-  if (process.platform === "win32") return true;
-  return spawnSync(executable, ["--version"], { stdio: "ignore", timeout: 20_000 }).status === 0;
-}
-
 /** The path of a Chromium or Chrome that starts, or undefined when this machine has none. */
 export function findChromium(): string | undefined {
-  return candidates().find(starts);
+  return firstThatStarts([process.env.CHROME, chromium.executablePath(), ...onPath(namesOnPath), ...applications]);
 }
 
 function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>>): boolean {

@@ -1,9 +1,10 @@
 /**
  * What loading costs: visits of fresh pages (or processes), the engines in turns, each less an empty page's; and the
- * peak memory of a page in a browser of its own.
+ * peak memory of a page in a browser of its own, up to the third run.
  */
 import { readFile } from "node:fs/promises";
 import { type BenchBrowser, launchBrowser } from "./browser.ts";
+import type { BrowserName } from "./driven-browser.ts";
 import { median } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
 import type { EngineName } from "./page/engine.ts";
@@ -48,7 +49,7 @@ async function visitPage(server: Server, browser: BenchBrowser, query: VisitQuer
     const visit = await page.evaluate<Visit>("leafcutterVisit");
     return { visit, bytes: server.bytesSent(countedPrefixes), peakBytes: await peakOfRenderers(browser) };
   } finally {
-    await page.close();
+    await page.close().catch(() => undefined);
   }
 }
 
@@ -69,9 +70,9 @@ export function pageVisitor(server: Server, browser: BenchBrowser): Visitor {
 }
 
 /** A visitor with a browser for each visit, so that the largest renderer is this page's. */
-export function memoryVisitor(server: Server): Visitor {
+export function memoryVisitor(server: Server, name: BrowserName): Visitor {
   return async (query) => {
-    const browser = await launchBrowser(server);
+    const browser = await launchBrowser(server, name);
     try {
       return await visitPage(server, browser, query);
     } finally {

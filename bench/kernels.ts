@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import type { CostTable } from "../compiler/plan/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
+import type { BrowserName } from "./driven-browser.ts";
 import type { KernelTime, KernelTimes } from "./measure/kernel-bench.ts";
 import { geometricMean } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
@@ -27,10 +28,10 @@ interface Measured extends KernelTimes {
   readonly roof: Roof;
 }
 
-async function inChromium(families: readonly string[]): Promise<Measured> {
+async function inBrowser(name: BrowserName, families: readonly string[]): Promise<Measured> {
   const server = await openServer();
   try {
-    const browser = await launchBrowser(server);
+    const browser = await launchBrowser(server, name);
     try {
       const page = await browser.open("bench");
       const roof = await page.evaluate<Roof>("leafcutterBench.measureRoof()");
@@ -109,7 +110,7 @@ export function renderKernels({ kernels, roof }: Measured, where: Where): string
 /** Measures, prints the table, writes the files asked for. Nothing else should run on the machine meanwhile. */
 export async function runKernelBench(options: KernelBenchOptions = {}): Promise<Measured> {
   const { where = "chromium", families = [], print = () => undefined } = options;
-  const measured = where === "chromium" ? await inChromium(families) : await inProcess(families);
+  const measured = where === "node" ? await inProcess(families) : await inBrowser(where, families);
   print(renderKernels(measured, where));
   const host = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, ${where}`;
   if (options.costs !== undefined) {

@@ -14,7 +14,7 @@ function nodeOptions(): readonly string[] {
   return ["--import", "tsx", "--import", hook];
 }
 
-const limitMs = 180_000;
+const limitMs = 900_000;
 
 /** Rejects with the reason when the process fails. */
 export async function inNode<K extends Order["kind"]>(

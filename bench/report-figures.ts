@@ -64,6 +64,36 @@ export function ratioSummaries({ rows }: Results): readonly RatioSummary[] {
   });
 }
 
+export interface MemorySummary {
+  readonly where: Where;
+  readonly peer: EngineName;
+  readonly models: number;
+  /** Of Leafcutter's peak over the peer's. */
+  readonly geometricMean: number;
+  readonly most: { readonly model: string; readonly ratio: number };
+}
+
+/** Peak memory of every place and peer in which both have one. */
+export function memorySummaries({ rows }: Results): readonly MemorySummary[] {
+  const groups = new Map<string, { where: Where; peer: EngineName; list: { model: string; ratio: number }[] }>();
+  for (const own of rows) {
+    if (own.engine !== "leafcutter" || own.peakBytes === null) continue;
+    for (const { engine: peer, model, where, threads, peakBytes } of rows) {
+      const isPair = model === own.model && where === own.where && threads === own.threads;
+      if (peer === "leafcutter" || !isPair || peakBytes === null) continue;
+      const key = `${where} ${peer}`;
+      const group = groups.get(key) ?? { where, peer, list: [] };
+      group.list.push({ model, ratio: own.peakBytes / peakBytes });
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()].map(({ where, peer, list }) => {
+    const [most = { model: "", ratio: 0 }] = [...list].sort((left, right) => right.ratio - left.ratio);
+    const mean = geometricMean(list.map(({ ratio }) => ratio)) ?? 0;
+    return { where, peer, models: list.length, geometricMean: mean, most };
+  });
+}
+
 /** GFLOP/s that the variant of a row could reach at most in its place. */
 export function roofOf(host: Host, { where, variant }: Pick<Row, "where" | "variant">): number | null {
   const roof = host.roof[where];

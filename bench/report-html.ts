@@ -2,6 +2,7 @@
  * The HTML report: one file without scripts or outside assets. Bars are SVG with widths in per cent, so that they fit
  * a phone and a printed page alike while text keeps its size; colours follow the reader's light or dark setting.
  */
+import { browserNames, browserTitles } from "./driven-browser.ts";
 import {
   bytes,
   denseShare,
@@ -21,7 +22,12 @@ export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const percent = (share: number): string => `${(100 * Math.min(1, Math.max(0, share))).toFixed(2)}%`;
-const place: Readonly<Record<Where, string>> = { chromium: "Chromium worker", node: "Node" };
+const place: Readonly<Record<Where, string>> = {
+  chromium: `${browserTitles.chromium} worker`,
+  firefox: `${browserTitles.firefox} worker`,
+  webkit: `${browserTitles.webkit} worker`,
+  node: "Node",
+};
 
 /** Rows by model and place, in the order measured. */
 function groupsOf(rows: readonly Row[]): readonly (readonly Row[])[] {
@@ -181,7 +187,9 @@ export function renderHtml(results: Results): string {
   const roofs = Object.entries(host.roof).map(
     ([where, roof]) => `<li>${escapeHtml(roofText(where as Where, roof))}</li>`,
   );
-  const browser = host.chromium === undefined ? "" : `, Chromium ${host.chromium}`;
+  const browser = browserNames
+    .flatMap((name) => (host[name] === undefined ? [] : [`, ${browserTitles[name]} ${host[name]}`]))
+    .join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>Leafcutter bench</title><style>${styleSheet}</style></head>

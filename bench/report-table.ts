@@ -3,6 +3,7 @@ import {
   bytes,
   denseShare,
   errorText,
+  memorySummaries,
   milliseconds,
   ratioSummaries,
   ratioText,
@@ -60,6 +61,10 @@ export function renderTable(results: Results): string {
     ({ where, peer, models, geometricMean, least }) =>
       `${geometricMean.toFixed(2)}x ${peer} in ${where}: geometric mean of ${models}; least ${least.ratio.toFixed(2)}x (${least.model})`,
   );
+  const memory = memorySummaries(results).map(
+    ({ where, peer, models, geometricMean, most }) =>
+      `peak memory ${geometricMean.toFixed(2)} of ${peer}'s in ${where}: geometric mean of ${models}; most ${most.ratio.toFixed(2)} (${most.model})`,
+  );
   const dense = results.rows.flatMap((row) => {
     const roof = roofOf(results.host, row);
     const share = roof === null || row.profile === undefined ? undefined : denseShare(row.profile, roof);
@@ -68,7 +73,6 @@ export function renderTable(results: Results): string {
       : [`${row.model} in ${row.where}: dense layers at ${(100 * share).toFixed(0)} % of the roof`];
   });
   const roofs = Object.entries(results.host.roof).map(([where, roof]) => `roof ${roofText(where as Where, roof)}`);
-  return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...means, ...dense, ...roofs].join(
-    "\n",
-  );
+  const sums = [...means, ...memory, ...dense, ...roofs];
+  return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...sums].join("\n");
 }

@@ -1,17 +1,18 @@
 /** What the bench reports: the JSON file's content. */
 import type { Stats } from "../runtime/index.ts";
+import type { BrowserName } from "./driven-browser.ts";
 import type { EngineName } from "./page/engine.ts";
 import type { Roof } from "./roof.ts";
 
-export type Where = "chromium" | "node";
+export type Where = BrowserName | "node";
 
-export interface Host {
+/** Versions of the browsers by their names. */
+export interface Host extends Partial<Readonly<Record<BrowserName, string>>> {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryBytes: number;
   readonly platform: string;
   readonly node: string;
-  readonly chromium?: string;
   /** ISO 8601. */
   readonly date: string;
   readonly roof: Partial<Readonly<Record<Where, Roof>>>;

@@ -14,7 +14,7 @@ import { runBench } from "./bench.ts";
 import { findChromium } from "./chromium.ts";
 import type { Target } from "./target.ts";
 import type { Tensors } from "./tensor-bundle.ts";
-import { openChromiumRunner } from "./verify-in-chromium.ts";
+import { openBrowserRunner } from "./verify-in-browser.ts";
 
 const share = 0.4;
 const channels = 3;
@@ -59,7 +59,7 @@ async function runInChromium(
   packages: readonly Package[],
   images: readonly Labelled[],
 ): Promise<readonly (readonly Tensors[])[]> {
-  const runner = await openChromiumRunner();
+  const runner = await openBrowserRunner();
   try {
     const all: (readonly Tensors[])[] = [];
     for (const { files } of packages) {

@@ -13,10 +13,11 @@ import type { PortDescription } from "../runtime/format/manifest.ts";
 import type { Tensor } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
 import { type Agreement, compareOutputs } from "./compare.ts";
+import type { BrowserName } from "./driven-browser.ts";
 
 export interface VerifyOptions {
   readonly backend: Backend;
-  readonly where: "node" | "chromium";
+  readonly where: "node" | BrowserName;
   readonly dims?: Readonly<Record<string, DimBinding>>;
   /** One line a folder, as it is known. */
   readonly print: (line: string) => void;
@@ -147,8 +148,8 @@ interface Place {
 async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
   if (where === "node") return { run: runInNode, close: async () => {} };
   // Loaded here, so that verifying in Node needs no browser driver.
-  const { openChromiumRunner } = await import("./verify-in-chromium.ts");
-  const runner = await openChromiumRunner();
+  const { openBrowserRunner } = await import("./verify-in-browser.ts");
+  const runner = await openBrowserRunner(where);
   return {
     run: async (files, runs, backend) => {
       const { outputs, stats } = await runner.run({ files, runs, backend });

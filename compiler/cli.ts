@@ -329,7 +329,7 @@ function oneOf<T extends string>(flag: string, text: string, allowed: readonly T
 }
 
 async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
-  const places = oneOf("--in", flags.in, ["chromium", "node"] as const);
+  const places = oneOf("--in", flags.in, ["chromium", "firefox", "webkit", "node"] as const);
   if (targets.length === 1 && targets[0] === "kernels") {
     const { runKernelBench } = await import("../bench/kernels.ts");
     await runKernelBench({
@@ -447,12 +447,18 @@ program
   .description("compile model folders to float32 and compare every output with their golden data")
   .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
   .addOption(backendOption())
-  .addOption(new Option("--in <where>", "where to run").choices(["node", "chromium"]).default("node"))
+  .addOption(
+    new Option("--in <where>", "where to run").choices(["node", "chromium", "firefox", "webkit"]).default("node"),
+  )
   .addOption(dimOption())
   .action(
     async (
       folders: string[],
-      flags: { readonly backend: Backend; readonly in: "node" | "chromium"; readonly dim?: Dims },
+      flags: {
+        readonly backend: Backend;
+        readonly in: "node" | "chromium" | "firefox" | "webkit";
+        readonly dim?: Dims;
+      },
     ) => {
       const { verifyFolders } = await import("../bench/verify.ts");
       const { passed, failed } = await verifyFolders(folders, {
@@ -473,7 +479,7 @@ program
     "<target...>",
     ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof",
   )
-  .option("--in <places>", "comma-separated: chromium, node", "chromium")
+  .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
   .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
   .option("--peer <name=path>", "a twin of the model in the peer's own format: tfjs=PATH/model.json", collect)
   .addOption(backendOption())

@@ -1,6 +1,6 @@
 /** A fresh page that uses Leafcutter as an application does: everything by default, in its own Worker. */
 import { type Backend, load } from "../../runtime/index.ts";
-import { fetchTensors, publish, timeRoundTrips } from "./visit.ts";
+import { fetchTensors, publish, runOn } from "./visit.ts";
 
 publish(async (query) => {
   const { package: location = "", backend = "auto", inputs: address = "" } = query;
@@ -15,5 +15,5 @@ publish(async (query) => {
   const inputs = await given;
   await session.run(inputs);
   const firstOutputMs = performance.now();
-  return { readyMs, firstOutputMs, roundTripMs: await timeRoundTrips(query, () => session.run(inputs)) };
+  return { readyMs, firstOutputMs, roundTripMs: await runOn(query, () => session.run(inputs)) };
 });

@@ -1,7 +1,7 @@
 /** A fresh page that runs a peer in a Worker, as an application would that wants its page to stay usable. */
 import { wrap } from "comlink";
 import type { ColdWorker } from "./cold-worker.ts";
-import { fetchTensors, publish, timeRoundTrips } from "./visit.ts";
+import { fetchTensors, publish, runOn } from "./visit.ts";
 
 function start(engine: string | undefined): Worker {
   return engine === "tfjs"
@@ -24,5 +24,5 @@ publish(async (query) => {
   const [inputs] = await Promise.all([fetchTensors(address), Promise.race([remote.open(location, address), failed])]);
   await remote.run(inputs);
   const firstOutputMs = performance.now();
-  return { readyMs: null, firstOutputMs, roundTripMs: await timeRoundTrips(query, () => remote.run(inputs)) };
+  return { readyMs: null, firstOutputMs, roundTripMs: await runOn(query, () => remote.run(inputs)) };
 });

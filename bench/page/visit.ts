@@ -21,6 +21,7 @@ export interface VisitQuery {
   readonly roundTrips?: string;
 }
 
+const leastRuns = 3;
 const mostRoundTrips = 50;
 const roundTripBudgetMs = 1500;
 const leastRoundTrips = 5;
@@ -31,8 +32,12 @@ export async function fetchTensors(address: string): Promise<Tensors> {
   return decodeTensors(new Uint8Array(await response.arrayBuffer()));
 }
 
-/** Milliseconds of each of several calls; none unless the query asks for them. */
-export async function timeRoundTrips(query: VisitQuery, run: () => Promise<unknown>): Promise<readonly number[]> {
+/**
+ * What follows the first output: runs up to the third, for the peak of memory, then the milliseconds of each of several
+ * calls; none unless the query asks for them.
+ */
+export async function runOn(query: VisitQuery, run: () => Promise<unknown>): Promise<readonly number[]> {
+  for (let runs = 1; runs < leastRuns; runs++) await run();
   if (query.roundTrips === undefined) return [];
   const samples: number[] = [];
   const end = performance.now() + roundTripBudgetMs;

@@ -7,7 +7,7 @@ import type { Job, JobResult } from "../../bench/measure/job.ts";
 import { oneOperatorModel } from "../../bench/page/one-operator-model.ts";
 import type { Server } from "../../bench/serve.ts";
 import { encodeTensors } from "../../bench/tensor-bundle.ts";
-import { type ChromiumRunner, openChromiumRunner } from "../../bench/verify-in-chromium.ts";
+import { type BrowserRunner, openBrowserRunner } from "../../bench/verify-in-browser.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expectedOutput, tinyPackage } from "../runtime/tiny-package.ts";
 
@@ -17,13 +17,13 @@ const inputs = { x: tensorOf("float32", [1, 8], data) };
 describe.skipIf(findChromium() === undefined)("in Chromium", () => {
   let server: Server;
   let browser: BenchBrowser;
-  let runner: ChromiumRunner;
+  let runner: BrowserRunner;
   beforeAll(async () => {
     server = await openServer({
       "/onnxruntime-web/": { kind: "folder", path: "node_modules/onnxruntime-web/dist" },
     });
     browser = await launchBrowser(server);
-    runner = await openChromiumRunner();
+    runner = await openBrowserRunner();
   }, 120_000);
   afterAll(async () => {
     await runner.close();

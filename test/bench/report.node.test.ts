@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { rowsOf } from "../../bench/bench.ts";
+import type { Cold } from "../../bench/cold.ts";
 import type { EngineResult, JobResult } from "../../bench/measure/job.ts";
-import { ratioSummaries } from "../../bench/report-figures.ts";
+import { memorySummaries, ratioSummaries } from "../../bench/report-figures.ts";
 import { renderHtml } from "../../bench/report-html.ts";
 import { renderTable } from "../../bench/report-table.ts";
 import type { Results, Row } from "../../bench/row.ts";
@@ -112,6 +113,30 @@ test("geometric means count models with a ratio only", () => {
     { peer: "onnxruntime-web", models: 2, geometricMean: expect.closeTo(6, 9), least: { ratio: 3 } },
     { peer: "tfjs", models: 1 },
   ]);
+});
+
+test("peak memory is compared with the peer's of the same model, place and threads", () => {
+  const cold = (own: number, peer: number): ReadonlyMap<EngineResult["engine"], Cold> => {
+    const nothing = { readyMs: null, firstOutputMs: null, roundTripMs: null, bytesFetched: null };
+    return new Map([
+      ["leafcutter", { ...nothing, peakBytes: own }],
+      ["onnxruntime-web", { ...nothing, peakBytes: peer }],
+    ]);
+  };
+  const models = [cold(2e6, 8e6), cold(9e6, 9e6)].flatMap((values, index) =>
+    rowsOf(right, { target: { ...target, name: `net ${index}` }, where: "firefox", cold: values }),
+  );
+  const unmeasured = rowsOf(right, { ...context, where: "firefox" });
+  expect(memorySummaries(resultsOf([...models, ...unmeasured]))).toEqual([
+    {
+      where: "firefox",
+      peer: "onnxruntime-web",
+      models: 2,
+      geometricMean: expect.closeTo(0.5, 9),
+      most: { model: "net 1", ratio: 1 },
+    },
+  ]);
+  expect(renderTable(resultsOf(models))).toContain("peak memory 0.50 of onnxruntime-web's in firefox");
 });
 
 test("the table shows ratio, verdict and roof", () => {

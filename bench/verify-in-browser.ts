@@ -1,24 +1,25 @@
-/** Runs compiled packages in a Worker of a real Chromium and returns what they computed. */
+/** Runs compiled packages in a Worker of a real browser and returns what they computed. */
 import type { Backend, Stats } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
+import type { BrowserName } from "./driven-browser.ts";
 import type { VerifyJob } from "./page/verify-page.ts";
 import type { Server } from "./serve.ts";
 import { decodeRuns, encodeRuns, type Tensors } from "./tensor-bundle.ts";
 
 /** One package on the inputs of several runs, one after another in one session. */
-export interface ChromiumJob {
+export interface BrowserJob {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly runs: readonly Tensors[];
   readonly backend: Backend;
 }
 
-export interface ChromiumResult {
+export interface BrowserResult {
   /** Of each run. */
   readonly outputs: readonly Tensors[];
   readonly stats: Stats;
 }
 
-async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): Promise<ChromiumResult> {
+async function runJob(server: Server, browser: BenchBrowser, job: BrowserJob): Promise<BrowserResult> {
   server.mount("/package/", { kind: "memory", files: job.files });
   server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", encodeRuns(job.runs)]]) });
   const page = await browser.open("verify");
@@ -36,18 +37,18 @@ async function runJob(server: Server, browser: BenchBrowser, job: ChromiumJob): 
   }
 }
 
-/** A Chromium that runs one package after another, each in a page of its own, until it is closed. */
-export interface ChromiumRunner {
+/** A browser that runs one package after another, each in a page of its own, until it is closed. */
+export interface BrowserRunner {
   /** Rejects with the error's message as the runtime wrote it. */
-  run(job: ChromiumJob): Promise<ChromiumResult>;
+  run(job: BrowserJob): Promise<BrowserResult>;
   close(): Promise<void>;
 }
 
-/** Throws LeafcutterError feature-missing when this machine has no Chromium. */
-export async function openChromiumRunner(): Promise<ChromiumRunner> {
+/** Throws LeafcutterError feature-missing when this machine does not have the browser. */
+export async function openBrowserRunner(name: BrowserName = "chromium"): Promise<BrowserRunner> {
   const server = await openServer();
   try {
-    const browser = await launchBrowser(server);
+    const browser = await launchBrowser(server, name);
     return {
       run: (job) => runJob(server, browser, job),
       close: async () => {
