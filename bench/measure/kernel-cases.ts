@@ -186,6 +186,35 @@ const norm = (outer: number, length: number): KernelCase => ({
   scaleAxis: 0,
 });
 
+const attention = (heads: number, keyHeads: number, queries: number, keys: number, depth: number): KernelCase => ({
+  label: `${heads}/${keyHeads} heads, ${queries}x${keys}x${depth}`,
+  problem: {
+    family: "attention",
+    queryLayout: "BSHD",
+    keyLayout: "BSHD",
+    valueLayout: "BSHD",
+    outputLayout: "BSHD",
+    batch: 1,
+    heads,
+    keyHeads,
+    queries,
+    keys,
+    depth,
+    valueDepth: depth,
+    scale: depth ** -0.5,
+    causal: false,
+    window: undefined,
+    softcap: undefined,
+  },
+  operands: [
+    [1, queries, heads, depth],
+    [1, keys, keyHeads, depth],
+    [1, keys, keyHeads, depth],
+  ],
+  output: [1, queries, heads, depth],
+  scaleAxis: 0,
+});
+
 export const kernelCases: readonly KernelCase[] = [
   ...conv({ kernel: 3, size: 56, input: 64, output: 64 }),
   ...conv({ kernel: 3, size: 28, input: 128, output: 128 }),
@@ -209,4 +238,9 @@ export const kernelCases: readonly KernelCase[] = [
   softmax(1, 1000, 1),
   softmax(1, 16, 4096),
   norm(128, 192),
+  attention(12, 12, 128, 128, 64),
+  attention(3, 3, 197, 197, 64),
+  attention(3, 3, 49, 49, 32),
+  attention(6, 6, 1500, 1500, 64),
+  attention(9, 3, 1, 512, 64),
 ];

@@ -1,4 +1,5 @@
 /** The families by name. */
+import { attentionFamily } from "./attention/family.ts";
 import type { Family } from "./contract.ts";
 import { convFamily } from "./conv/family.ts";
 import { convTransposeFamily } from "./conv-transpose/family.ts";
@@ -11,6 +12,7 @@ import { reduceFamily } from "./reduce/family.ts";
 import { softmaxFamily } from "./softmax/family.ts";
 
 const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
+  attention: attentionFamily,
   conv: convFamily,
   "conv-transpose": convTransposeFamily,
   depthwise: depthwiseFamily,

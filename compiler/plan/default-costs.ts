@@ -4,6 +4,9 @@ import type { CostTable } from "./cost-table.ts";
 export const defaultCosts: CostTable = {
   host: "x86-64, 2 cores; products in Chromium 156 on wasm-relaxed, the rest in Node 20",
   rates: {
+    "attention/6x8": 22,
+    "attention/4x8": 20,
+    "attention/stream": 22,
     "conv/6x8": 28,
     "conv/5x8": 26.8,
     "conv/4x8": 26.8,

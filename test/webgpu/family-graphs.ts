@@ -4,6 +4,7 @@ import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
+import { attentionCases } from "../ops/cases/attention.ts";
 import { randomTensor } from "../passes/cases.ts";
 
 export interface FamilyGraph {
@@ -122,6 +123,21 @@ export const familyGraphs: readonly FamilyGraph[] = [
       return builder.finish();
     },
   },
+  ...attentionCases.map(
+    (one): FamilyGraph => ({
+      name: `attention, ${one.name}`,
+      kernel: "attention",
+      build: () => {
+        const builder = new GraphBuilder("attention", inferNode);
+        const operands = one.inputs.map((tensor, index) => {
+          if (!tensor || index >= 3) return tensor && builder.constant(`c${index}`, tensor);
+          return builder.input(`x${index}`, tensor.dtype, tensor.shape);
+        });
+        builder.output("y", builder.add(one.op, operands, one.attributes, { version: one.version }));
+        return builder.finish();
+      },
+    }),
+  ),
   single("transposition", "transpose", "Transpose", [3, 6, 5], [], { perm: integersAttribute([2, 0, 1]) }),
   single("permuted blocks", "copy", "Transpose", [3, 4, 5], [], { perm: integersAttribute([1, 0, 2]) }),
 ];

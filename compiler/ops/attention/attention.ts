@@ -6,10 +6,11 @@
  * softcap (absent; cap * tanh(score / cap) before the mask).
  */
 import { attention } from "../../../runtime/reference/attention.ts";
-import { stringOf } from "../../graph/attribute.ts";
+import { floatOf, integerOf, stringOf } from "../../graph/attribute.ts";
 import { type Dim, sameDim } from "../../graph/dimension.ts";
-import type { AttentionLayout } from "../../kernels/problem.ts";
-import { defineOperator, type OperatorContext, sumTolerance } from "../operator.ts";
+import type { AttentionLayout, AttentionProblem } from "../../kernels/problem.ts";
+import { firstOutput, inputOperand, optionalOperand, stepsOf } from "../contraction/operands.ts";
+import { defineOperator, type Lowering, type OperatorContext, sumTolerance } from "../operator.ts";
 
 /** Extents of one operand, whatever its layout. */
 interface Extents {
@@ -75,9 +76,52 @@ function outputShape({ query, value, outputLayout }: Operands): readonly Dim[] {
   return outputLayout === "BHSD" ? [batch, heads, tokens, value.features] : [batch, tokens, heads, value.features];
 }
 
+/** Known extents of heads and features; anything else, and anything but float32, runs as a host step. */
+function lower(context: OperatorContext): Lowering | undefined {
+  const { node } = context;
+  const { query, key, value, outputLayout } = operandsOf(context);
+  const [heads, keyHeads, depth, valueDepth] = [query.heads, key.heads, query.features, value.features];
+  if (![0, 1, 2, 3].every((index) => !context.has(index) || context.type(index).dtype === "float32")) return undefined;
+  if (context.has(4) && context.type(4).dtype !== "int32") return undefined;
+  if (typeof heads !== "number" || typeof keyHeads !== "number") return undefined;
+  if (typeof depth !== "number" || typeof valueDepth !== "number") return undefined;
+  const [window, softcap] = [integerOf(node, "window", 0), floatOf(node, "softcap", 0)];
+  const problem: AttentionProblem = {
+    family: "attention",
+    queryLayout: query.layout,
+    keyLayout: key.layout,
+    valueLayout: value.layout,
+    outputLayout,
+    batch: query.batch,
+    heads,
+    keyHeads,
+    queries: query.tokens,
+    keys: key.tokens,
+    depth,
+    valueDepth,
+    scale: floatOf(node, "scale", 1),
+    causal: integerOf(node, "causal", 0) === 1,
+    window: window > 0 ? window : undefined,
+    softcap: softcap > 0 ? softcap : undefined,
+  };
+  return stepsOf({
+    kind: "family",
+    problem,
+    operands: [
+      inputOperand(0),
+      inputOperand(1),
+      inputOperand(2),
+      optionalOperand(context, 3),
+      optionalOperand(context, 4),
+    ],
+    outputs: [firstOutput],
+  });
+}
+
 export const attentionOperator = defineOperator({
   op: "leafcutter.Attention",
   infer: (context) => [{ dtype: context.type(0).dtype, shape: outputShape(operandsOf(context)) }],
   reference: attention,
+  lower,
   tolerance: sumTolerance,
 });

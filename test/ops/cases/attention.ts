@@ -1,4 +1,5 @@
 /** Cases of leafcutter.Attention: layouts, grouped heads, masks of every broadcast, causality, windows, lengths, caps. */
+import { floatAttribute } from "../../../compiler/graph/attribute.ts";
 import { noise, sizeOf } from "../../kernels/tensors.ts";
 import { type OperatorCase, tensor } from "../case.ts";
 import { attributesOf, random } from "./window.ts";
@@ -44,6 +45,8 @@ interface Options {
   /** Every second element of the mask. */
   readonly hidden?: number;
   readonly lengths?: readonly number[];
+  readonly scale?: number;
+  readonly softcap?: number;
   readonly attributes?: Readonly<Record<string, number>>;
 }
 
@@ -63,14 +66,12 @@ function attentionCase(name: string, options: Options = {}): OperatorCase {
       mask && scores && tensor("float32", scores, mask),
       options.lengths && tensor("int32", options.lengths),
     ],
-    attributes: attributesOf({
-      queryLayout: query,
-      keyLayout: key,
-      valueLayout: value,
-      outputLayout: output,
-      scale: 1.7,
-      ...options.attributes,
-    }),
+    attributes: {
+      ...attributesOf({ queryLayout: query, keyLayout: key, valueLayout: value, outputLayout: output }),
+      ...attributesOf(options.attributes ?? {}),
+      scale: floatAttribute(options.scale ?? 1.7),
+      ...(options.softcap === undefined ? {} : { softcap: floatAttribute(options.softcap) }),
+    },
   };
 }
 
@@ -91,6 +92,6 @@ export const attentionCases: readonly OperatorCase[] = [
   attentionCase("window", { shape: { keys: 12 }, attributes: { causal: 1, window: 3 } }),
   attentionCase("lengths", { lengths: [4, 7] }),
   attentionCase("lengths, causal, mask", { lengths: [0, 6], mask: [5, 7], attributes: { causal: 1 } }),
-  attentionCase("softcap", { mask: [5, 7], hidden: -Infinity, attributes: { softcap: 1.5, scale: 9 } }),
+  attentionCase("softcap", { mask: [5, 7], hidden: -Infinity, softcap: 1.5, scale: 9 }),
   attentionCase("rows hidden whole", { mask: [2, 4, 5, 1], hidden: -Infinity }),
 ];
