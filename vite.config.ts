@@ -11,8 +11,12 @@ import { dirname, join, posix, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import type { EnvironmentOptions, Plugin, UserConfig } from "vite";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import type { BrowserProviderOption } from "vitest/node";
+import { findBrowser } from "./bench/browser.ts";
 import { chromiumArguments, findChromium } from "./bench/chromium.ts";
+import type { BrowserName } from "./bench/driven-browser.ts";
+import { drivenBrowser } from "./test/setup/browser-provider.ts";
 
 const root = dirname(fileURLToPath(import.meta.url));
 
@@ -133,8 +137,49 @@ function libraryBuild(): UserConfig {
   };
 }
 
+/** Firefox's device answers on a tick of 100 ms: what asks it a thousand times is left to Chromium. */
+const manyDeviceRuns = ["test/webgpu/graphs.browser.test.ts", "test/webgpu/operators.browser.test.ts"];
+
+/** The suite once in each browser that is there; without Chromium its project says that there is none. */
+function browserProjects(): TestProjectInlineConfiguration[] {
+  if (process.env.VITEST === undefined) return [];
+  const executablePath = findChromium();
+  const project = (
+    name: string,
+    browser: BrowserName,
+    provider: BrowserProviderOption,
+    exclude: readonly string[] = [],
+  ): TestProjectInlineConfiguration => ({
+    extends: true,
+    /** A dependency found in the middle of a run would reload the page under the tests. */
+    optimizeDeps: {
+      include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf"],
+      exclude: ["onnxruntime-web"],
+    },
+    test: {
+      name,
+      include: ["test/**/*.browser.test.ts"],
+      exclude: [...exclude],
+      testTimeout: 30_000,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        connectTimeout: 180_000,
+        provider,
+        instances: [{ browser }],
+      },
+    },
+  });
+  const launchOptions = { ...(executablePath === undefined ? {} : { executablePath }), args: [...chromiumArguments] };
+  const others = (["firefox", "webkit"] as const).flatMap((name) => {
+    const found = findBrowser(name);
+    return "missing" in found ? [] : [project(name, name, drivenBrowser(name, found.launch), manyDeviceRuns)];
+  });
+  return [project("browser", "chromium", playwright({ launchOptions })), ...others];
+}
+
 export default defineConfig(({ command }) => {
-  const chromium = process.env.VITEST === undefined ? undefined : findChromium();
   return {
     root,
     publicDir: false,
@@ -155,31 +200,7 @@ export default defineConfig(({ command }) => {
             execArgv: ["--import", new URL("./test/setup/typescript-in-workers.mjs", import.meta.url).href],
           },
         },
-        {
-          extends: true,
-          /** A dependency found in the middle of a run would reload the page under the tests. */
-          optimizeDeps: {
-            include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf"],
-            exclude: ["onnxruntime-web"],
-          },
-          test: {
-            name: "browser",
-            include: ["test/**/*.browser.test.ts"],
-            testTimeout: 30_000,
-            browser: {
-              enabled: true,
-              headless: true,
-              screenshotFailures: false,
-              provider: playwright({
-                launchOptions: {
-                  ...(chromium === undefined ? {} : { executablePath: chromium }),
-                  args: [...chromiumArguments],
-                },
-              }),
-              instances: [{ browser: "chromium" }],
-            },
-          },
-        },
+        ...browserProjects(),
       ],
     },
   };

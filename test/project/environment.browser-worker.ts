@@ -1,7 +1,8 @@
 /** Reports what a module worker can do here; WebGPU is judged by a shader that ran, not by the presence of the API. */
 export interface Environment {
   readonly isolated: boolean;
-  readonly shared: SharedArrayBuffer;
+  /** Undefined where the browser has none, isolated or not. */
+  readonly shared: SharedArrayBuffer | undefined;
   readonly webgpu:
     | { readonly kind: "absent"; readonly reason: string }
     | { readonly kind: "computed"; readonly doubled: Uint32Array };
@@ -47,7 +48,7 @@ async function webgpu(): Promise<Environment["webgpu"]> {
 
 const environment: Environment = {
   isolated: crossOriginIsolated,
-  shared: new SharedArrayBuffer(4),
+  shared: typeof SharedArrayBuffer === "undefined" ? undefined : new SharedArrayBuffer(4),
   webgpu: await webgpu(),
 };
 postMessage(environment);
