@@ -35,6 +35,7 @@ import { affineGrid, centerCropPad, col2Im, gridSample } from "./movement/sample
 import { scatterElements, scatterND, scatterOld } from "./movement/scatter.ts";
 import { shape, size } from "./movement/shape.ts";
 import { slice } from "./movement/slice.ts";
+import { tensorScatter } from "./movement/tensor-scatter.ts";
 import { transpose } from "./movement/transpose.ts";
 import { blackmanWindow, hammingWindow, hannWindow, melWeightMatrix } from "./movement/window-function.ts";
 import { axisNormalizationOperators } from "./normalisation/axis-normalization.ts";
@@ -119,6 +120,7 @@ const operators: readonly Operator[] = [
   scatterElements,
   scatterOld,
   scatterND,
+  tensorScatter,
   cumSum,
   cumProd,
   reverseSequence,

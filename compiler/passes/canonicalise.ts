@@ -4,24 +4,22 @@
  * Split becomes Slices, explicit padding joins the window that follows it. Each rule stands with its condition.
  */
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import {
-  dimsAttribute,
-  integerAttribute,
-  integerOf,
-  integersAttribute,
-  integersOf,
-  stringOf,
-} from "../graph/attribute.ts";
+import { integerAttribute, integerOf, integersAttribute, integersOf, stringOf } from "../graph/attribute.ts";
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { canonicalEinsum } from "./canonicalise-einsum.ts";
+import { canonicalGroupedAttention } from "./canonicalise-grouped-attention.ts";
+import { canonicalMicrosoftAttention, canonicalMultiHead } from "./canonicalise-microsoft-attention.ts";
+import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
+import { canonicalMicrosoftRotary, canonicalOnnxRotary } from "./canonicalise-rotary.ts";
 import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
 import { isIdentity, permutationOf } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
+import { emitSlice } from "./slice.ts";
 
 type Replacement = Value | readonly (Value | undefined)[] | undefined;
 type Rule = (node: Node, context: RewriteContext) => Replacement;
@@ -107,6 +105,12 @@ const rules: Readonly<Record<string, Rule>> = {
   Gemm: canonicalProduct,
   MatMul: canonicalProduct,
   "leafcutter.MatMul": absorbTranspose,
+  Attention: canonicalOnnxAttention,
+  "com.microsoft.Attention": canonicalMicrosoftAttention,
+  "com.microsoft.MultiHeadAttention": canonicalMultiHead,
+  "com.microsoft.GroupQueryAttention": canonicalGroupedAttention,
+  RotaryEmbedding: canonicalOnnxRotary,
+  "com.microsoft.RotaryEmbedding": canonicalMicrosoftRotary,
 };
 
 /** A pool over all of space is a reduction. */
@@ -236,27 +240,6 @@ function joinedOperand(concat: Node, axes: ReadonlyMap<number, SliceAxis>): Valu
     first += extents[index] as number;
     return start === clamp(range.start) && first === clamp(range.end) && first > start;
   });
-}
-
-function emitSlice(
-  context: RewriteContext,
-  x: Value,
-  axes: readonly number[],
-  starts: readonly Dim[],
-  ends: readonly Dim[],
-  steps: readonly number[],
-): Value {
-  return context.emit(
-    "Slice",
-    [x],
-    {
-      starts: dimsAttribute(starts),
-      ends: dimsAttribute(ends),
-      axes: integersAttribute(axes),
-      steps: integersAttribute(steps),
-    },
-    { version: 13 },
-  );
 }
 
 function split(node: Node, context: RewriteContext): readonly Value[] {

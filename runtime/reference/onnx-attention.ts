@@ -22,8 +22,8 @@ function maskOf(call: ReferenceCall, batch: number, heads: number, queries: numb
   const values = numbersOf(mask);
   const index = broadcastIndex(mask.shape, [batch, heads, queries, own]);
   return (b: number, h: number, m: number, t: number): number => {
-    if (own !== 1 && t >= own) return Number.NEGATIVE_INFINITY;
-    const value = values[index(((b * heads + h) * queries + m) * own + (own === 1 ? 0 : t))] as number;
+    if (t >= own) return Number.NEGATIVE_INFINITY;
+    const value = values[index(((b * heads + h) * queries + m) * own + t)] as number;
     return mask.dtype !== "bool" ? value : value ? 0 : Number.NEGATIVE_INFINITY;
   };
 }

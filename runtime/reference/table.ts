@@ -157,6 +157,7 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   ScatterElements: async () => (await import("./scatter.ts")).scatterElements,
   Scatter: async () => (await import("./scatter.ts")).scatterElements,
   ScatterND: async () => (await import("./scatter.ts")).scatterND,
+  TensorScatter: async () => (await import("./tensor-scatter.ts")).tensorScatter,
   CumSum: async () => (await import("./cumulative.ts")).cumulativeSum,
   CumProd: async () => (await import("./cumulative.ts")).cumulativeProduct,
   ReverseSequence: async () => (await import("./cumulative.ts")).reverseSequence,

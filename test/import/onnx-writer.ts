@@ -68,6 +68,8 @@ export interface FunctionFields {
 
 export interface ModelFields extends GraphFields {
   readonly opset?: number;
+  /** Further domains, in version 1. */
+  readonly domains?: readonly string[];
   readonly functions?: readonly FunctionFields[];
 }
 
@@ -213,6 +215,7 @@ export function modelBytes(model: ModelFields): Uint8Array {
   pbf.writeStringField(2, "test");
   pbf.writeMessage(7, writeGraph, model);
   pbf.writeMessage(8, writeOpset, ["", model.opset ?? 17]);
+  for (const domain of model.domains ?? []) pbf.writeMessage(8, writeOpset, [domain, 1]);
   for (const definition of model.functions ?? []) pbf.writeMessage(25, writeFunction, definition);
   return pbf.finish().slice();
 }

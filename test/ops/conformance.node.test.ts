@@ -72,7 +72,7 @@ describe.skipIf(!present)(title, () => {
         `${cases.length - runnable.length} use operators without a record: ${list}`,
     );
     rmSync(folder, { recursive: true, force: true });
-  });
+  }, 60_000);
 
   it("names exactly the operators of the suite that have no record", () => {
     const missing = new Set(cases.flatMap(missingOperators));

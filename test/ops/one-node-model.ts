@@ -44,9 +44,20 @@ export function oneNodeModel(call: NodeCall): Uint8Array {
   const attributes = Object.fromEntries(
     Object.entries(call.attributes).map(([name, attribute]) => [name, attributeFields(attribute)]),
   );
+  const [, domain, op = call.op] = /^(com\.microsoft)\.(.*)$/.exec(call.op) ?? [];
   return modelBytes({
-    opset: call.version,
-    nodes: [{ op: call.op, inputs: names, outputs: outputs.map(({ name }) => name), attributes }],
+    // Operators of other domains live in a model of today.
+    opset: domain === undefined ? call.version : 21,
+    domains: domain === undefined ? [] : [domain],
+    nodes: [
+      {
+        op,
+        ...(domain === undefined ? {} : { domain }),
+        inputs: names,
+        outputs: outputs.map(({ name }) => name),
+        attributes,
+      },
+    ],
     inputs: call.inputs.flatMap((tensor, index) => {
       const type = tensor && typeCodes[tensor.dtype];
       return tensor && type ? [{ name: `x${index}`, type, dims: tensor.shape }] : [];

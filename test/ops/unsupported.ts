@@ -53,7 +53,6 @@ export const unsupportedOperators: Readonly<Record<string, string>> = {
   RNN: pending,
   STFT: pending,
   SwiGLU: pending,
-  TensorScatter: pending,
 };
 
 /** Cases of operators that have a record, by name. */
