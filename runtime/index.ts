@@ -6,7 +6,7 @@ export type { Backend } from "./engine/variants.ts";
 export { type Diagnostic, type DiagnosticCode, LeafcutterError } from "./format/diagnostic.ts";
 export type { DType } from "./format/dtype.ts";
 export type { Extent, SymbolBound } from "./format/extent.ts";
-export type { PortDescription, VariantName } from "./format/manifest.ts";
+export type { PortDescription, StateDescription, VariantName } from "./format/manifest.ts";
 export type { Tensor, TensorArray } from "./format/tensor.ts";
 export type { PackageFiles } from "./load/source.ts";
 export { load } from "./session.ts";

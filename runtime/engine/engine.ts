@@ -6,7 +6,7 @@
  * belongs to whoever writes it until the first run, and to the engine afterwards.
  * Ordering: one run at a time, weights and `probeKernels` before the first; the session queues, the engine does
  * not. A run that fails or is aborted leaves the engine ready for the next: nothing that a run reads before writing
- * survives from the run before.
+ * survives from the run before but states, which only a run that ended changes.
  */
 import type { VariantName } from "../format/manifest.ts";
 import type { Program } from "../format/program.ts";
@@ -57,6 +57,12 @@ export interface Engine {
   probeKernels(): Promise<readonly KernelFailure[]>;
   /** One inference. Throws LeafcutterError: input-*, aborted, program-invalid (a trap), device-lost. */
   run(inputs: Readonly<Record<string, TensorInput>>, control?: RunControl): Promise<RunResult>;
+  /**
+   * Sets the given states, the others to zeros. Throws LeafcutterError input-*: then nothing has changed; device-lost.
+   */
+  reset(values?: Readonly<Record<string, TensorInput>>): Promise<void>;
+  /** A copy of a state as the next run will find it. Throws LeafcutterError: input-unknown, device-lost. */
+  state(name: string): Promise<Tensor>;
   /** Frees everything; no call may follow. */
   dispose(): void;
 }

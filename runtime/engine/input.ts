@@ -70,8 +70,9 @@ class Unification {
   readonly bindings = new Map<string, number>();
   readonly #symbols: ReadonlyMap<string, SymbolBound>;
 
-  constructor(symbols: readonly SymbolBound[]) {
+  constructor(symbols: readonly SymbolBound[], known: ReadonlyMap<string, number>) {
     this.#symbols = new Map(symbols.map((symbol) => [symbol.name, symbol]));
+    for (const [name, value] of known) this.bindings.set(name, value);
     for (const { name, lower, upper } of symbols) if (lower === upper) this.bindings.set(name, lower);
   }
 
@@ -155,13 +156,14 @@ class Unification {
 }
 
 /**
- * Checks `inputs` against `ports` and binds the symbols.
+ * Checks `inputs` against `ports` and binds the symbols that `known` does not.
  * Throws LeafcutterError: input-unknown, input-missing, input-dtype, input-shape, input-value.
  */
 export function bindInputs(
   ports: readonly PortDescription[],
   symbols: readonly SymbolBound[],
   inputs: Readonly<Record<string, TensorInput>>,
+  known: ReadonlyMap<string, number> = new Map(),
 ): BoundInputs {
   const names = ports.map((port) => port.name);
   for (const name of Object.keys(inputs)) {
@@ -186,7 +188,7 @@ export function bindInputs(
       received: Object.keys(inputs).join(", ") || "no inputs",
     });
   });
-  const unification = new Unification(symbols);
+  const unification = new Unification(symbols, known);
   for (const { port, shape } of given) if (shape !== undefined) unification.bind(port, shape);
   const shaped = given.map(({ port, data, shape }) => ({
     port,

@@ -39,9 +39,25 @@ function compare(test: SelfTest, outputs: Readonly<Record<string, Tensor>>): str
   return undefined;
 }
 
-/** Runs the test. Returns what is wrong, or undefined; rejects when the run is aborted. */
+/** The states of an engine, for `reset` of another one or of the same later. */
+export async function statesOf(engine: Engine): Promise<Readonly<Record<string, Tensor>>> {
+  const states: Record<string, Tensor> = {};
+  for (const { name } of engine.program.states ?? []) states[name] = await engine.state(name);
+  return states;
+}
+
+/**
+ * Runs the test from states of zeros and puts the states back. Returns what is wrong, or undefined; rejects when the
+ * run is aborted.
+ */
 export async function runSelfTest(test: SelfTest, engine: Engine, signal?: AbortSignal): Promise<string | undefined> {
   const control = signal === undefined ? {} : { signal };
-  const { outputs } = await engine.run(selfTestInputs(test, engine.program), control);
-  return compare(test, outputs);
+  const states = await statesOf(engine);
+  await engine.reset();
+  try {
+    const { outputs } = await engine.run(selfTestInputs(test, engine.program), control);
+    return compare(test, outputs);
+  } finally {
+    await engine.reset(states);
+  }
 }

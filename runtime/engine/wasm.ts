@@ -16,6 +16,7 @@ import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
 import { type Position, Slices } from "./slices.ts";
+import { States } from "./states.ts";
 import { nextTurn } from "./turn.ts";
 
 export interface WasmEngineOptions {
@@ -153,6 +154,7 @@ export class WasmEngine implements Engine {
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
   readonly #slices: Slices;
+  readonly #states: States;
   #bindings: ReadonlyMap<string, number> | undefined;
   #disposed = false;
 
@@ -166,6 +168,7 @@ export class WasmEngine implements Engine {
     this.#stretches = stretches(program.steps, references);
     this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
     this.#slices = new Slices(this.#kernelSteps);
+    this.#states = new States(this.memory, program);
   }
 
   get weights(): Uint8Array {
@@ -237,6 +240,18 @@ export class WasmEngine implements Engine {
     this.#guarded(() => this.#walk(address, 0, address, units));
   }
 
+  async reset(values?: Readonly<Record<string, TensorInput>>): Promise<void> {
+    this.resetSync(values);
+  }
+
+  resetSync(values?: Readonly<Record<string, TensorInput>>): void {
+    this.#states.reset(values);
+  }
+
+  async state(name: string): Promise<Tensor> {
+    return this.#states.read(name);
+  }
+
   #upperBounds(): ReadonlyMap<string, number> {
     return new Map(this.program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   }
@@ -247,7 +262,9 @@ export class WasmEngine implements Engine {
 
   #begin(inputs: Readonly<Record<string, TensorInput>>): void {
     if (this.#disposed) throw new LeafcutterError({ code: "disposed", message: "the engine is disposed" });
-    const { tensors, bindings } = bindInputs(this.program.inputs, this.program.symbols, inputs);
+    this.#states.check();
+    const { inputs: ports, symbols } = this.program;
+    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths);
     this.#bind(bindings);
     for (const [index, port] of this.program.inputs.entries()) {
       const data = tensors[index]?.data;
@@ -315,6 +332,7 @@ export class WasmEngine implements Engine {
   #end(times: Float64Array | undefined): RunResult {
     const bindings = this.#bindings ?? new Map<string, number>();
     const outputs = Object.fromEntries(this.program.outputs.map((port) => [port.name, this.#read(port, bindings)]));
+    this.#states.commit(bindings);
     if (times === undefined) return { outputs };
     return { outputs, steps: this.program.steps.map((step, index) => this.#stepTime(step, times[index] ?? 0)) };
   }

@@ -5,6 +5,7 @@
  */
 import { LeafcutterError } from "../format/diagnostic.ts";
 import type { Region } from "../format/program.ts";
+import type { Move } from "./states.ts";
 
 /** Bytes of a dispatch's uniform: record address and number of invocations. */
 const dispatchBytes = 16;
@@ -50,6 +51,8 @@ export class WebGpuDevice {
   /** Rejects when the device goes; never resolves. */
   readonly #lost: Promise<never>;
   #problem: LeafcutterError | undefined;
+  /** What `move` passes through: a buffer is not copied onto itself. Made for its first call; later ones are the same. */
+  #moving: GPUBuffer | undefined;
 
   private constructor(device: GPUDevice, bytes: number, slots: number, workgroupSize: number) {
     this.#device = device;
@@ -159,6 +162,25 @@ export class WebGpuDevice {
   clear({ start, bytes }: Region): void {
     const encoder = this.#device.createCommandEncoder();
     encoder.clearBuffer(this.#memory, start & ~3, roundUp(start + bytes) - (start & ~3));
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  /** Copies bytes within the memory, all of them read before any is written; whole words are copied. */
+  move(moves: readonly Move[]): void {
+    const size = moves.reduce((sum, { bytes }) => sum + roundUp(bytes), 0);
+    if (size === 0) return;
+    this.#moving ??= this.#device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC });
+    const encoder = this.#device.createCommandEncoder();
+    let at = 0;
+    for (const { from, bytes } of moves) {
+      encoder.copyBufferToBuffer(this.#memory, from, this.#moving, at, roundUp(bytes));
+      at += roundUp(bytes);
+    }
+    at = 0;
+    for (const { to, bytes } of moves) {
+      encoder.copyBufferToBuffer(this.#moving, at, this.#memory, to, roundUp(bytes));
+      at += roundUp(bytes);
+    }
     this.#device.queue.submit([encoder.finish()]);
   }
 

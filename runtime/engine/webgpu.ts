@@ -9,13 +9,14 @@ import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import { type KernelProbe, type Program, pageBytes, type Region } from "../format/program.ts";
 import { fillRandom } from "../format/random.ts";
-import { elementCount, viewOf } from "../format/tensor.ts";
+import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import { validateShaders } from "../format/validate-shaders.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
 import type { LoadedReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { matchesProbe, numberOf, type ProbeMismatch } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
+import { States } from "./states.ts";
 import { createMemory, createWasmEngine } from "./wasm.ts";
 import { type Dispatch, WebGpuDevice } from "./webgpu-device.ts";
 import { type Bindings, type DeviceStep, type HostedStep, type PlacedStep, placeSteps } from "./webgpu-steps.ts";
@@ -94,6 +95,7 @@ export class WebGpuEngine implements Engine {
   readonly #steps: readonly PlacedStep[];
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
+  readonly #states: States;
   #bindings: Bindings | undefined;
   #hasWeights = false;
   #disposed = false;
@@ -113,6 +115,7 @@ export class WebGpuEngine implements Engine {
     pipelines.catch(() => undefined);
     this.#steps = steps;
     this.#stretches = stretchesOf(steps);
+    this.#states = new States(memory, program);
     this.#records = new Records(
       memory,
       program.memory,
@@ -130,7 +133,9 @@ export class WebGpuEngine implements Engine {
     if (signal?.aborted) throw aborted();
     if (this.#disposed) throw new LeafcutterError({ code: "disposed", message: "the engine is disposed" });
     this.#device.check();
-    const { tensors, bindings } = bindInputs(this.program.inputs, this.program.symbols, inputs);
+    this.#states.check();
+    const { inputs: ports, symbols } = this.program;
+    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths);
     for (const [index, { address }] of this.program.inputs.entries()) {
       const data = tensors[index]?.data;
       if (data === undefined) continue;
@@ -182,6 +187,16 @@ export class WebGpuEngine implements Engine {
       if (failure !== undefined) failures.push({ kernel: name, ...failure });
     }
     return failures;
+  }
+
+  async reset(values?: Readonly<Record<string, TensorInput>>): Promise<void> {
+    this.#device.check();
+    for (const region of this.#states.reset(values)) this.#device.upload(this.memory.buffer, region);
+  }
+
+  async state(name: string): Promise<Tensor> {
+    await this.#fetch([this.#states.region(this.#states.find(name))]);
+    return this.#states.read(name);
   }
 
   dispose(): void {
@@ -237,6 +252,8 @@ export class WebGpuEngine implements Engine {
       return { name, dtype, shape: extents, count, region: { start: address, bytes: count * byteSize[dtype] } };
     });
     const contents = await unlessAborted(this.#device.download(ports.map(({ region }) => region)), signal);
+    this.#device.move(this.#states.moves);
+    this.#states.advance(bindings);
     const outputs = Object.fromEntries(
       ports.map(({ name, dtype, shape, count }, index) => {
         const { buffer } = contents[index] ?? new Uint8Array();

@@ -20,6 +20,7 @@ export type DiagnosticCode =
   | "input-dtype"
   | "input-shape"
   | "input-value"
+  | "state-full"
   | "memory-exceeded"
   | "budget-infeasible"
   | "self-test-failed"

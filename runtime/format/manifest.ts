@@ -29,6 +29,15 @@ export interface PortDescription {
   readonly value?: readonly number[];
 }
 
+/** A tensor that the session keeps between runs: an input of the model whose next value is one of its outputs. */
+export interface StateDescription {
+  readonly name: string;
+  readonly output: string;
+  readonly dtype: DType;
+  /** As a run finds it; a symbol is the length of a state that grows, 0 (or its lower bound) after a reset. */
+  readonly shape: readonly Extent[];
+}
+
 /** Most elements of an input whose value is fixed. */
 export const mostFixedElements = 64;
 
@@ -61,6 +70,7 @@ export interface Manifest {
   readonly symbols: readonly SymbolBound[];
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
+  readonly states?: readonly StateDescription[];
   readonly program: FileReference;
   readonly modules: readonly (FileReference & { readonly variant: WasmVariantName })[];
   /** WGSL of the same plan: JSON of runtime/format/shader.ts. */

@@ -23,6 +23,37 @@ export interface Port {
   readonly address: number;
 }
 
+/** A tensor that lives in the arena between runs, at the same address for the life of the memory. */
+interface PlacedState {
+  /** The model's input that reads it. */
+  readonly name: string;
+  /** The model's output that is its next value. */
+  readonly output: string;
+  readonly dtype: DType;
+  readonly address: number;
+}
+
+/** Dense. A run leaves the next value at `source`; it is copied to `address` when the run has ended. */
+export interface FixedState extends PlacedState {
+  readonly kind: "fixed";
+  readonly shape: readonly number[];
+  readonly source: number;
+}
+
+/**
+ * Lies as a dense tensor whose `axis` has the extent `capacity`; `shape[axis]` is the symbol of its length, which no
+ * input binds. A run writes rows behind the last one, in place, and leaves it `length` long.
+ */
+export interface GrowingState extends PlacedState {
+  readonly kind: "growing";
+  readonly shape: readonly Extent[];
+  readonly axis: number;
+  readonly capacity: number;
+  readonly length: Extent;
+}
+
+export type State = FixedState | GrowingState;
+
 /** What a step touches through the address in argument `word`: [start, start + bytes), which must lie inside planned memory. */
 export interface Access {
   readonly word: number;
@@ -112,6 +143,8 @@ export interface Program {
   readonly memory: MemoryMap;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /** What lives between runs; inputs and outputs of the model that are states are no ports of the program. */
+  readonly states?: readonly State[];
   readonly kernels: readonly ProgramKernel[];
   readonly steps: readonly ProgramStep[];
 }

@@ -1,7 +1,13 @@
 /**
  * A manifest from an attacker's hands: types, file names that stay in the package's folder, sizes, hashes, tests.
  */
-import { type FileReference, type Manifest, manifestFormat, type PortDescription } from "./manifest.ts";
+import {
+  type FileReference,
+  type Manifest,
+  manifestFormat,
+  type PortDescription,
+  type StateDescription,
+} from "./manifest.ts";
 import type { Program } from "./program.ts";
 import { type Symbols, UntrustedReader } from "./untrusted.ts";
 
@@ -56,6 +62,12 @@ function selfTest(value: unknown, symbols: Symbols, outputs: readonly PortDescri
   if (total > maximumSamples) reader.fail(`${where}.outputs`, `at most ${maximumSamples} samples`, total);
 }
 
+function states(value: unknown, symbols: Symbols): void {
+  for (const [index, port] of reader.ports(value, "states", symbols).entries()) {
+    reader.string(reader.object(port, "states").output, `states[${index}].output`);
+  }
+}
+
 function provenance(value: unknown): void {
   const { compiler, source, options, samples } = reader.object(value, "provenance");
   reader.string(compiler, "provenance.compiler");
@@ -75,6 +87,7 @@ export function validateManifest(value: unknown): Manifest {
   const symbols = reader.symbols(manifest.symbols, "symbols");
   reader.ports(manifest.inputs, "inputs", symbols);
   const outputs = reader.ports(manifest.outputs, "outputs", symbols);
+  if (manifest.states !== undefined) states(manifest.states, symbols);
   file(manifest.program, "program", maximumFileBytes);
   const variants = reader.list(manifest.modules, "modules", 16, (item, where) => {
     file(item, where, maximumFileBytes);
@@ -101,6 +114,15 @@ export function checkAgreement(manifest: Manifest, program: Program): void {
     if (!same(manifest[name].map(shape), program[name].map(shape))) {
       reader.fail(name, "the ports of the manifest in the program", program[name].map(shape));
     }
+  }
+  const described = ({ name, output, dtype, shape }: StateDescription): readonly unknown[] => [
+    name,
+    output,
+    dtype,
+    shape,
+  ];
+  if (!same((manifest.states ?? []).map(described), (program.states ?? []).map(described))) {
+    reader.fail("states", "the states of the manifest in the program", program.states ?? []);
   }
   const bounds = (symbols: Manifest["symbols"]) => symbols.map(({ name, lower, upper }) => [name, lower, upper]);
   if (!same(bounds(manifest.symbols), bounds(program.symbols))) {

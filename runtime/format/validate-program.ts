@@ -50,6 +50,7 @@ class ProgramValidator {
         this.#operand(port, `${name}[${index}]`, readable);
       }
     }
+    this.#states(program, new Set((program.inputs as Program["inputs"]).map(({ name }) => name)));
     const kernels = reader.list(program.kernels, "kernels", maximumKernels, (item, where) => {
       const kernel = reader.object(item, where);
       reader.string(kernel.name, `${where}.name`);
@@ -115,6 +116,45 @@ class ProgramValidator {
     const address = this.#address(operand.address, `${where}.address`);
     this.#aligned(`${where}.address`, address, size);
     if (elements > 0) this.#place(where, address, address + elements * size, readable);
+  }
+
+  /** Of the states, dense or grown to their capacity, all bytes lie in the arena; those of one symbol have one length. */
+  #states(program: Readonly<Record<string, unknown>>, inputs: ReadonlySet<string>): void {
+    if (program.states === undefined) return;
+    const reader = this.#reader;
+    const lengths = new Map<unknown, string>();
+    for (const [index, port] of reader.ports(program.states, "states", this.#symbols).entries()) {
+      const where = `states[${index}]`;
+      if (inputs.has(port.name)) reader.fail(`${where}.name`, "a name that no input has", port.name);
+      const state = reader.object(port, where);
+      for (const name of state.kind === "fixed" ? ["address", "source"] : ["address"])
+        this.#aligned(`${where}.${name}`, this.#address(state[name], `${where}.${name}`), 4);
+      reader.string(state.output, `${where}.output`);
+      switch (reader.oneOf(state.kind, `${where}.kind`, ["fixed", "growing"])) {
+        case "fixed":
+          for (const [axis, extent] of port.shape.entries())
+            reader.integer(extent, `${where}.shape[${axis}]`, 0, 2 ** 31);
+          this.#operand(state, where, false);
+          this.#operand({ ...state, address: state.source }, `${where}.source`, true);
+          break;
+        case "growing": {
+          const axis = reader.integer(state.axis, `${where}.axis`, 0, port.shape.length - 1);
+          for (const [other, extent] of port.shape.entries())
+            if (other !== axis) reader.integer(extent, `${where}.shape[${other}]`, 0, 2 ** 31);
+          const symbol = port.shape[axis];
+          const capacity = reader.integer(state.capacity, `${where}.capacity`, 0, 2 ** 31);
+          if (typeof symbol !== "string") reader.fail(`${where}.shape[${axis}]`, "a symbol", symbol);
+          this.#extent(symbol, `${where}.shape[${axis}]`, 0, capacity);
+          this.#extent(state.length, `${where}.length`, 0, capacity);
+          const length = JSON.stringify(state.length);
+          if ((lengths.get(symbol) ?? length) !== length)
+            reader.fail(`${where}.length`, String(lengths.get(symbol)), length);
+          lengths.set(symbol, length);
+          this.#operand({ ...state, shape: port.shape.map((e, i) => (i === axis ? capacity : e)) }, where, false);
+          break;
+        }
+      }
+    }
   }
 
   #extent(value: unknown, where: string, lower: number, upper: number): readonly [number, number] {
@@ -229,9 +269,13 @@ class ProgramValidator {
     });
   }
 
-  /** The shapes of the inputs must say what every symbol is. */
+  /** The shapes of the inputs must say what every symbol is, or else the length of a state. */
   #everySymbolIsBound(program: Program): void {
     const bound = new Set<Extent>(program.inputs.flatMap((port) => port.shape));
+    for (const state of program.states ?? []) {
+      const symbol = state.kind === "growing" ? state.shape[state.axis] : undefined;
+      if (symbol !== undefined) bound.add(symbol);
+    }
     for (const { name, lower, upper } of program.symbols) {
       if (lower !== upper && !bound.has(name))
         this.#reader.fail("symbols", "symbols that an input's shape binds", name);

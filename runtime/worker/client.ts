@@ -6,7 +6,7 @@ import type { Remote } from "comlink";
 import { proxy, transfer, wrap } from "comlink/dist/esm/comlink.mjs";
 import type { TensorInput } from "../engine/input.ts";
 import { type Diagnostic, LeafcutterError } from "../format/diagnostic.ts";
-import type { PortDescription } from "../format/manifest.ts";
+import type { PortDescription, StateDescription } from "../format/manifest.ts";
 import type { Tensor, TensorArray } from "../format/tensor.ts";
 import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, RunOptions, Session, Stats, StatsOptions } from "./contract.ts";
@@ -104,13 +104,15 @@ const disposeMilliseconds = 2000;
 class WorkerSession implements Session {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
+  readonly states: readonly StateDescription[];
   readonly #connection: HostConnection;
   #lastRun = 0;
 
-  constructor(connection: HostConnection, { inputs, outputs }: LoadedPorts) {
+  constructor(connection: HostConnection, { inputs, outputs, states }: LoadedPorts) {
     this.#connection = connection;
     this.inputs = inputs;
     this.outputs = outputs;
+    this.states = states;
   }
 
   async run(
@@ -127,6 +129,15 @@ class WorkerSession implements Session {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
+  }
+
+  async reset(values: Readonly<Record<string, TensorInput>> = {}): Promise<void> {
+    const [packed, buffers] = packInputs(values, false);
+    await this.#connection.call((host) => host.reset(transfer(packed, [...buffers])));
+  }
+
+  state(name: string): Promise<Tensor> {
+    return this.#connection.call((host) => host.state(name));
   }
 
   stats(options: StatsOptions = {}): Promise<Stats> {

@@ -2,7 +2,7 @@
 import type { StepTime } from "../engine/engine.ts";
 import type { TensorInput } from "../engine/input.ts";
 import type { Backend } from "../engine/variants.ts";
-import type { PortDescription, VariantName } from "../format/manifest.ts";
+import type { PortDescription, StateDescription, VariantName } from "../format/manifest.ts";
 import type { Tensor } from "../format/tensor.ts";
 
 export interface Progress {
@@ -66,8 +66,20 @@ export interface Stats {
 export interface Session {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
-  /** One inference. Concurrent calls queue in order. Rejects with LeafcutterError. */
+  /** What the session keeps between runs: neither inputs nor outputs. Zero, or of length 0, after loading. */
+  readonly states: readonly StateDescription[];
+  /**
+   * One inference. Concurrent calls queue in order. Rejects with LeafcutterError; a run that rejects leaves the states
+   * as they were, but for device-lost, after which they are zero. state-full: a growing state is at its bound.
+   */
   run(inputs: Readonly<Record<string, TensorInput>>, options?: RunOptions): Promise<Readonly<Record<string, Tensor>>>;
+  /**
+   * Sets the given states, the others to zeros and growing ones to length 0. Queues behind the runs before it.
+   * Rejects with LeafcutterError (input-unknown, input-missing, input-dtype, input-shape): then nothing has changed.
+   */
+  reset(values?: Readonly<Record<string, TensorInput>>): Promise<void>;
+  /** A copy of a state, for `reset` later. Queues behind the runs before it. */
+  state(name: string): Promise<Tensor>;
   stats(options?: StatsOptions): Promise<Stats>;
   /** Frees everything; calls that are pending or follow reject with code "disposed". */
   dispose(): Promise<void>;
@@ -77,4 +89,6 @@ export interface Session {
 export interface LocalSession extends Session {
   /** The whole run without giving the thread away. Throws LeafcutterError. */
   runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>>;
+  /** As `reset`, at once. Throws LeafcutterError. */
+  resetSync(values?: Readonly<Record<string, TensorInput>>): void;
 }

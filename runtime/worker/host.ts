@@ -38,7 +38,7 @@ const host: HostApi = {
     outcome(async () => {
       try {
         model = await openModel(location, { ...options, onProgress, signal: loading.signal }, modelEnvironment());
-        return { inputs: model.inputs, outputs: model.outputs };
+        return { inputs: model.inputs, outputs: model.outputs, states: model.states };
       } finally {
         (onProgress as Remote)[releaseProxy]?.();
       }
@@ -56,6 +56,15 @@ const host: HostApi = {
     );
   },
   abort: (id) => running.get(id)?.abort(),
+  reset: (values) =>
+    outcome(async () => {
+      await loaded().reset(values);
+      return undefined;
+    }),
+  state: async (name) => {
+    const result = await outcome(() => loaded().state(name));
+    return result.kind === "failure" ? result : transfer(result, [result.value.data.buffer]);
+  },
   stats: (options) => outcome(() => loaded().stats(options)),
   dispose: () =>
     outcome(async () => {

@@ -4,11 +4,11 @@
  */
 import type { Engine, RunResult, StepTime } from "../engine/engine.ts";
 import type { TensorInput } from "../engine/input.ts";
-import { runSelfTest } from "../engine/self-test.ts";
+import { runSelfTest, statesOf } from "../engine/self-test.ts";
 import type { Backend, EngineKind } from "../engine/variants.ts";
 import { WasmEngine } from "../engine/wasm.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
-import type { PortDescription, VariantName } from "../format/manifest.ts";
+import type { PortDescription, StateDescription, VariantName } from "../format/manifest.ts";
 import { pageBytes } from "../format/program.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageReader } from "../load/package.ts";
@@ -43,6 +43,7 @@ function copyInputs(inputs: Readonly<Record<string, TensorInput>>): Readonly<Rec
 export class Model implements LocalSession {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
+  readonly states: readonly StateDescription[];
   readonly #reader: PackageReader;
   readonly #maker: EngineMaker;
   readonly #queue = new RunQueue();
@@ -72,6 +73,12 @@ export class Model implements LocalSession {
       value === undefined ? { name, dtype, shape } : { name, dtype, shape, value };
     this.inputs = reader.manifest.inputs.map(plain);
     this.outputs = reader.manifest.outputs.map(plain);
+    this.states = (reader.manifest.states ?? []).map(({ name, output, dtype, shape }) => ({
+      name,
+      output,
+      dtype,
+      shape,
+    }));
     this.#whenIdle(unusedMilliseconds);
   }
 
@@ -102,34 +109,34 @@ export class Model implements LocalSession {
     { signal, transfer = false }: RunOptions = {},
   ): Promise<Readonly<Record<string, Tensor>>> {
     const own = transfer ? inputs : copyInputs(inputs);
-    clearTimeout(this.#idle);
-    this.#testing?.abort();
-    try {
-      return await this.#queue.add(async (stop) => {
-        const start = performance.now();
-        const result = await this.#runOrFallBack(own, stop);
-        this.#finished(start, result.steps);
-        return result.outputs;
-      }, signal);
-    } finally {
-      this.#whenIdle(idleMilliseconds);
-    }
+    return this.#next(async (stop) => {
+      const start = performance.now();
+      const result = await this.#runOrFallBack(own, stop);
+      this.#finished(start, result.steps);
+      return result.outputs;
+    }, signal);
+  }
+
+  reset(values: Readonly<Record<string, TensorInput>> = {}): Promise<void> {
+    const own = copyInputs(values);
+    return this.#next(() => this.#running.reset(own));
+  }
+
+  state(name: string): Promise<Tensor> {
+    return this.#next(() => this.#running.state(name));
   }
 
   runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>> {
-    const engine = this.#running;
-    if (!(engine instanceof WasmEngine) || !this.#queue.idle) {
-      throw new LeafcutterError({
-        code: "option-invalid",
-        message: "runSync needs a WebAssembly backend and no other run under way",
-        received: this.#queue.idle ? engine.variant : "a run under way",
-      });
-    }
+    const engine = this.#synchronous("runSync");
     const start = performance.now();
     const result = engine.runSync(inputs, { profile: this.#profile });
     this.#finished(start, result.steps);
     this.#whenIdle(idleMilliseconds);
     return result.outputs;
+  }
+
+  resetSync(values?: Readonly<Record<string, TensorInput>>): void {
+    this.#synchronous("resetSync").resetSync(values);
   }
 
   async stats({ profile }: StatsOptions = {}): Promise<Stats> {
@@ -161,20 +168,42 @@ export class Model implements LocalSession {
     this.#engine = undefined;
   }
 
+  /** The engine, when it can be used without waiting. */
+  #synchronous(call: string): WasmEngine {
+    const engine = this.#running;
+    if (engine instanceof WasmEngine && this.#queue.idle) return engine;
+    throw new LeafcutterError({
+      code: "option-invalid",
+      message: `${call} needs a WebAssembly backend and no other run under way`,
+      received: this.#queue.idle ? engine.variant : "a run under way",
+    });
+  }
+
+  /** Queues what the application asks for, before the model's self-test. */
+  async #next<T>(task: (stop: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    clearTimeout(this.#idle);
+    this.#testing?.abort();
+    try {
+      return await this.#queue.add(task, signal);
+    } finally {
+      this.#whenIdle(idleMilliseconds);
+    }
+  }
+
   #finished(start: number, steps: readonly StepTime[] | undefined): void {
     this.#lastRun = performance.now() - start;
     this.#runs += 1;
     if (steps !== undefined) this.#steps = steps;
   }
 
-  /** A run; once more on the next engine when the device is lost under it. */
+  /** A run; once more on the next engine when the device is lost under it, unless the states are lost with it. */
   async #runOrFallBack(inputs: Readonly<Record<string, TensorInput>>, signal: AbortSignal): Promise<RunResult> {
     const control = { signal, profile: this.#profile };
     try {
       return await this.#running.run(inputs, control);
     } catch (error) {
       const isLost = error instanceof LeafcutterError && error.code === "device-lost";
-      if (!isLost || !(await this.#fallBack(error.message))) throw error;
+      if (!isLost || !(await this.#fallBack(error.message)) || this.states.length > 0) throw error;
       return this.#running.run(inputs, control);
     }
   }
@@ -201,7 +230,10 @@ export class Model implements LocalSession {
     const [current, next, ...rest] = this.#kinds;
     if (current === undefined || next === undefined) return false;
     const failed = this.#running;
+    const states = await statesOf(failed).catch(() => undefined);
     const engine = await this.#maker.create(next, failed.memory);
+    await engine.reset(states);
+    if (states === undefined) this.#notes.push(`the states were lost with ${current.variant}: they are zero again`);
     if (failed.memory === undefined) await this.#reader.readShards(engine.weights);
     this.#engine = engine;
     failed.dispose();

@@ -4,7 +4,7 @@
  */
 import type { TensorInput } from "../engine/input.ts";
 import { type Diagnostic, LeafcutterError } from "../format/diagnostic.ts";
-import type { PortDescription } from "../format/manifest.ts";
+import type { PortDescription, StateDescription } from "../format/manifest.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, Progress, Stats, StatsOptions } from "./contract.ts";
@@ -20,6 +20,7 @@ export interface HostOptions extends Pick<LoadOptions, "backend" | "integrity" |
 export interface LoadedPorts {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
+  readonly states: readonly StateDescription[];
 }
 
 /** The worker's side. A host loads one model in its life. */
@@ -33,6 +34,9 @@ export interface HostApi {
   /** `inputs` belong to the host; `id` is the caller's, for `abort`. */
   run(id: number, inputs: Readonly<Record<string, TensorInput>>): Promise<Outcome<Readonly<Record<string, Tensor>>>>;
   abort(id: number): void;
+  /** `values` belong to the host. */
+  reset(values: Readonly<Record<string, TensorInput>>): Promise<Outcome<undefined>>;
+  state(name: string): Promise<Outcome<Tensor>>;
   stats(options: StatsOptions): Promise<Outcome<Stats>>;
   dispose(): Promise<Outcome<undefined>>;
 }
