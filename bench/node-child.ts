@@ -14,6 +14,7 @@ import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./pag
 import { importTfjs, openTfjs, type TfjsModule } from "./page/tfjs.ts";
 import { fetchTensors, runOn, type Visit, type VisitQuery } from "./page/visit.ts";
 import { measureRoof, type Roof } from "./roof.ts";
+import { roundOf } from "./state.ts";
 
 export type Order =
   | { readonly kind: "job"; readonly job: Job }
@@ -50,10 +51,10 @@ async function visitLeafcutter(query: VisitQuery): Promise<Visit> {
       if (phase === "ready") readyMs ??= performance.now();
     },
   });
-  const inputs = await given;
-  await session.run(inputs);
+  const run = roundOf(session, await given);
+  await run();
   const firstOutputMs = performance.now();
-  return { readyMs, firstOutputMs, roundTripMs: await runOn(query, () => session.run(inputs)) };
+  return { readyMs, firstOutputMs, roundTripMs: await runOn(query, run) };
 }
 
 /** Node's peers have no worker of their own: what an application would call is the engine itself. */

@@ -9,12 +9,12 @@ import { type CompileOptions, compile } from "../compiler/compile.ts";
 import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
+import { portNames } from "../compiler/import/onnx/import.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { fillRandom } from "../runtime/format/random.ts";
 import { zeros } from "../runtime/format/tensor.ts";
-import type { PortDescription } from "../runtime/index.ts";
 import type { Tensors } from "./tensor-bundle.ts";
 
 export interface Target {
@@ -30,7 +30,7 @@ export interface Target {
   readonly precision: string;
 }
 
-export type TargetOptions = Pick<CompileOptions, "dims" | "maxSize" | "samples" | "costs">;
+export type TargetOptions = Pick<CompileOptions, "dims" | "states" | "maxSize" | "samples" | "costs">;
 
 const seed = 1;
 
@@ -70,7 +70,7 @@ async function openModel(model: string, name: string, options: TargetOptions): P
       name,
       package: files,
       model,
-      ...tensorsOf(manifest, set),
+      ...tensorsOf(manifest, set, manifest.states ? await portNames(fileSource(model)) : manifest),
       precision: storages.size === 0 ? "float32" : [...storages].sort().join("+"),
     };
   } catch (error) {
@@ -96,7 +96,10 @@ async function openPackage(folder: string): Promise<Target> {
     name: manifest.name,
     package: files,
     ...(existsSync(model) ? { model } : {}),
-    ...tensorsOf(manifest, await firstDataSet(folder)),
+    ...tensorsOf(manifest, await firstDataSet(folder), {
+      inputs: [...manifest.inputs, ...(manifest.states ?? [])],
+      outputs: [...manifest.outputs, ...(manifest.states ?? []).map(({ output }) => ({ name: output }))],
+    }),
     precision: manifest.provenance.options.maxSize === undefined ? "float32" : "mixed",
   };
 }
@@ -106,7 +109,11 @@ const unnamed = (tensors: DataSet["inputs"]): Tensors =>
     tensors.map(({ name, dtype, shape, data }, index) => [name === "" ? `${index}` : name, { dtype, shape, data }]),
   );
 
-function byPort(ports: readonly PortDescription[], tensors: DataSet["inputs"]): Tensors {
+interface Named {
+  readonly name: string;
+}
+
+function byPort(ports: readonly Named[], tensors: DataSet["inputs"]): Tensors {
   const matched = matchPorts(
     ports.map(({ name }) => name),
     tensors,
@@ -119,13 +126,19 @@ function byPort(ports: readonly PortDescription[], tensors: DataSet["inputs"]): 
   );
 }
 
-function tensorsOf(manifest: Manifest, set: DataSet | undefined): Pick<Target, "inputs" | "expected"> {
+/** Inputs and outputs of the model, states among them, in the order of its data sets. */
+interface Ports {
+  readonly inputs: readonly Named[];
+  readonly outputs: readonly Named[];
+}
+
+function tensorsOf(manifest: Manifest, set: DataSet | undefined, ports: Ports): Pick<Target, "inputs" | "expected"> {
   if (set !== undefined) {
-    const expected = byPort(manifest.outputs, set.outputs);
-    return { inputs: byPort(manifest.inputs, set.inputs), ...(Object.keys(expected).length === 0 ? {} : { expected }) };
+    const expected = byPort(ports.outputs, set.outputs);
+    return { inputs: byPort(ports.inputs, set.inputs), ...(Object.keys(expected).length === 0 ? {} : { expected }) };
   }
   const lower = new Map(manifest.symbols.map((symbol) => [symbol.name, symbol.lower]));
-  const seeded = manifest.inputs.map(({ name, dtype, shape }, index) => {
+  const seeded = [...manifest.inputs, ...(manifest.states ?? [])].map(({ name, dtype, shape }, index) => {
     const tensor = zeros(
       dtype,
       shape.map((extent) => evaluateExtent(extent, lower)),

@@ -8,17 +8,21 @@ import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
 import type { DimBinding } from "../compiler/import/onnx/dimensions.ts";
+import { portNames } from "../compiler/import/onnx/import.ts";
+import type { StateNames } from "../compiler/plan/states.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { PortDescription } from "../runtime/format/manifest.ts";
 import type { Tensor } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
 import { type Agreement, compareOutputs } from "./compare.ts";
 import type { BrowserName } from "./driven-browser.ts";
+import { runModel } from "./state.ts";
 
 export interface VerifyOptions {
   readonly backend: Backend;
   readonly where: "node" | BrowserName;
   readonly dims?: Readonly<Record<string, DimBinding>>;
+  readonly states?: StateNames;
   /** One line a folder, as it is known. */
   readonly print: (line: string) => void;
 }
@@ -81,15 +85,17 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
       batchFromSample: true,
       webgpu: options.backend === "webgpu",
       ...(options.dims ? { dims: options.dims } : {}),
+      ...(options.states ? { states: options.states } : {}),
     });
     if (report.hostSteps.length > 0) where = `, ${report.hostSteps.length} host steps`;
+    const ports = options.states ? await portNames(fileSource(join(folder, "model.onnx"))) : manifest;
     const group = rest.filter((set) => fits(set, first, manifest.inputs));
     rest = rest.filter((set) => !group.includes(set));
-    const inputs = group.map((set) => byPort(manifest.inputs, set.inputs, folder));
+    const inputs = group.map((set) => byPort(ports.inputs, set.inputs, folder));
     const runs = await run(files, inputs, options.backend);
     variant = runs.variant;
     group.forEach((set, index) => {
-      const expected = byPort(manifest.outputs, set.outputs, folder);
+      const expected = byPort(ports.outputs, set.outputs, folder);
       const agreement = compareOutputs(runs.outputs[index] as Named, expected);
       largestError = Math.max(largestError, agreement.largestError);
       if (agreement.difference !== undefined) difference ??= `${set.name}: ${agreement.difference}`;
@@ -162,7 +168,7 @@ async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
 async function runInNode(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
   const session = await load(Object.fromEntries(files), { worker: false, backend });
   const outputs: Named[] = [];
-  for (const input of inputs) outputs.push(await session.run(input));
+  for (const input of inputs) outputs.push(await runModel(session, input));
   const { variant } = await session.stats();
   await session.dispose();
   return { outputs, variant };

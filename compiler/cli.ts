@@ -6,56 +6,21 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Presets, SingleBar } from "cli-progress";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { closest, LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { type Tensor, tensorOf, zeros } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
+import { collect, type Dims, parseDim, parseSize, parseState, parseValue } from "./cli-options.ts";
 import { compile, formatBytes, formatReport, type Package, version } from "./compile.ts";
 import { diskFolder, fileSource } from "./file-source.ts";
 import { type DataTensor, readDataSets } from "./import/data-set.ts";
 import { writeNpy } from "./import/npy.ts";
-import type { DimBinding } from "./import/onnx/dimensions.ts";
 import type { InputValues } from "./import/onnx/fixed-input.ts";
 import type { CostTable } from "./plan/cost-table.ts";
-
-type Dims = Readonly<Record<string, DimBinding>>;
-
-function parseDim(text: string, previous: Dims = {}): Dims {
-  const match = /^(.+)=(\d+)(?:\.\.(\d+))?$/.exec(text);
-  if (!match) throw new InvalidArgumentError("Expected name=N, name=A..B or input:axis=N.");
-  const [, name = "", low = "", high] = match;
-  return { ...previous, [name]: high === undefined ? Number(low) : { lower: Number(low), upper: Number(high) } };
-}
-
-function parseValue(text: string, previous: InputValues = {}): InputValues {
-  const at = text.lastIndexOf("=");
-  const words = text
-    .slice(at + 1)
-    .split(",")
-    .map((word) => word.trim());
-  const numbers =
-    words.join("") === "" ? [] : words.map((word) => ({ true: 1, false: 0 })[word] ?? Number(word || "?"));
-  if (at <= 0 || !numbers.every(Number.isFinite)) throw new InvalidArgumentError("Expected input=N,N,N or input=true.");
-  return { ...previous, [text.slice(0, at)]: numbers };
-}
-
-const units: Readonly<Record<string, number>> = { "": 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9 };
-
-function parseSize(text: string): number {
-  const match = /^([\d.]+)\s*([a-z]*)$/i.exec(text);
-  const unit = units[(match?.[2] ?? "?").toLowerCase()];
-  const value = Number(match?.[1]);
-  if (unit === undefined || !Number.isFinite(value) || value <= 0)
-    throw new InvalidArgumentError("Expected a size such as 500kB, 1MB or 1500000 (MB = 10^6 bytes).");
-  return Math.floor(value * unit);
-}
-
-function collect(text: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, text];
-}
+import type { StateNames } from "./plan/states.ts";
 
 /** A progress bar on a terminal; nothing where the output is a file. */
 function progressBar(): {
@@ -79,6 +44,7 @@ function progressBar(): {
 
 interface CompileFlags {
   readonly dim?: Dims;
+  readonly state?: StateNames;
   readonly value?: InputValues;
   readonly maxSize?: number;
   readonly samples?: string;
@@ -110,6 +76,7 @@ async function compileModel(model: string, flags: CompileFlags): Promise<Package
     return await compile(fileSource(model), {
       ...(flags.name === undefined ? {} : { name: flags.name }),
       ...(flags.dim ? { dims: flags.dim } : {}),
+      ...(flags.state ? { states: flags.state } : {}),
       ...(flags.value ? { values: flags.value } : {}),
       ...(beside[0] ? { sampleShapes: beside[0].inputs } : {}),
       ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
@@ -181,7 +148,11 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   const session = await load(files, { worker: false });
   await session.stats({ profile: true });
   const inputs = syntheticInputs(manifest);
-  for (let round = 0; round < 5; round++) await session.run(inputs);
+  for (let round = 0; round < 5; round++) {
+    // The inputs fit states as they are after a reset.
+    await session.reset();
+    await session.run(inputs);
+  }
   const stats = await session.stats();
   await session.dispose();
   if (flags.json) {
@@ -194,6 +165,7 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   console.log(`${manifest.name}, compiled by ${manifest.provenance.compiler} from ${manifest.provenance.source.name}`);
   for (const port of manifest.inputs) console.log(`  input   ${portText(port)}`);
   for (const port of manifest.outputs) console.log(`  output  ${portText(port)}`);
+  for (const port of manifest.states ?? []) console.log(`  state   ${portText(port)}, next ${port.output}`);
   for (const { name, lower, upper } of manifest.symbols) console.log(`  symbol  ${name} in ${lower}..${upper}`);
   console.log(
     `  memory  ${memory.pages} pages: weights ${memory.weights.start}+${memory.weights.bytes}, table ${memory.table.start}+${memory.table.bytes}, arena ${memory.arena.start}+${memory.arena.bytes}`,
@@ -310,6 +282,7 @@ interface BenchFlags {
   readonly html?: string;
   readonly costs?: string;
   readonly dim?: Dims;
+  readonly state?: StateNames;
 }
 
 function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): readonly T[] {
@@ -354,7 +327,7 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }),
     ...(flags.json === undefined ? {} : { json: flags.json }),
     ...(flags.html === undefined ? {} : { html: flags.html }),
-    ...(flags.dim ? { compile: { dims: flags.dim } } : {}),
+    compile: { ...(flags.dim ? { dims: flags.dim } : {}), ...(flags.state ? { states: flags.state } : {}) },
     print: (line) => console.log(line),
   });
 }
@@ -364,7 +337,15 @@ const backendOption = (): Option =>
     .choices(["auto", "wasm", "wasm-simd", "wasm-relaxed", "webgpu"])
     .default("auto");
 const dimOption = (): Option =>
-  new Option("--dim <name=N>", "bind a dimension: name=N, batch=1..4, input:axis=N (repeatable)").argParser(parseDim);
+  new Option(
+    "--dim <name=N>",
+    "bind a dimension: name=N, batch=1..4, input:axis=N, total=past+1; * in the name for all alike (repeatable)",
+  ).argParser(parseDim);
+const stateOption = (): Option =>
+  new Option(
+    "--state <input=output>",
+    "keep an input between runs, its next value being an output; 'past.*=present.*' for many (repeatable)",
+  ).argParser(parseState);
 
 const valueOption = (): Option =>
   new Option(
@@ -375,6 +356,7 @@ const valueOption = (): Option =>
 function withCompileOptions(command: Command): Command {
   return command
     .addOption(dimOption())
+    .addOption(stateOption())
     .addOption(valueOption())
     .addOption(
       new Option(
@@ -402,6 +384,8 @@ Examples:
   leafcutter compile model.onnx -o package              compile; float32 weights
   leafcutter compile model.onnx -o package --max-size 1MB   compile into a size budget
   leafcutter compile model.onnx -o package --dim batch=1..4 one package for batches of 1 to 4
+  leafcutter compile model.onnx -o package --state 'past.*=present.*' --dim past=0..511
+                                                        the session keeps the key-value cache
   leafcutter inspect package                            steps, memory map, bytes and time per layer
   leafcutter run package --input image=cat.jpg          one inference
   leafcutter verify models/* --in chromium              golden data of each folder, in a real browser
@@ -451,6 +435,7 @@ program
     new Option("--in <where>", "where to run").choices(["node", "chromium", "firefox", "webkit"]).default("node"),
   )
   .addOption(dimOption())
+  .addOption(stateOption())
   .action(
     async (
       folders: string[],
@@ -458,6 +443,7 @@ program
         readonly backend: Backend;
         readonly in: "node" | "chromium" | "firefox" | "webkit";
         readonly dim?: Dims;
+        readonly state?: StateNames;
       },
     ) => {
       const { verifyFolders } = await import("../bench/verify.ts");
@@ -465,6 +451,7 @@ program
         backend: flags.backend,
         where: flags.in,
         ...(flags.dim ? { dims: flags.dim } : {}),
+        ...(flags.state ? { states: flags.state } : {}),
         print: (line) => console.log(line),
       });
       console.log(`${passed} passed, ${failed} failed`);
@@ -489,6 +476,7 @@ program
   .option("--html <file>", "write the report")
   .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
   .addOption(dimOption())
+  .addOption(stateOption())
   .action(bench);
 
 try {

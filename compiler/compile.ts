@@ -28,6 +28,7 @@ import { defaultCosts } from "./plan/default-costs.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import { alignUp } from "./plan/memory.ts";
 import type { Plan } from "./plan/plan.ts";
+import { resolveStates, type StateNames, type StatePair } from "./plan/states.ts";
 import { makeReport, type Report } from "./report.ts";
 
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
@@ -50,6 +51,8 @@ export interface CompileOptions {
   readonly sampleShapes?: readonly SampleShape[];
   /** A leading batch that is not bound takes the sample's size instead of 1. */
   readonly batchFromSample?: boolean;
+  /** Inputs that the session keeps between runs -> outputs that are their next values; "past.*": "present.*" is many. */
+  readonly states?: StateNames;
   /** Most bytes of all files of the package together. */
   readonly maxSize?: number;
   /** Inputs on which the size budget measures output error; default seeded synthetic ones. */
@@ -79,6 +82,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
   };
   progress("import");
   const imported = await importOnnx(source, options);
+  const states = resolveStates(imported, options.states ?? {});
   const graph = optimise(imported, { onProgress: (_, done, total) => progress("optimise", done, total) });
   const costs = options.costs ?? defaultCosts;
   const provenance = await provenanceOf(source, options);
@@ -87,6 +91,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
     buildPackage(candidate, {
       name,
       costs,
+      states,
       provenance: withLimit(provenance, maxSize),
       webgpu: options.webgpu ?? false,
     });
@@ -118,12 +123,13 @@ interface Built {
 interface BuildSettings {
   readonly name: string;
   readonly costs: CostTable;
+  readonly states: readonly StatePair[];
   readonly provenance: Manifest["provenance"];
   readonly webgpu: boolean;
 }
 
-async function buildPackage(graph: Graph, { name, costs, provenance, webgpu }: BuildSettings): Promise<Built> {
-  const plan = makePlan(graph, costs);
+async function buildPackage(graph: Graph, { name, costs, states, provenance, webgpu }: BuildSettings): Promise<Built> {
+  const plan = makePlan(graph, costs, states);
   const generated = generateProgram(plan);
   const simd = generateModule(generated.kernels, wasmSimd, plan.memory.pages);
   const relaxed = generateModule(generated.kernels, wasmRelaxed, plan.memory.pages);
@@ -216,8 +222,9 @@ async function provenanceOf(source: ByteSource, options: CompileOptions): Promis
   const given: Record<string, string | number | boolean> = {};
   if (options.webgpu) given.webgpu = true;
   for (const [dim, binding] of Object.entries(options.dims ?? {})) {
-    given[`dim ${dim}`] = typeof binding === "number" ? binding : `${binding.lower}..${binding.upper}`;
+    given[`dim ${dim}`] = typeof binding === "object" ? `${binding.lower}..${binding.upper}` : binding;
   }
+  for (const [input, output] of Object.entries(options.states ?? {})) given[`state ${input}`] = output;
   for (const [input, value] of Object.entries(options.values ?? {})) given[`value ${input}`] = value.join(",");
   return {
     compiler: `leafcutter ${version}`,

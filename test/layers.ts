@@ -21,7 +21,7 @@ const rows: readonly (readonly string[])[] = [
 ];
 
 const filesOfRowSix: ReadonlySet<string> = new Set([
-  ...["compile", "pipeline", "report", "cli", "file-source"].map((name) => `compiler/${name}.ts`),
+  ...["compile", "pipeline", "report", "cli", "cli-options", "file-source"].map((name) => `compiler/${name}.ts`),
   ...["session", "index"].map((name) => `runtime/${name}.ts`),
 ]);
 

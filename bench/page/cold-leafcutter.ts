@@ -1,5 +1,6 @@
 /** A fresh page that uses Leafcutter as an application does: everything by default, in its own Worker. */
 import { type Backend, load } from "../../runtime/index.ts";
+import { roundOf } from "../state.ts";
 import { fetchTensors, publish, runOn } from "./visit.ts";
 
 publish(async (query) => {
@@ -12,8 +13,8 @@ publish(async (query) => {
       if (phase === "ready") readyMs ??= performance.now();
     },
   });
-  const inputs = await given;
-  await session.run(inputs);
+  const run = roundOf(session, await given);
+  await run();
   const firstOutputMs = performance.now();
-  return { readyMs, firstOutputMs, roundTripMs: await runOn(query, () => session.run(inputs)) };
+  return { readyMs, firstOutputMs, roundTripMs: await runOn(query, run) };
 });

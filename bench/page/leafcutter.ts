@@ -1,5 +1,6 @@
 /** Leafcutter in the thread that opens it. */
 import { type Backend, type LocalSession, load } from "../../runtime/index.ts";
+import { roundOf, runModel } from "../state.ts";
 import type { Tensors } from "../tensor-bundle.ts";
 import type { OpenEngine } from "./engine.ts";
 
@@ -14,8 +15,8 @@ export async function openLeafcutter(location: string, backend: Backend, inputs:
     engine: "leafcutter",
     variant,
     session,
-    run: () => session.run(inputs),
-    outputs: () => session.run(inputs),
+    run: roundOf(session, inputs),
+    outputs: () => runModel(session, inputs),
     dispose: () => session.dispose(),
   };
 }

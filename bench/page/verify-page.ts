@@ -1,5 +1,6 @@
 /** Runs a package as an application does, in Leafcutter's own Worker, and posts the outputs to the bench's server. */
 import { type Backend, load, type Stats } from "../../runtime/index.ts";
+import { runModel } from "../state.ts";
 import { decodeRuns, encodeRuns, type Tensors } from "../tensor-bundle.ts";
 
 export interface VerifyJob {
@@ -15,7 +16,7 @@ async function run(job: VerifyJob): Promise<Stats> {
   const session = await load(job.package, { backend: job.backend, cache: false });
   try {
     const outputs: Tensors[] = [];
-    for (const inputs of runs) outputs.push(await session.run(inputs));
+    for (const inputs of runs) outputs.push(await runModel(session, inputs));
     const stats = await session.stats();
     await fetch(job.result, { method: "POST", body: encodeRuns(outputs) });
     return stats;

@@ -3,10 +3,10 @@
  * range it may touch. The same program serves every variant.
  */
 import { extentBounds } from "../../runtime/format/extent.ts";
-import type { Access, HostOperand, Port, Program, ProgramStep } from "../../runtime/format/program.ts";
+import type { Access, HostOperand, Port, Program, ProgramStep, State } from "../../runtime/format/program.ts";
 import { addDims, type Dim } from "../graph/dimension.ts";
 import type { Argument, Kernel, View } from "../kernels/contract.ts";
-import type { Plan, PlannedPort } from "../plan/plan.ts";
+import type { Plan, PlannedPort, PlannedState } from "../plan/plan.ts";
 
 /** A program with the kernels it calls, in table order. */
 export interface GeneratedProgram {
@@ -90,11 +90,21 @@ export function generateProgram(plan: Plan): GeneratedProgram {
       invocations: step.invocations,
     };
   });
+  const state = ({ view, ...planned }: PlannedState): State => {
+    const address = fixedAddress(view);
+    switch (planned.kind) {
+      case "fixed":
+        return { ...planned, address, source: fixedAddress(planned.source) };
+      case "growing":
+        return { ...planned, address };
+    }
+  };
   const program: Program = {
     symbols: [...plan.symbols.values()],
     memory: plan.memory,
     inputs: plan.inputs.map(port),
     outputs: plan.outputs.map(port),
+    ...(plan.states.length > 0 ? { states: plan.states.map(state) } : {}),
     kernels: kernels.map(({ name }) => ({ name })),
     steps,
   };

@@ -15,7 +15,7 @@ import type { Problem } from "./problem.ts";
 
 /** A piece of memory to be placed: identity is the object. Alignment 64 bytes. */
 export interface Buffer {
-  readonly kind: "input" | "output" | "weight" | "scratch";
+  readonly kind: "input" | "output" | "weight" | "scratch" | "state";
   readonly name: string;
   /** Element type of what lies in it; uint8 for packed weights and kernel scratch. */
   readonly dtype: DType;

@@ -124,14 +124,18 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
   return Array.from({ length: count }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / count)] as T);
 }
 
-/** The seed and inputs of the whole-model test. */
+/** The seed and inputs of the whole-model test, which starts from states of zeros. */
 export function modelTestInputs(program: Program): {
   readonly seed: number;
   readonly bindings: Record<string, number>;
   readonly inputs: Record<string, Tensor>;
 } {
+  const lengths = new Set(program.states?.map((state) => (state.kind === "growing" ? state.shape[state.axis] : "")));
   const bindings = Object.fromEntries(
-    program.symbols.map(({ name, lower, upper }) => [name, Math.min(upper, Math.max(lower, 1))]),
+    program.symbols.map(({ name, lower, upper }) => [
+      name,
+      lengths.has(name) ? lower : Math.min(upper, Math.max(lower, 1)),
+    ]),
   );
   const values = new Map(Object.entries(bindings));
   const inputs = Object.fromEntries(

@@ -69,6 +69,9 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
     symbols: program.symbols,
     inputs: program.inputs.map(describe),
     outputs: program.outputs.map(describe),
+    ...(program.states
+      ? { states: program.states.map(({ name, output, dtype, shape }) => ({ name, output, dtype, shape })) }
+      : {}),
     program: programFile,
     modules,
     ...(shaders ? { shaders } : {}),

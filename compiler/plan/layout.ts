@@ -9,7 +9,8 @@ import { addDims, type Dim, productOf } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { Buffer, Halo, View } from "../kernels/contract.ts";
 import type { SelectedNode } from "./select.ts";
-import { denseBytes, denseView, haloBytes, haloView, reshapedView, windowOf } from "./view.ts";
+import type { BoundPair, GrowingPair } from "./states.ts";
+import { denseBytes, denseStrides, denseView, haloBytes, haloView, isDense, reshapedView, windowOf } from "./view.ts";
 
 /** A value that lives inside another one. */
 type Alias =
@@ -44,10 +45,13 @@ export const covers = (has: Halo, wants: Halo): boolean =>
 
 export const isEmpty = (halo: Halo): boolean => covers(noHalo, halo);
 
-export function layOut(graph: Graph, selected: readonly SelectedNode[]): Layout {
+export function layOut(graph: Graph, selected: readonly SelectedNode[], states: readonly BoundPair[] = []): Layout {
+  const growing = new Map(
+    states.flatMap((state) => (state.kind === "growing" ? [[state.output, state] as const] : [])),
+  );
   const dense = denseValues(graph, selected);
-  const wanted = wantedHalos(selected, dense);
-  const aliases = chooseAliases(graph, selected, dense, wanted);
+  const wanted = wantedHalos(selected, dense, growing);
+  const aliases = chooseAliases(graph, selected, dense, wanted, growing);
 
   const rootOf = (value: Value): Value => {
     const alias = aliases.get(value);
@@ -59,7 +63,10 @@ export function layOut(graph: Graph, selected: readonly SelectedNode[]): Layout 
     halos.set(root, mergeHalos(halos.get(root) ?? noHalo, halo));
   }
 
+  const kept = new Set(states.map(({ input }) => input));
   const inputs = new Set(graph.inputs);
+  const kindOf = (value: Value): Buffer["kind"] =>
+    kept.has(value) ? "state" : inputs.has(value) ? "input" : "scratch";
   const views = new Map<Value, View>();
   const borders = new Map<Buffer, { readonly name: string; readonly view: View; readonly halo: Halo }>();
   const viewOf = (value: Value): View => {
@@ -67,13 +74,15 @@ export function layOut(graph: Graph, selected: readonly SelectedNode[]): Layout 
     if (known) return known;
     const alias = aliases.get(value);
     const { dtype, shape } = value.type;
+    const grown = growing.get(value);
     let view: View;
-    if (alias?.kind === "reshape") view = reshapedView(viewOf(alias.of), dtype, shape);
+    if (grown) view = grownView(grown);
+    else if (alias?.kind === "reshape") view = reshapedView(viewOf(alias.of), dtype, shape);
     else if (alias) view = windowOf(viewOf(alias.of), alias.axis, alias.offset, shape);
     else {
       const halo = halos.get(value) ?? noHalo;
       const bytes = isEmpty(halo) ? denseBytes(dtype, shape) : haloBytes(dtype, shape, halo);
-      const buffer: Buffer = { kind: inputs.has(value) ? "input" : "scratch", name: value.name, dtype, bytes };
+      const buffer: Buffer = { kind: kindOf(value), name: value.name, dtype, bytes };
       view = isEmpty(halo) ? denseView(buffer, dtype, shape) : haloView(buffer, dtype, shape, halo);
       if (!isEmpty(halo)) borders.set(buffer, { name: value.name, view, halo });
     }
@@ -92,6 +101,14 @@ export function layOut(graph: Graph, selected: readonly SelectedNode[]): Layout 
   };
 }
 
+/** A growing state as a run leaves it: its rows so far, in a buffer for as many as there may be. */
+function grownView({ input, output, axis, capacity }: GrowingPair): View {
+  const { dtype, shape } = output.type;
+  const whole = shape.map((extent, i) => (i === axis ? capacity : extent));
+  const buffer: Buffer = { kind: "state", name: input.name, dtype, bytes: denseBytes(dtype, whole) };
+  return { buffer, offset: 0, dtype, shape, strides: denseStrides(dtype, whole) };
+}
+
 /** Values whose bytes must stand in row-major order without gaps. */
 function denseValues(graph: Graph, selected: readonly SelectedNode[]): ReadonlySet<Value> {
   const dense = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => value)]);
@@ -106,7 +123,11 @@ function denseValues(graph: Graph, selected: readonly SelectedNode[]): ReadonlyS
 }
 
 /** The borders that families want around values which may carry one. */
-function wantedHalos(selected: readonly SelectedNode[], dense: ReadonlySet<Value>): ReadonlyMap<Value, Halo> {
+function wantedHalos(
+  selected: readonly SelectedNode[],
+  dense: ReadonlySet<Value>,
+  growing: ReadonlyMap<Value, GrowingPair>,
+): ReadonlyMap<Value, Halo> {
   const wanted = new Map<Value, Halo>();
   for (const entry of selected) {
     if (entry.kind !== "steps") continue;
@@ -115,12 +136,31 @@ function wantedHalos(selected: readonly SelectedNode[], dense: ReadonlySet<Value
       step.operands.forEach((operand, index) => {
         const value = operand?.kind === "input" ? entry.node.inputs[operand.index] : undefined;
         const halo = step.family.halo?.(step.problem, index);
-        if (!value || !halo || isEmpty(halo) || dense.has(value)) return;
+        if (!value || !halo || isEmpty(halo) || dense.has(value) || growing.has(value)) return;
         wanted.set(value, mergeHalos(wanted.get(value) ?? noHalo, halo));
       });
     }
   }
   return wanted;
+}
+
+/** What host steps read or write, under every name: it has a fixed address. */
+function hostValues(selected: readonly SelectedNode[]): ReadonlySet<Value> {
+  const values = new Set<Value>();
+  const views: SelectedNode[] = [];
+  for (const entry of selected) {
+    if (entry.kind === "host")
+      for (const value of [...entry.node.inputs, ...entry.node.outputs]) value && values.add(value);
+    if (entry.kind === "view") views.push(entry);
+  }
+  const spread = ({ node }: SelectedNode): void => {
+    const [source] = node.inputs;
+    const [output] = node.outputs;
+    if (source && output && (values.has(source) || values.has(output))) values.add(source).add(output);
+  };
+  for (const entry of views) spread(entry);
+  for (const entry of views.reverse()) spread(entry);
+  return values;
 }
 
 /**
@@ -132,14 +172,23 @@ function chooseAliases(
   selected: readonly SelectedNode[],
   dense: ReadonlySet<Value>,
   wanted: ReadonlyMap<Value, Halo>,
+  growing: ReadonlyMap<Value, GrowingPair>,
 ): ReadonlyMap<Value, Alias> {
   const aliases = new Map<Value, Alias>();
+  /** Growing states, before and after the run, whose rows have gaps between them. */
+  const gapped = new Set<Value>();
+  for (const state of growing.values()) {
+    const { input, output, axis } = state;
+    aliases.set(input, { kind: "window", of: output, axis, offset: 0 });
+    if (!isDense(grownView(state))) gapped.add(input).add(output);
+  }
+  const unmovable = hostValues(selected);
   const anchored = new Set<Value>([
     ...graph.inputs,
     ...graph.constants.keys(),
     ...graph.outputs.map(({ value }) => value),
   ]);
-  const hosts = new Set<Value>();
+  const hosts = new Set<Value>(growing.keys());
   const isFree = (value: Value): boolean => !anchored.has(value) && !aliases.has(value);
   const rootOf = (value: Value): Value => {
     const alias = aliases.get(value);
@@ -152,7 +201,7 @@ function chooseAliases(
     if (!output) continue;
     if (entry.kind === "view") {
       const source = node.inputs[0];
-      if (!source) continue;
+      if (!source || gapped.has(source)) continue;
       // A value that others already live in keeps its own place, so that no chain turns back on itself.
       if (isFree(source) && !hosts.has(source)) {
         aliases.set(source, { kind: "reshape", of: output });
@@ -180,7 +229,8 @@ function chooseAliases(
       const uses = node.inputs.filter((other) => other === member).length;
       if (!isFree(member) || uses !== 1 || hosts.has(member) || member.type.dtype !== output.type.dtype) continue;
       if (dense.has(member) && !(contiguous && rootIsDense(output))) continue;
-      if (wanted.has(member) && (!channelAxis || dense.has(rootOf(output)))) continue;
+      if (wanted.has(member) && (!channelAxis || dense.has(rootOf(output)) || growing.has(rootOf(output)))) continue;
+      if (unmovable.has(member) && typeof place !== "number") continue;
       aliases.set(member, { kind: "window", of: output, axis, offset: place });
       hosts.add(output);
     }

@@ -4,35 +4,60 @@
  */
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { recordHeaderWords } from "../../runtime/format/program.ts";
-import { multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
+import { type Dim, multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
 import { FactStore } from "../graph/facts.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { Buffer } from "../kernels/contract.ts";
 import type { CostTable } from "./cost-table.ts";
 import { layOut } from "./layout.ts";
 import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";
-import type { Plan, PlannedStep } from "./plan.ts";
+import type { Plan, PlannedPort, PlannedState, PlannedStep } from "./plan.ts";
 import { type SelectedNode, selectNode } from "./select.ts";
+import { type BoundPair, bindStates, type StatePair } from "./states.ts";
 import { buildSteps } from "./steps.ts";
 
 const pageBytes = 65536;
 /** Bytes at the start of memory that no buffer uses, so that address 0 is never a valid one. */
 const guardBytes = 64;
 
-export function makePlan(graph: Graph, costs: CostTable): Plan {
+/** `states`: inputs and outputs that are no ports of the program but live between runs. */
+export function makePlan(graph: Graph, costs: CostTable, states: readonly StatePair[] = []): Plan {
   const facts = new FactStore(graph.constants);
   const selected = graph.nodes.map((node) => selectNode(node, facts, graph, costs));
-  const layout = layOut(graph, selected);
-  const built = buildSteps(graph, selected, layout);
-  const inputs = graph.inputs.map((value) => {
-    const fixed = graph.fixedInputs?.get(value.name);
-    return { name: value.name, ...value.type, ...(fixed ? { value: fixed } : {}), view: layout.viewOf(value) };
-  });
-  const outputs = graph.outputs.map(({ name, value }, index) => ({
+  const bound = bindStates(graph, states);
+  const layout = layOut(graph, selected, bound);
+  const built = buildSteps(
+    graph,
+    selected,
+    layout,
+    new Map(states.map(({ output }, index) => [output, (bound[index] as BoundPair).kind])),
+  );
+  const kept = new Set(bound.map(({ input }) => input));
+  const inputs = graph.inputs
+    .filter((value) => !kept.has(value))
+    .map((value) => {
+      const fixed = graph.fixedInputs?.get(value.name);
+      return { name: value.name, ...value.type, ...(fixed ? { value: fixed } : {}), view: layout.viewOf(value) };
+    });
+  const everyOutput = graph.outputs.map(({ name, value }, index) => ({
     name,
     ...value.type,
     view: built.outputs[index] as (typeof built.outputs)[number],
   }));
+  const nexts = new Set(states.map(({ output }) => output));
+  const outputs = everyOutput.filter(({ name }) => !nexts.has(name));
+  const plannedStates = bound.map((state, index): PlannedState => {
+    const { input } = state;
+    const output = states[index]?.output ?? "";
+    const common = { name: input.name, output, dtype: input.type.dtype, view: layout.viewOf(input) };
+    if (state.kind === "fixed") {
+      const source = (everyOutput.find(({ name }) => name === output) as PlannedPort).view;
+      return { kind: "fixed", ...common, shape: input.type.shape.map(Number), source };
+    }
+    const { axis, capacity } = state;
+    const length = state.output.type.shape[axis] as Dim;
+    return { kind: "growing", ...common, shape: input.type.shape, axis, capacity, length };
+  });
 
   const addresses = new Map<Buffer, number>();
   let cursor = guardBytes;
@@ -51,7 +76,8 @@ export function makePlan(graph: Graph, costs: CostTable): Plan {
     graph,
     built.steps,
     inputs.map(({ view }) => view.buffer),
-    outputs.map(({ view }) => view.buffer),
+    everyOutput.map(({ view }) => view.buffer),
+    plannedStates.map(({ view }) => view.buffer),
   );
   const placement = placeBuffers(lifetimes);
   for (const [buffer, offset] of placement.offsets) addresses.set(buffer, start + offset);
@@ -61,11 +87,12 @@ export function makePlan(graph: Graph, costs: CostTable): Plan {
     symbols: graph.symbols,
     inputs,
     outputs,
+    states: plannedStates,
     steps: built.steps,
     weights: built.weights,
     memory: { pages, weights, table, arena: { start, bytes: placement.bytes } },
     addresses,
-    liveBytes: liveBytes(graph, selected),
+    liveBytes: liveBytes(graph, selected, bound),
   };
 }
 
@@ -74,6 +101,7 @@ function lifetimesOf(
   steps: readonly PlannedStep[],
   inputs: readonly Buffer[],
   outputs: readonly Buffer[],
+  states: readonly Buffer[],
 ): readonly Lifetime<Buffer>[] {
   const spans = new Map<Buffer, { first: number; last: number }>();
   const touch = (buffer: Buffer, at: number): void => {
@@ -90,7 +118,8 @@ function lifetimesOf(
     if (step.kind === "host") for (const view of [...step.inputs, ...step.outputs]) view && touch(view.buffer, at);
     else for (const argument of step.arguments) if (argument.kind === "address") touch(argument.buffer, at);
   });
-  for (const buffer of outputs) touch(buffer, steps.length);
+  for (const buffer of [...outputs, ...states]) touch(buffer, steps.length);
+  for (const buffer of states) touch(buffer, -1);
   return [...spans].map(([buffer, span]) => ({
     buffer,
     bytes: Math.max(1, upperBound(buffer.bytes, graph.symbols)),
@@ -99,8 +128,9 @@ function lifetimesOf(
 }
 
 /** Largest sum of the unpadded sizes of tensors alive at one node; values that only rename another one's bytes count once. */
-function liveBytes(graph: Graph, selected: readonly SelectedNode[]): number {
+function liveBytes(graph: Graph, selected: readonly SelectedNode[], states: readonly BoundPair[]): number {
   const roots = new Map<Value, Value>();
+  for (const state of states) if (state.kind === "growing") roots.set(state.input, state.output);
   const rootOf = (value: Value): Value => {
     const root = roots.get(value);
     return root ? rootOf(root) : value;
@@ -111,14 +141,15 @@ function liveBytes(graph: Graph, selected: readonly SelectedNode[]): number {
     if (kind === "view" && source && output) roots.set(output, source);
   }
   const last = new Map<Value, number>();
+  for (const { input } of states) last.set(rootOf(input), selected.length);
   selected.forEach(({ node }, at) => {
     for (const value of [...node.inputs, ...node.outputs])
-      if (value && !graph.constants.has(value)) last.set(rootOf(value), at);
+      if (value && !graph.constants.has(value)) last.set(rootOf(value), Math.max(at, last.get(rootOf(value)) ?? 0));
   });
   for (const { value } of graph.outputs) if (!graph.constants.has(value)) last.set(rootOf(value), selected.length);
   const sizeOf = (value: Value): number =>
     upperBound(multiplyDims(productOf(value.type.shape), byteSize[value.type.dtype]), graph.symbols);
-  const alive = new Set<Value>(graph.inputs);
+  const alive = new Set<Value>(graph.inputs.map(rootOf));
   let live = 0;
   for (const value of alive) live += sizeOf(value);
   let most = live;

@@ -38,6 +38,23 @@ export interface PlannedPort {
   readonly view: View;
 }
 
+/** As State of runtime/format/program.ts. */
+export type PlannedState = {
+  readonly name: string;
+  readonly output: string;
+  readonly dtype: DType;
+  readonly view: View;
+} & (
+  | { readonly kind: "fixed"; readonly shape: readonly number[]; readonly source: View }
+  | {
+      readonly kind: "growing";
+      readonly shape: readonly Dim[];
+      readonly axis: number;
+      readonly capacity: number;
+      readonly length: Dim;
+    }
+);
+
 /** A constant as it travels: `unit` is where it may be cut (one panel), 64 for anything else. */
 export interface PlannedWeight {
   readonly buffer: Buffer;
@@ -52,6 +69,7 @@ export interface Plan {
   readonly symbols: ReadonlyMap<string, SymbolBound>;
   readonly inputs: readonly PlannedPort[];
   readonly outputs: readonly PlannedPort[];
+  readonly states: readonly PlannedState[];
   readonly steps: readonly PlannedStep[];
   /** In order of first use; they stand one after another, 64-byte aligned, from memory.weights.start. */
   readonly weights: readonly PlannedWeight[];

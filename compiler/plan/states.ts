@@ -7,6 +7,7 @@ import { closest, LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { integerOf } from "../graph/attribute.ts";
 import { type Dim, formatDim, lowerBound, sameDim, sameShape, subtractDims, upperBound } from "../graph/dimension.ts";
 import type { Graph, Node, TensorType, Value } from "../graph/graph.ts";
+import { starIn } from "../import/name-pattern.ts";
 
 /** Input name -> output name. One "*" in both stands for the same text: "past.*" -> "present.*". */
 export type StateNames = Readonly<Record<string, string>>;
@@ -35,14 +36,6 @@ const invalid = (
 
 const describe = ({ dtype, shape }: TensorType): string => `${dtype} [${shape.map(formatDim).join(", ")}]`;
 
-/** What "*" stands for in `name`; undefined when the pattern does not fit. */
-function starOf(pattern: string, name: string): string | undefined {
-  const [head = "", tail] = pattern.split("*");
-  if (tail === undefined) return pattern === name ? "" : undefined;
-  const fits = name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail);
-  return fits ? name.slice(head.length, name.length - tail.length) : undefined;
-}
-
 /** The inputs and outputs that `names` means. Throws option-invalid: unknown names, types that do not agree. */
 export function resolveStates(graph: Graph, names: StateNames): readonly StatePair[] {
   const pairs: StatePair[] = [];
@@ -53,7 +46,7 @@ export function resolveStates(graph: Graph, names: StateNames): readonly StatePa
     if (input.split("*").length > 2 || input.includes("*") !== output.includes("*") || output.split("*").length > 2)
       throw invalid(where, "a pattern has one * on both sides, or none", { expected: "'past.*=present.*'" });
     const found = inputs.flatMap((name) => {
-      const star = starOf(input, name);
+      const star = starIn(input, name);
       return star === undefined ? [] : [{ input: name, output: output.replace("*", star) }];
     });
     if (found.length === 0) throw unknown(where, "input", input, inputs);

@@ -17,18 +17,25 @@ import { hostAttributes } from "./host-attributes.ts";
 import { covers, isEmpty, type Layout, noHalo } from "./layout.ts";
 import type { PlannedStep, PlannedWeight } from "./plan.ts";
 import type { SelectedNode, SelectedStep } from "./select.ts";
+import type { BoundPair } from "./states.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
 import { type StoredConstant, WeightStore } from "./weights.ts";
 
 export interface BuiltSteps {
   readonly steps: readonly PlannedStep[];
   readonly weights: readonly PlannedWeight[];
-  /** Where each graph output ends up: a dense view. */
+  /** Where each graph output ends up: a dense view, but for a growing state. */
   readonly outputs: readonly View[];
 }
 
-export function buildSteps(graph: Graph, selected: readonly SelectedNode[], layout: Layout): BuiltSteps {
-  return new StepBuilder(graph, layout).build(selected);
+/** @param nexts Graph outputs, by name, that are the next values of states. */
+export function buildSteps(
+  graph: Graph,
+  selected: readonly SelectedNode[],
+  layout: Layout,
+  nexts: ReadonlyMap<string, BoundPair["kind"]>,
+): BuiltSteps {
+  return new StepBuilder(graph, layout).build(selected, nexts);
 }
 
 type FamilyStep = Extract<SelectedStep, { kind: "family" }>;
@@ -53,10 +60,10 @@ class StepBuilder {
     this.#layout = layout;
   }
 
-  build(selected: readonly SelectedNode[]): BuiltSteps {
+  build(selected: readonly SelectedNode[], nexts: ReadonlyMap<string, BoundPair["kind"]>): BuiltSteps {
     this.#findPacked(selected);
     for (const entry of selected) this.#add(entry);
-    const outputs = this.#graph.outputs.map(({ value }) => this.#outputView(value));
+    const outputs = this.#graph.outputs.map(({ name, value }) => this.#outputView(value, nexts.get(name)));
     return { steps: this.#steps, weights: this.#weights.all, outputs };
   }
 
@@ -116,8 +123,9 @@ class StepBuilder {
     const from = this.#read(source);
     const to = this.#layout.viewOf(output);
     // The bytes move; both sides in the source's type, so that nothing is converted.
-    const flat = (view: View): View => denseView(view.buffer, from.dtype, [productOf(view.shape)], view.offset);
-    this.#copy(node.name, flat(from), flat(to));
+    const shape = isDense(from) ? [productOf(from.shape)] : from.shape;
+    const flat = (view: View): View => denseView(view.buffer, from.dtype, shape, view.offset);
+    this.#copy(node.name, isDense(from) ? flat(from) : from, flat(to));
   }
 
   #addHost(node: Node, reference: string): void {
@@ -338,9 +346,12 @@ class StepBuilder {
     this.#push(`${name} border`, "leafcutter.Border", haloFillStep(view, layout, byteSize[view.dtype]));
   }
 
-  #outputView(value: Value): View {
+  /** A growing state is written in place; the next value of a fixed one must outlive every state's old value. */
+  #outputView(value: Value, next: BoundPair["kind"] | undefined): View {
     const view = this.#read(value);
-    if (!this.#graph.constants.has(value) && isDense(view)) return view;
+    if (next === "growing") return view;
+    const fleeting = next === "fixed" && view.buffer.kind === "state";
+    if (!this.#graph.constants.has(value) && isDense(view) && !fleeting) return view;
     return this.#copyOf(value, noHalo);
   }
 

@@ -156,7 +156,7 @@ class Unification {
 }
 
 /**
- * Checks `inputs` against `ports` and binds the symbols that `known` does not.
+ * Checks `inputs` against `ports` and binds the symbols that `known` does not. `states` are told apart in errors.
  * Throws LeafcutterError: input-unknown, input-missing, input-dtype, input-shape, input-value.
  */
 export function bindInputs(
@@ -164,17 +164,21 @@ export function bindInputs(
   symbols: readonly SymbolBound[],
   inputs: Readonly<Record<string, TensorInput>>,
   known: ReadonlyMap<string, number> = new Map(),
+  states: readonly { readonly name: string }[] = [],
 ): BoundInputs {
   const names = ports.map((port) => port.name);
   for (const name of Object.keys(inputs)) {
     if (names.includes(name)) continue;
     const near = closest(name, names);
+    const advice = states.some((state) => state.name === name)
+      ? "It is a state, which the session keeps: set it with reset()."
+      : near && `Did you mean ${near}?`;
     throw new LeafcutterError({
       code: "input-unknown",
       message: "the model has no such input",
       where: name,
       expected: names.join(", "),
-      ...(near === undefined ? {} : { advice: `Did you mean ${near}?` }),
+      ...(advice === undefined ? {} : { advice }),
     });
   }
   const given = ports.map((port) => {

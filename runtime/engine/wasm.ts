@@ -264,7 +264,7 @@ export class WasmEngine implements Engine {
     if (this.#disposed) throw new LeafcutterError({ code: "disposed", message: "the engine is disposed" });
     this.#states.check();
     const { inputs: ports, symbols } = this.program;
-    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths);
+    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths, this.#states.list);
     this.#bind(bindings);
     for (const [index, port] of this.program.inputs.entries()) {
       const data = tensors[index]?.data;

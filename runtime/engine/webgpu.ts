@@ -135,7 +135,7 @@ export class WebGpuEngine implements Engine {
     this.#device.check();
     this.#states.check();
     const { inputs: ports, symbols } = this.program;
-    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths);
+    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths, this.#states.list);
     for (const [index, { address }] of this.program.inputs.entries()) {
       const data = tensors[index]?.data;
       if (data === undefined) continue;

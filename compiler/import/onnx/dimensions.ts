@@ -1,6 +1,6 @@
 /**
  * Gives every symbolic dimension of the model's inputs a number or a range. The same name is the same symbol.
- * In order: what the caller binds (by name, as "input:axis", or "batch"); 1 for a leading batch; arithmetic in the
+ * In order: what the caller binds (by name, as "input:axis", or "batch"; one "*" in the key binds many as one); 1 for a leading batch; arithmetic in the
  * name over other symbols; the shape of the sample. What is left is reported in one error.
  */
 import { closest, LeafcutterError } from "../../../runtime/format/diagnostic.ts";
@@ -9,11 +9,14 @@ import type { SymbolBound } from "../../../runtime/format/extent.ts";
 import type { TensorArray } from "../../../runtime/format/tensor.ts";
 import { type Dim, formatDim, sameDim } from "../../graph/dimension.ts";
 import { matchPorts, type NamedTensor } from "../match-ports.ts";
+import { starIn } from "../name-pattern.ts";
 import { parseDimExpression } from "./dim-expression.ts";
 import type { OnnxDim } from "./model.ts";
 
-/** One value, or every value of a range (both ends included). */
-export type DimBinding = number | { readonly lower: number; readonly upper: number };
+/** One value, every value of a range (both ends included), or arithmetic over other symbols: "past + 1". */
+export type DimBinding = number | { readonly lower: number; readonly upper: number } | string;
+
+type Range = Exclude<DimBinding, string>;
 
 /** An input as the file declares it. */
 export interface DeclaredInput {
@@ -31,12 +34,14 @@ export interface SampleShape extends NamedTensor {
 }
 
 export interface DimOptions {
-  /** By symbol name, "input:axis", or "batch": axis 0 of every input whose axis 0 is symbolic. */
+  /** By symbol name, "input:axis", or "batch": axis 0 of every input whose axis 0 is symbolic. "*" in a key: all that fit, as one dimension. */
   readonly dims?: Readonly<Record<string, DimBinding>>;
   /** Shapes of the inputs in the data set beside the model: its tensors will do. */
   readonly sampleShapes?: readonly SampleShape[];
   /** A leading batch that is not bound has the sample's size instead of 1: for a run on exactly that sample. */
   readonly batchFromSample?: boolean;
+  /** Inputs, by name or pattern, that are states: a length that has a range may start at 0. */
+  readonly states?: Readonly<Record<string, string>>;
 }
 
 export interface BoundDimensions {
@@ -89,15 +94,25 @@ export function bindDimensions(inputs: readonly DeclaredInput[], options: DimOpt
 
   const bindings = Object.entries(options.dims ?? {});
   const byName = new Map(symbols.filter(({ named }) => named).map((symbol) => [symbol.name, symbol]));
-  let batch: DimBinding | undefined;
+  const empty = Object.keys(options.states ?? {});
+  let batch: Range | undefined;
+  const spelled: { readonly key: string; readonly text: string; readonly symbols: readonly DimSymbol[] }[] = [];
   for (const [key, binding] of bindings) {
-    checkBinding(key, binding);
-    const symbol = byName.get(key) ?? symbolAt.get(key);
-    if (symbol) bind(symbol, key, binding, symbol.name, bounds);
+    const found = byName.get(key) ?? symbolAt.get(key);
+    const bound = found ? [found] : key.includes("*") ? symbols.filter((symbol) => fitsPattern(symbol, key)) : [];
+    const mayBeEmpty = bound.some((symbol) => isOfState(symbol, empty));
+    if (typeof binding === "string") {
+      if (bound.length === 0) checkFixed(key, Number.NaN, ranked, symbols);
+      spelled.push({ key, text: binding, symbols: bound });
+      continue;
+    }
+    checkBinding(key, binding, mayBeEmpty);
+    if (bound[0]) for (const symbol of bound) bind(symbol, key, binding, bound[0].name, bounds);
     else if (key === "batch") batch = binding;
     else checkFixed(key, binding, ranked, symbols);
   }
   if (batch !== undefined) bindBatch(batch, symbols, bounds);
+  for (const { key, text, symbols } of spelled) for (const symbol of symbols) bindSpelled(symbol, key, text, byName);
 
   for (const symbol of symbols)
     if (isBatch(symbol)) symbol.value ??= (options.batchFromSample ? sampleOf(symbol, samples) : undefined) ?? 1;
@@ -135,9 +150,29 @@ function collectSymbols(inputs: readonly DeclaredInput[]): readonly DimSymbol[] 
   return [...symbols.values()];
 }
 
-function checkBinding(key: string, binding: DimBinding): void {
+const fitsPattern = ({ name, places }: DimSymbol, pattern: string): boolean =>
+  [name, ...places.map(placeName)].some((candidate) => starIn(pattern, candidate) !== undefined);
+
+const isOfState = ({ places }: DimSymbol, states: readonly string[]): boolean =>
+  places.some(({ input }) => states.some((pattern) => starIn(pattern, input) !== undefined));
+
+/** Binds a symbol to arithmetic over symbols that are bound. */
+function bindSpelled(symbol: DimSymbol, key: string, text: string, byName: ReadonlyMap<string, DimSymbol>): void {
+  const known = (name: string): Dim | undefined => byName.get(name)?.value;
+  const value = known(text) ?? parseDimExpression(text, known);
+  if (value === undefined)
+    throw optionInvalid(`${key} cannot be bound to ${text}`, {
+      expected: "a whole number, a range LOWER..UPPER, or arithmetic over dimensions that are bound",
+      received: text,
+      advice: `Bind the dimensions it is made of: --dim NAME=N. There are ${[...byName.keys()].join(", ")}.`,
+    });
+  symbol.value = value;
+  symbol.boundBy = key;
+}
+
+function checkBinding(key: string, binding: Range, mayBeEmpty: boolean): void {
   const [lower, upper] = typeof binding === "number" ? [binding, binding] : [binding.lower, binding.upper];
-  const smallest = lower === upper ? 0 : 1;
+  const smallest = lower === upper || mayBeEmpty ? 0 : 1;
   if (
     Number.isSafeInteger(lower) &&
     Number.isSafeInteger(upper) &&
@@ -147,7 +182,7 @@ function checkBinding(key: string, binding: DimBinding): void {
   )
     return;
   throw optionInvalid(`${key} cannot be bound to this`, {
-    expected: "a whole number N, or a range LOWER..UPPER from 1",
+    expected: "a whole number N, or a range LOWER..UPPER from 1 (from 0 for the length of a state)",
     received: typeof binding === "number" ? `${binding}` : `${lower}..${upper}`,
   });
 }
@@ -156,7 +191,7 @@ function checkBinding(key: string, binding: DimBinding): void {
 function bind(
   symbol: DimSymbol,
   key: string,
-  binding: DimBinding,
+  binding: Range,
   symbolName: string,
   bounds: Map<string, SymbolBound>,
 ): void {
@@ -179,7 +214,7 @@ const formatRange = (lower: Dim, upper: Dim): string =>
   lower === upper ? formatDim(lower) : `${formatDim(lower)}..${formatDim(upper)}`;
 
 /** `batch` without a symbol of that name: axis 0 of every input that is symbolic there and not bound by name. */
-function bindBatch(binding: DimBinding, symbols: readonly DimSymbol[], bounds: Map<string, SymbolBound>): void {
+function bindBatch(binding: Range, symbols: readonly DimSymbol[], bounds: Map<string, SymbolBound>): void {
   const leading = symbols.filter(({ places }) => places.some(({ axis }) => axis === 0));
   if (leading.length === 0)
     throw optionInvalid("batch fits no dimension", {
@@ -198,7 +233,7 @@ function bindBatch(binding: DimBinding, symbols: readonly DimSymbol[], bounds: M
 /** A binding that names no symbol: "input:axis" of a fixed dimension may repeat its value; all else is a slip. */
 function checkFixed(
   key: string,
-  binding: DimBinding,
+  binding: Range,
   inputs: readonly DeclaredInput[],
   symbols: readonly DimSymbol[],
 ): void {

@@ -53,6 +53,15 @@ export async function importOnnx(source: ByteSource, options: ImportOptions = {}
   }
 }
 
+/** Names of the inputs and outputs of a model, in the order that data sets number them. Throws as importOnnx. */
+export async function portNames(source: ByteSource): Promise<{
+  readonly inputs: readonly { readonly name: string }[];
+  readonly outputs: readonly { readonly name: string }[];
+}> {
+  const { graph } = await scanModel(source);
+  return { inputs: declaredInputs(graph), outputs: graph.outputs };
+}
+
 const isInconsistent = (error: unknown): error is LeafcutterError =>
   error instanceof LeafcutterError && error.code === "operator-invalid";
 

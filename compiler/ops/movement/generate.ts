@@ -59,10 +59,10 @@ export const constantOfShape = defineOperator({
   tolerance: exactTolerance,
 });
 
-/** start, limit and delta as dims (integers, possibly symbolic) or numbers. */
+/** start, limit (inputs, or attributes where symbolic) and delta as dims (integers, possibly symbolic) or numbers. */
 function rangeOf(context: OperatorContext): readonly [start: Dim, limit: Dim, delta: Dim] | undefined {
-  const values = [0, 1, 2].map((index): Dim | undefined => {
-    const known = context.elements(index)?.[0];
+  const values = ["start", "limit", "delta"].map((name, index): Dim | undefined => {
+    const known = context.integers(name, index)?.[0];
     if (known !== undefined) return known;
     const tensor = context.constant(index);
     return tensor && Number(readerOf(tensor)(0));
@@ -84,11 +84,11 @@ function rangeLength(context: OperatorContext): Dim {
 
 export const range = defineOperator({
   op: "Range",
-  infer: (context) => [{ dtype: context.type(0).dtype, shape: [rangeLength(context)] }],
+  infer: (context) => [{ dtype: context.type(2).dtype, shape: [rangeLength(context)] }],
   elements: (context) => {
     const values = rangeOf(context);
     const length = rangeLength(context);
-    if (!values || !/^u?int/.test(context.type(0).dtype) || typeof length !== "number" || length > longestShape)
+    if (!values || !/^u?int/.test(context.type(2).dtype) || typeof length !== "number" || length > longestShape)
       return undefined;
     const [start, , delta] = values;
     return Array.from({ length }, (_, i) => addDims(start, multiplyDims(delta, i)));
