@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Program } from "../../runtime/format/program.ts";
 import { Sha256 } from "../../runtime/format/sha256.ts";
 import { checkAgreement, validateManifest } from "../../runtime/format/validate-manifest.ts";
 import { validateProgram } from "../../runtime/format/validate-program.ts";
@@ -89,6 +90,64 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   expect(error?.diagnostic.where).toBe(place);
 });
 
+const stateful: Program = {
+  ...program,
+  symbols: [...program.symbols, { name: "past", lower: 0, upper: 3 }],
+  states: [
+    { kind: "fixed", name: "h", output: "h next", dtype: "float32", shape: [2, 4], address: 1280, source: 1312 },
+    {
+      kind: "growing",
+      name: "key",
+      output: "key next",
+      dtype: "float32",
+      shape: [2, "past", 2],
+      address: 1344,
+      axis: 1,
+      capacity: 4,
+      length: ["+", "past", 1],
+    },
+    {
+      kind: "growing",
+      name: "value",
+      output: "value next",
+      dtype: "float32",
+      shape: ["past", 2],
+      address: 1408,
+      axis: 0,
+      capacity: 4,
+      length: ["+", "past", 1],
+    },
+  ],
+};
+
+test("a program with states is valid, and they bind its symbol", () => {
+  expect(validateProgram(JSON.parse(JSON.stringify(stateful)), references)).toEqual(stateful);
+});
+
+test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
+  ["the name of an input", ["states", 0, "name"], "x", "states[0].name"],
+  ["the name of another", ["states", 1, "name"], "h", "states"],
+  ["no output", ["states", 0, "output"], 1, "states[0].output"],
+  ["an unknown kind", ["states", 0, "kind"], "shrinking", "states[0].kind"],
+  ["an address in the weights", ["states", 0, "address"], 64, "states[0]"],
+  ["an address that is no word", ["states", 0, "address"], 1281, "states[0].address"],
+  ["a source outside memory", ["states", 0, "source"], 65_532, "states[0].source"],
+  ["a source that is no number", ["states", 0, "source"], "past", "states[0].source"],
+  ["a symbol in a fixed shape", ["states", 0, "shape", 0], "past", "states[0].shape[0]"],
+  ["an axis that it does not have", ["states", 1, "axis"], 3, "states[1].axis"],
+  ["a number as its length", ["states", 1, "shape", 1], 2, "states[1].shape[1]"],
+  ["another open extent", ["states", 1, "shape", 0], "batch", "states[1].shape[0]"],
+  ["a capacity below its bound", ["states", 1, "capacity"], 2, "states[1].shape[1]"],
+  ["a length beyond its capacity", ["states", 1, "length"], ["+", "past", 2], "states[1].length"],
+  ["a length below zero", ["states", 1, "length"], ["+", "past", -1], "states[1].length"],
+  ["another length than its like", ["states", 2, "length"], "past", "states[2].length"],
+  ["a capacity beyond memory", ["states", 1, "capacity"], 2 ** 20, "states[1]"],
+])("a program whose state has %s is refused at its place", (_, path, value, place) => {
+  const error = errorAfter(stateful, path, value, (json) => validateProgram(json, references));
+  expect(error?.code).toBe("program-invalid");
+  expect(error?.diagnostic.where).toBe(place);
+});
+
 /** Every value of a JSON tree, by path. */
 function pathsOf(node: unknown, path: readonly (string | number)[] = []): readonly (readonly (string | number)[])[] {
   if (typeof node !== "object" || node === null) return [path];
@@ -109,8 +168,8 @@ const hostile: readonly unknown[] = [
 ];
 
 test("whatever replaces a value of a program, the answer is a program or a typed error", () => {
-  const outcomes = pathsOf(program).flatMap((path) =>
-    hostile.map((value) => errorAfter(program, path, value, (json) => validateProgram(json, references))?.code),
+  const outcomes = pathsOf(stateful).flatMap((path) =>
+    hostile.map((value) => errorAfter(stateful, path, value, (json) => validateProgram(json, references))?.code),
   );
   expect(new Set(outcomes)).toEqual(new Set([undefined, "program-invalid"]));
   expect(outcomes.filter((code) => code === undefined).length).toBeLessThan(outcomes.length / 5);
