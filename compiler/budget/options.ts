@@ -97,6 +97,8 @@ function readableAt(step: LoweredStep, index: number): Readable {
     return finished ? nothing : { ...anything, readers: ["nest"] };
   }
   const { problem } = step;
+  if (problem.family === "recurrent")
+    return index === 1 || index === 2 ? { float16: true, int8: { axis: 0 }, readers: [problem.family] } : nothing;
   if (index !== 1) return nothing;
   switch (problem.family) {
     case "conv":

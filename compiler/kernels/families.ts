@@ -8,6 +8,7 @@ import { matmulFamily } from "./matmul/family.ts";
 import { normFamily } from "./norm/family.ts";
 import { poolFamily } from "./pool/family.ts";
 import type { Problem } from "./problem.ts";
+import { recurrentFamily } from "./recurrent/family.ts";
 import { reduceFamily } from "./reduce/family.ts";
 import { softmaxFamily } from "./softmax/family.ts";
 
@@ -19,6 +20,7 @@ const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   matmul: matmulFamily,
   norm: normFamily,
   pool: poolFamily,
+  recurrent: recurrentFamily,
   reduce: reduceFamily,
   softmax: softmaxFamily,
 };

@@ -158,6 +158,40 @@ export interface AttentionProblem {
   readonly softcap: number | undefined;
 }
 
+export type RecurrentCell = "lstm" | "gru" | "rnn";
+export type RecurrentOutput = "Y" | "Y_h" | "Y_c";
+
+/**
+ * Recurrent layers by the equations of the ONNX operators, D directions (forward first). Operands: 0 x [T, B, I]; 1 W
+ * [D*G*H, I]; 2 R [D*G*H, H]; 3 biases [D, 2*G*H] or absent; 4 lengths int32 [B] or absent (T for all); 5, 6 initial h and
+ * c [D, B, H] or absent; 7 peepholes [D, 3*H] (i o f) or absent. W, R, biases and peepholes are constants. `projected`: W is
+ * absent and x is [T, B, D * ceil(H/4) * G * 4], already multiplied by it, with every bias that is summed to it; units stand
+ * in blocks of four, gate by gate in ONNX order inside a block, zeros behind the last unit. Outputs, those named in `outputs`:
+ * Y [T, D, B, H] (zeros behind the end of a sequence), Y_h and Y_c [D, B, H], the state at its end. `batchFirst` puts B
+ * in front of all.
+ */
+export interface RecurrentProblem {
+  readonly family: "recurrent";
+  readonly cell: RecurrentCell;
+  readonly direction: "forward" | "reverse" | "bidirectional";
+  readonly time: Dim;
+  readonly batch: Dim;
+  readonly inputSize: number;
+  readonly hiddenSize: number;
+  readonly projected: boolean;
+  readonly batchFirst: boolean;
+  /** f, g and h of the equations, over input 0; the same for both directions. */
+  readonly activations: readonly Expression[];
+  /** What goes into f and g is bounded by this magnitude; the cell on its way into h is not, as in onnxruntime. */
+  readonly clip: number | undefined;
+  readonly inputForget: boolean;
+  readonly linearBeforeReset: boolean;
+  readonly peepholes: boolean;
+  readonly outputs: readonly RecurrentOutput[];
+  readonly inputStorage: WeightStorage;
+  readonly stateStorage: WeightStorage;
+}
+
 export type Problem =
   | AttentionProblem
   | ConvProblem
@@ -167,4 +201,5 @@ export type Problem =
   | PoolProblem
   | ReduceProblem
   | SoftmaxProblem
-  | NormProblem;
+  | NormProblem
+  | RecurrentProblem;

@@ -44,6 +44,10 @@ import { channelNormalizationOperators } from "./normalisation/channel-normaliza
 import { layerNormalizationOperators } from "./normalisation/layer-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
+import { gruOperator } from "./recurrent/gru.ts";
+import { leafcutterRecurrentOperator } from "./recurrent/leafcutter-recurrent.ts";
+import { lstmOperator } from "./recurrent/lstm.ts";
+import { rnnOperator } from "./recurrent/rnn.ts";
 import { argExtremeOperators } from "./reduction/arg-extreme.ts";
 import { reduceOperators } from "./reduction/reduce.ts";
 
@@ -124,6 +128,10 @@ const operators: readonly Operator[] = [
   cumSum,
   cumProd,
   reverseSequence,
+  lstmOperator,
+  gruOperator,
+  rnnOperator,
+  leafcutterRecurrentOperator,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));

@@ -13,6 +13,7 @@ import { canonicalGroupedAttention } from "./canonicalise-grouped-attention.ts";
 import { canonicalMicrosoftAttention, canonicalMultiHead } from "./canonicalise-microsoft-attention.ts";
 import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
+import { canonicalRecurrent } from "./canonicalise-recurrent.ts";
 import { canonicalMicrosoftRotary, canonicalOnnxRotary } from "./canonicalise-rotary.ts";
 import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { parameterOf } from "./parameter.ts";
@@ -104,6 +105,9 @@ const rules: Readonly<Record<string, Rule>> = {
   Einsum: canonicalEinsum,
   Gemm: canonicalProduct,
   MatMul: canonicalProduct,
+  LSTM: canonicalRecurrent,
+  GRU: canonicalRecurrent,
+  RNN: canonicalRecurrent,
   "leafcutter.MatMul": absorbTranspose,
   Attention: canonicalOnnxAttention,
   "com.microsoft.Attention": canonicalMicrosoftAttention,

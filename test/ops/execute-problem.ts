@@ -3,7 +3,7 @@
  * schedules. Shows that a lowering says what the operator means.
  */
 
-import type { AttentionProblem, Problem } from "../../compiler/kernels/problem.ts";
+import type { AttentionProblem, Problem, RecurrentProblem } from "../../compiler/kernels/problem.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { broadcastIndex } from "../../runtime/reference/broadcast.ts";
@@ -120,7 +120,12 @@ const outputShape = (problem: WindowProblem, channels: number): number[] => [
   channels,
 ];
 
-export function executeProblem(problem: Problem, operands: Operands, shape: readonly number[]): Tensor {
+/** Families with one output; recurrent layers stand in execute-recurrent.ts. */
+export function executeProblem(
+  problem: Exclude<Problem, RecurrentProblem>,
+  operands: Operands,
+  shape: readonly number[],
+): Tensor {
   const [x, w, bias] = operands;
   switch (problem.family) {
     case "conv":

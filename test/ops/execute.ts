@@ -10,6 +10,7 @@ import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.t
 import { type Tensor, viewOf, zeros } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
 import { executeProblem } from "./execute-problem.ts";
+import { executeRecurrent } from "./execute-recurrent.ts";
 
 /** One node with its inputs. */
 export interface NodeCall {
@@ -94,11 +95,14 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
     }
     const [target] = step.outputs;
     if (!target) throw new RangeError("the step has no output");
-    const result = executeProblem(
-      step.problem,
-      step.operands.map((operand) => operand && tensorOf(operand)),
-      tensorOf(target).shape,
-    );
+    const operands = step.operands.map((operand) => operand && tensorOf(operand));
+    if (step.problem.family === "recurrent") {
+      executeRecurrent(step.problem, operands).forEach((result, index) => {
+        tensorOf(step.outputs[index] as StepOperand).data.set(result.data as never);
+      });
+      continue;
+    }
+    const result = executeProblem(step.problem, operands, tensorOf(target).shape);
     // A family writes the same elements whatever shape its problem gives them.
     tensorOf(target).data.set(result.data as never);
   }

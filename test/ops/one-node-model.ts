@@ -28,6 +28,8 @@ function attributeFields(attribute: Attribute): AttributeFields {
       return { ints: attribute.value };
     case "floats":
       return { floats: attribute.value };
+    case "strings":
+      return { strings: attribute.value };
     default:
       throw new RangeError(`attributes of kind ${attribute.kind} are not written`);
   }

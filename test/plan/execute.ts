@@ -1,5 +1,5 @@
-/** Runs a graph as its generated wasm-simd module: plan, program, module, engine; every program is validated first. */
-import { wasmSimd } from "../../compiler/assemble/target.ts";
+/** Runs a graph as its generated module: plan, program, module, engine; every program is validated first. */
+import { type WasmTarget, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateProgram } from "../../compiler/codegen/program.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
@@ -20,11 +20,15 @@ export interface PlannedRun {
 }
 
 /** Plans `graph` and runs it on each of `inputs`, one after another in the same memory. */
-export async function runPlanned(graph: Graph, inputs: readonly Tensors[]): Promise<PlannedRun> {
+export async function runPlanned(
+  graph: Graph,
+  inputs: readonly Tensors[],
+  target: WasmTarget = wasmSimd,
+): Promise<PlannedRun> {
   const plan = makePlan(graph, defaultCosts);
   const { program, kernels } = generateProgram(plan);
   validateProgram(JSON.parse(JSON.stringify(program)), new Set(Object.keys(references)));
-  const engine = await openWasmEngine({ program, module: generateModule(kernels, wasmSimd, plan.memory.pages) });
+  const engine = await openWasmEngine({ program, module: generateModule(kernels, target, plan.memory.pages) });
   for (const { buffer, bytes } of plan.weights)
     engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
   const outputs: Tensors[] = [];

@@ -1,5 +1,10 @@
 /** One graph or more for every kernel family, whose every step has a shader. */
-import { floatAttribute, integerAttribute, integersAttribute } from "../../compiler/graph/attribute.ts";
+import {
+  floatAttribute,
+  integerAttribute,
+  integersAttribute,
+  stringAttribute,
+} from "../../compiler/graph/attribute.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
@@ -37,6 +42,35 @@ const single = (
     return builder.finish();
   },
 });
+
+/** A recurrent layer of 3 batch rows; W, R, biases. */
+const recurrent = (
+  name: string,
+  op: "LSTM" | "GRU" | "RNN",
+  time: number,
+  hidden: number,
+  attributes: Attributes = {},
+): FamilyGraph => {
+  const gates = { LSTM: 4, GRU: 3, RNN: 1 }[op];
+  const directions = attributes.direction?.value === "bidirectional" ? 2 : 1;
+  return {
+    name,
+    kernel: op.toLowerCase(),
+    build: () => {
+      const builder = new GraphBuilder(name, inferNode);
+      const x = builder.input("x", "float32", [time, 3, 20]);
+      const constants = [
+        [directions, gates * hidden, 20],
+        [directions, gates * hidden, hidden],
+        [directions, 2 * gates * hidden],
+      ].map((shape, index) => builder.constant(`c${index}`, randomTensor(shape, index + 3)));
+      const lengths = builder.constant("lengths", tensorOf("int32", [3], [time, 1, Math.max(1, time - 1)]));
+      const results = builder.addNode(op, [x, ...constants, time > 1 ? lengths : undefined], attributes);
+      for (const [index, value] of results.entries()) builder.output(`y${index}`, value);
+      return builder.finish();
+    },
+  };
+};
 
 const pads = (pad: number): Attribute => integersAttribute([pad, pad, pad, pad]);
 const silu = (builder: GraphBuilder, y: Value): Value => builder.add("Mul", [y, builder.add("Sigmoid", [y])]);
@@ -140,4 +174,12 @@ export const familyGraphs: readonly FamilyGraph[] = [
   ),
   single("transposition", "transpose", "Transpose", [3, 6, 5], [], { perm: integersAttribute([2, 0, 1]) }),
   single("permuted blocks", "copy", "Transpose", [3, 4, 5], [], { perm: integersAttribute([1, 0, 2]) }),
+  recurrent("LSTM both ways", "LSTM", 5, 18, { direction: stringAttribute("bidirectional") }),
+  recurrent("LSTM of one step", "LSTM", 1, 18),
+  recurrent("GRU that resets first", "GRU", 4, 18, { clip: floatAttribute(0.7) }),
+  recurrent("GRU that resets later", "GRU", 4, 18, {
+    linear_before_reset: integerAttribute(1),
+    direction: stringAttribute("reverse"),
+  }),
+  recurrent("RNN", "RNN", 4, 18),
 ];

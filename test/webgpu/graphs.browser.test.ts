@@ -78,7 +78,7 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
 
   test("every family with weights has narrow ones", () => {
     const families = new Set(stored.map(({ kernel, kind }) => `${kernel} ${kind}`));
-    for (const family of ["conv", "conv-transpose", "depthwise", "matmul"])
+    for (const family of ["conv", "conv-transpose", "depthwise", "matmul", "lstm", "gru", "rnn"])
       for (const kind of ["float16", "int8"]) expect(families).toContain(`${family} ${kind}`);
   });
 });

@@ -12,7 +12,7 @@ import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { Packed, WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import type { PanelReader } from "./multiply.ts";
+import { type PanelReader, plainReader } from "./multiply.ts";
 
 export const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
 
@@ -177,4 +177,29 @@ export function narrowReader(storage: "float16" | "int8", body: BodyBuilder): Pa
       return [i32x4.extendLowI16x8S(words), i32x4.extendHighI16x8S(words)].map((lanes) => f32x4.convertI32x4S(lanes));
     },
   };
+}
+
+/** Panels of `vectors` * 4 columns of any storage, widened in registers; int8 by `scales`, one vector per four columns. */
+export function anyReader(storage: WeightStorage, vectors: number, scales: readonly Expression<"v128">[]): PanelReader {
+  const places = Array.from({ length: vectors }, (_, j) => j);
+  switch (storage) {
+    case "float32":
+      return plainReader(vectors);
+    case "float16":
+      return {
+        stepBytes: vectors * 8,
+        read: (weights, offset) =>
+          places.map((j) => halfLanes(i32x4.shl(v128.load16x4U(weights, { offset: offset + j * 8 }), 16))),
+      };
+    case "int8":
+      return {
+        stepBytes: vectors * 4,
+        read: (weights, offset) =>
+          places.map((j) => {
+            const bytes = v128.load32Zero(weights, { offset: offset + j * 4 });
+            const values = f32x4.convertI32x4S(i32x4.extendLowI16x8S(i16x8.extendLowI8x16S(bytes)));
+            return f32x4.mul(values, scales[j] ?? f32x4.splat(1));
+          }),
+      };
+  }
 }
