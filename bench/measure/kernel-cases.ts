@@ -1,5 +1,6 @@
 /** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
 import type { Problem, WeightStorage } from "../../compiler/kernels/problem.ts";
+import { input, unary } from "../../runtime/format/expression.ts";
 
 export interface KernelCase {
   /** "3x3 64->64 @56". */
@@ -215,6 +216,45 @@ const attention = (heads: number, keyHeads: number, queries: number, keys: numbe
   scaleAxis: 0,
 });
 
+const sigmoid = unary("sigmoid", input(0));
+const tanh = unary("tanh", input(0));
+
+/** A recurrent layer of as many hidden units as inputs; of one step with the products of its input, else without. */
+function recurrent(cell: "lstm" | "gru", time: number, batch: number, size: number): KernelCase {
+  const rows = (cell === "lstm" ? 4 : 3) * size;
+  const projected = time > 1;
+  const inputSize = projected ? rows : size;
+  return {
+    label: `${cell} ${time}x${batch}x${size}`,
+    problem: {
+      family: "recurrent",
+      cell,
+      direction: "forward",
+      time,
+      batch,
+      inputSize,
+      hiddenSize: size,
+      projected,
+      batchFirst: false,
+      activations: cell === "lstm" ? [sigmoid, tanh, tanh] : [sigmoid, tanh],
+      clip: undefined,
+      inputForget: false,
+      linearBeforeReset: true,
+      peepholes: false,
+      outputs: ["Y"],
+      inputStorage: "float32",
+      stateStorage: "float32",
+    },
+    operands: [
+      [time, batch, inputSize],
+      [rows, size],
+      [rows, size],
+    ],
+    output: [time, 1, batch, size],
+    scaleAxis: 0,
+  };
+}
+
 export const kernelCases: readonly KernelCase[] = [
   ...conv({ kernel: 3, size: 56, input: 64, output: 64 }),
   ...conv({ kernel: 3, size: 28, input: 128, output: 128 }),
@@ -243,4 +283,10 @@ export const kernelCases: readonly KernelCase[] = [
   attention(3, 3, 49, 49, 32),
   attention(6, 6, 1500, 1500, 64),
   attention(9, 3, 1, 512, 64),
+
+  recurrent("lstm", 1, 1, 128),
+  recurrent("lstm", 64, 1, 128),
+  recurrent("lstm", 16, 16, 128),
+  recurrent("gru", 1, 1, 128),
+  recurrent("gru", 16, 33, 64),
 ];

@@ -17,6 +17,9 @@ const shared = [
   "super_resolution",
   "bert_mlm_g2p",
   "magika_v3_3",
+  "dtln_1",
+  "dtln_2",
+  "gtcrn_simple",
 ].map((name) => resolve("../shared/models", name));
 const present = shared.filter(existsSync);
 const folders = [...embedded, ...present];

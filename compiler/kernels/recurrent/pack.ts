@@ -57,8 +57,8 @@ export function packRecurrent(
       const panel = (d * blocks + Math.floor(unitIndex / blockUnits)) * unit;
       for (let sum = 0; sum < sums; sum++)
         view.setFloat32(panel + (sum * blockUnits + lane) * 4, startOf(d, sum, unitIndex), true);
-      for (let kind = 0; peepholes && kind < 3; kind++) {
-        const value = peepholes[(d * 3 + kind) * hiddenSize + unitIndex] ?? 0;
+      for (let kind = 0; problem.peepholes && kind < 3; kind++) {
+        const value = peepholes?.[(d * 3 + kind) * hiddenSize + unitIndex] ?? 0;
         view.setFloat32(panel + peepholePlace + (kind * blockUnits + lane) * 4, value, true);
       }
       for (const section of sections)

@@ -238,7 +238,8 @@ class RecurrentCode {
     for (const section of sections) {
       const width = section.sums.length;
       const whole = accumulators.map((row) => section.sums.map((sum) => row.get(sum) as Local<"v128">));
-      const extra = rows > 1 ? 0 : Math.min(4, Math.floor(openSums / width)) - 1;
+      // The order of a sum is the same in whichever tile a row happens to be.
+      const extra = this.#rows > 1 ? 0 : Math.min(4, Math.floor(openSums / width)) - 1;
       body.scope(() => {
         const others = Array.from({ length: extra }, () =>
           whole.map((row) => row.map(() => body.local("v128", f32x4.const(0, 0, 0, 0)))),
