@@ -7,6 +7,7 @@ import { onnxAttentionOperator } from "./attention/onnx-attention.ts";
 import { rotaryEmbeddingOperators } from "./attention/rotary-embedding.ts";
 import { convOperator, convTransposeOperator } from "./contraction/convolution.ts";
 import { einsumOperator } from "./contraction/einsum.ts";
+import { fusedOperators } from "./contraction/fused.ts";
 import { hostOperators } from "./contraction/host-operators.ts";
 import { leafcutterConvOperator, leafcutterConvTransposeOperator } from "./contraction/leafcutter-convolution.ts";
 import { leafcutterMatmulOperator } from "./contraction/leafcutter-matmul.ts";
@@ -42,6 +43,7 @@ import { axisNormalizationOperators } from "./normalisation/axis-normalization.t
 import { batchNormalizationOperator } from "./normalisation/batch-normalization.ts";
 import { channelNormalizationOperators } from "./normalisation/channel-normalization.ts";
 import { layerNormalizationOperators } from "./normalisation/layer-normalization.ts";
+import { skipNormalizationOperators } from "./normalisation/skip-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
 import { gruOperator } from "./recurrent/gru.ts";
@@ -78,6 +80,8 @@ const operators: readonly Operator[] = [
   ...layerNormalizationOperators,
   ...channelNormalizationOperators,
   ...axisNormalizationOperators,
+  ...skipNormalizationOperators,
+  ...fusedOperators,
   ...rotaryEmbeddingOperators,
   onnxAttentionOperator,
   ...microsoftAttentionOperators,

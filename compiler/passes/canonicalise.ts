@@ -9,6 +9,7 @@ import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { canonicalEinsum } from "./canonicalise-einsum.ts";
+import * as fused from "./canonicalise-fused.ts";
 import { canonicalGroupedAttention } from "./canonicalise-grouped-attention.ts";
 import { canonicalMicrosoftAttention, canonicalMultiHead } from "./canonicalise-microsoft-attention.ts";
 import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
@@ -114,6 +115,17 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.MultiHeadAttention": canonicalMultiHead,
   "com.microsoft.GroupQueryAttention": canonicalGroupedAttention,
   RotaryEmbedding: canonicalOnnxRotary,
+  LayerNormalization: fused.withoutStatistics,
+  SimplifiedLayerNormalization: fused.simplifiedNorm,
+  "com.microsoft.SkipLayerNormalization": fused.skipNorm,
+  "com.microsoft.SkipSimplifiedLayerNormalization": fused.skipNorm,
+  "com.microsoft.EmbedLayerNormalization": fused.embedNorm,
+  "com.microsoft.GroupNorm": fused.groupNorm,
+  "com.microsoft.FusedConv": fused.fusedConv,
+  "com.microsoft.FusedGemm": fused.fusedGemm,
+  "com.microsoft.FusedMatMul": fused.fusedMatmul,
+  "com.microsoft.TransposeMatMul": fused.fusedMatmul,
+  "com.microsoft.BiasSplitGelu": fused.biasSplitGelu,
   "com.microsoft.RotaryEmbedding": canonicalMicrosoftRotary,
 };
 

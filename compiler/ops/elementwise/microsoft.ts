@@ -1,6 +1,7 @@
-/** Activations of the com.microsoft domain, as optimised models of onnxruntime contain them. */
+/** Elementwise operators of the com.microsoft domain, as optimised models of onnxruntime contain them. */
 import { binary, type Expression, input } from "../../../runtime/format/expression.ts";
 import * as reference from "../../../runtime/reference/activation.ts";
+import { biasAdd } from "../../../runtime/reference/fused.ts";
 import { floatOf } from "../../graph/attribute.ts";
 import type { Operator, OperatorContext } from "../operator.ts";
 import { geluByErf, geluByTanh, swishOf } from "./activation.ts";
@@ -37,5 +38,12 @@ export const microsoftOperators: readonly Operator[] = [
     types: "float",
     reference: reference.quickGelu,
     expression: ({ node }, literal) => swishOf(input(0), floatOf(node, "alpha", 1.702), literal),
+  }),
+  defineElementwise({
+    op: "com.microsoft.BiasAdd",
+    arity: [3, 3],
+    types: "float",
+    reference: biasAdd,
+    expression: () => binary("add", binary("add", input(0), input(1)), input(2)),
   }),
 ];

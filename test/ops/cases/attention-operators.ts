@@ -14,7 +14,8 @@ export interface AttentionCase extends OperatorCase {
   readonly oracle?: "none" | "first";
 }
 
-const make =
+/** Cases of one operator. */
+export const make =
   (op: string, version: number) =>
   (
     name: string,
@@ -43,7 +44,7 @@ const floats = (attributes: Attributes): Attributes =>
     ),
   );
 
-const ints = (values: readonly number[], shape?: readonly number[]): Tensor => tensor("int32", values, shape);
+export const ints = (values: readonly number[], shape?: readonly number[]): Tensor => tensor("int32", values, shape);
 
 const onnx = make("Attention", 24);
 const [q4, k4, v4] = [random([2, 4, 3, 8], 1), random([2, 2, 5, 8], 2), random([2, 2, 5, 6], 3)];

@@ -11,6 +11,7 @@ import { optimise } from "../../compiler/pipeline.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
 import { type AttentionCase, attentionCases } from "../ops/cases/attention-operators.ts";
+import { fusedCases } from "../ops/cases/fused-operators.ts";
 import { difference } from "../ops/compare.ts";
 import { executeReference } from "../ops/execute.ts";
 import { runOnnxruntime } from "../ops/one-node-model.ts";
@@ -40,31 +41,28 @@ function graphOf(one: AttentionCase): { readonly graph: Graph; readonly inputs: 
   return { graph: builder.finish(), inputs };
 }
 
-const operators = [...new Set(attentionCases.map(({ op }) => op))];
+const cases = [...attentionCases, ...fusedCases];
+const operators = [...new Set(cases.map(({ op }) => op))];
 
 describe.each(operators)("%s", (op) => {
-  it.each(attentionCases.filter((one) => one.op === op).map((one) => [one.name, one] as const))(
-    "%s",
-    async (_, one) => {
-      const call = { ...one, outputCount: one.outputCount ?? 1 };
-      const expected = executeReference(call);
-      const { graph, inputs } = graphOf(one);
-      const optimised = optimise(graph, { verify: true });
-      const text = printGraph(optimised, { digests: true });
-      expect(
-        optimised.nodes.some((node) => node.op === op),
-        text,
-      ).toBe(one.host ?? false);
-      const canonical = evaluateGraph(optimised, inputs);
-      const generated = (await runPlanned(optimised, [inputs])).outputs[0] ?? {};
-      const oracle = one.oracle === "none" ? undefined : await runOnnxruntime(call);
-      expected.forEach((tensor, index) => {
-        const name = `y${index}`;
-        expect(difference(canonical[name], tensor, tolerance), `canonical form, ${name}\n${text}`).toBeUndefined();
-        expect(difference(generated[name], tensor, tolerance), `generated code, ${name}\n${text}`).toBeUndefined();
-        if (oracle && (index === 0 || one.oracle !== "first"))
-          expect(difference(oracle[index], tensor, tolerance), `onnxruntime, ${name}`).toBeUndefined();
-      });
-    },
-  );
+  it.each(cases.filter((one) => one.op === op).map((one) => [one.name, one] as const))("%s", async (_, one) => {
+    const call = { ...one, outputCount: one.outputCount ?? 1 };
+    const expected = executeReference(call);
+    const { graph, inputs } = graphOf(one);
+    const optimised = optimise(graph, { verify: true });
+    const text = printGraph(optimised, { digests: true });
+    const canonical = evaluateGraph(optimised, inputs);
+    const run = await runPlanned(optimised, [inputs]);
+    const onHost = run.program.steps.flatMap((step) => (step.kind === "host" ? [step.op] : []));
+    expect(onHost, text).toEqual(one.host ? [op] : []);
+    const generated = run.outputs[0] ?? {};
+    const oracle = one.oracle === "none" ? undefined : await runOnnxruntime(call);
+    expected.forEach((tensor, index) => {
+      const name = `y${index}`;
+      expect(difference(canonical[name], tensor, tolerance), `canonical form, ${name}\n${text}`).toBeUndefined();
+      expect(difference(generated[name], tensor, tolerance), `generated code, ${name}\n${text}`).toBeUndefined();
+      if (oracle && (index === 0 || one.oracle !== "first"))
+        expect(difference(oracle[index], tensor, tolerance), `onnxruntime, ${name}`).toBeUndefined();
+    });
+  });
 });
