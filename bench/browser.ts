@@ -9,7 +9,7 @@ import { launchChromium } from "./drive-chromium.ts";
 import { findFirefox, launchFirefox } from "./drive-firefox.ts";
 import { findWebKit, launchWebKit } from "./drive-webkit.ts";
 import { type BrowserName, browserTitles, type DrivenBrowser, type DrivenPage } from "./driven-browser.ts";
-import { type Mount, type Server, serve } from "./serve.ts";
+import { type Mount, type ServeOptions, type Server, serve } from "./serve.ts";
 
 export interface BenchBrowser {
   readonly name: BrowserName;
@@ -52,14 +52,17 @@ const html = (script: string): string =>
   `<!doctype html><meta charset="utf-8"><title>Leafcutter bench</title><link rel="icon" href="data:,"><script type="module" src="/assets/${script}"></script>`;
 
 /** The server with all that pages of the bench load, but models and packages; `peers` are folders by URL prefix. */
-export async function openServer(peers: Readonly<Record<string, Mount>> = {}): Promise<Server> {
+export async function openServer(
+  peers: Readonly<Record<string, Mount>> = {},
+  options: ServeOptions = {},
+): Promise<Server> {
   const assets: PageAssets = await pageAssets();
   const pages = new Map(assets.pages.map((page) => [`${page}.html`, html(assets.script(page))]));
-  return serve({
+  const own = {
     "/assets/": { kind: "folder", path: assets.root },
     "/page/": { kind: "memory", files: pages },
-    ...peers,
-  });
+  } as const;
+  return serve({ ...own, ...peers }, options);
 }
 
 /** A browser whose pages come from `server`. Throws LeafcutterError feature-missing when this machine has none. */

@@ -1,7 +1,7 @@
 /**
  * WebKitGTK's MiniBrowser through WebKitWebDriver, on a virtual display (Xvfb) where there is no other. Looks at
  * WEBKIT_DRIVER and MINIBROWSER, PATH and the folders of Linux distributions. It is WebKit, but not Safari.
- * Every page is a browser of its own, because a driver has one session and a session one profile.
+ * Every page is a browser (and a display) of its own, because a driver has one session and a session one profile.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -25,7 +25,7 @@ const pageLoadMilliseconds = 120_000;
 /** A measurement takes as long as it takes; a page that hangs ends by then. */
 const scriptMilliseconds = 3_600_000;
 /** How long Xvfb outlives its last client, should nobody end it. */
-const idleDisplaySeconds = "120";
+const idleDisplaySeconds = "10";
 
 /** Where distributions put MiniBrowser: below the folder of the library, or of its architecture. */
 function browserPlaces(): readonly string[] {
@@ -104,12 +104,17 @@ interface OpenSession {
   close(): Promise<void>;
 }
 
-async function startSession(programs: WebKitPrograms, environment: Environment): Promise<OpenSession> {
+async function startSession(programs: WebKitPrograms): Promise<OpenSession> {
+  const display = programs.xvfb === undefined ? undefined : await openDisplay(programs.xvfb);
   const port = await freePort();
   const driver = startGroup(programs.driver, [`--port=${port}`], {
     stdio: "ignore",
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...display?.environment },
   });
+  const kill = (): void => {
+    driver.kill();
+    display?.close();
+  };
   driver.child.once("error", () => undefined);
   try {
     const session = await within(startMilliseconds, "starting MiniBrowser", openSession(port, programs, driver));
@@ -119,20 +124,19 @@ async function startSession(programs: WebKitPrograms, environment: Environment):
       driver,
       close: async () => {
         await within(closeMilliseconds, "closing MiniBrowser", session.close()).catch(() => undefined);
-        driver.kill();
+        kill();
       },
     };
   } catch (error) {
-    driver.kill();
+    kill();
     throw error;
   }
 }
 
 export async function launchWebKit(programs: WebKitPrograms): Promise<DrivenBrowser> {
-  const display = programs.xvfb === undefined ? undefined : await openDisplay(programs.xvfb);
   const sessions = new Set<OpenSession>();
   const start = async (): Promise<OpenSession> => {
-    const session = await startSession(programs, display?.environment ?? {});
+    const session = await startSession(programs);
     sessions.add(session);
     return session;
   };
@@ -155,7 +159,6 @@ export async function launchWebKit(programs: WebKitPrograms): Promise<DrivenBrow
   };
   const close = async (): Promise<void> => {
     await Promise.all([...sessions].map(end));
-    display?.close();
   };
   try {
     const first = await start();

@@ -57,9 +57,26 @@ function failureOf({ instruction, module, answer }: KnownAnswer): string | undef
   return received === answer ? undefined : `${instruction} gives ${String(received)} instead of ${answer}`;
 }
 
+/** A module with nothing in it: who refuses it refuses every module. */
+const emptyModule = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
+
+/** Why this host runs no module at all; undefined when it does. */
+function refusal(): string | undefined {
+  if (typeof WebAssembly === "undefined") return "this host has no WebAssembly";
+  try {
+    // WebKit compiles what the policy forbids, and refuses the instance.
+    new WebAssembly.Instance(new WebAssembly.Module(emptyModule));
+    return undefined;
+  } catch (error) {
+    const received = error instanceof Error ? error.message : String(error);
+    return `this page may not run WebAssembly: its Content-Security-Policy needs 'wasm-unsafe-eval' in script-src (${received})`;
+  }
+}
+
 /** Why this host cannot run a variant; undefined when it can. */
 export function missingFeature(variant: WasmVariantName): string | undefined {
-  if (typeof WebAssembly === "undefined") return "this host has no WebAssembly";
+  const refused = refusal();
+  if (refused !== undefined) return refused;
   for (const knownAnswer of needed[variant]) {
     const failure = failureOf(knownAnswer);
     if (failure !== undefined) return failure;

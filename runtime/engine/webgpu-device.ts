@@ -110,8 +110,9 @@ export class WebGpuDevice {
         advice: "Use a WebAssembly backend, or compile the model for smaller dimensions.",
       });
     }
-    const device = await adapter.requestDevice({
-      requiredLimits: { maxStorageBufferBindingSize: bytes, maxBufferSize: bytes },
+    const requiredLimits = { maxStorageBufferBindingSize: bytes, maxBufferSize: bytes };
+    const device = await adapter.requestDevice({ requiredLimits }).catch((error: unknown) => {
+      throw lost("the adapter gives no device", error instanceof Error ? error.message : String(error));
     });
     device.pushErrorScope("out-of-memory");
     const opened = new WebGpuDevice(device, bytes, slots, workgroupSize);
@@ -232,7 +233,9 @@ export class WebGpuDevice {
       try {
         await Promise.race([staging.mapAsync(GPUMapMode.READ), this.#lost]);
       } catch (error) {
-        throw this.#problem ?? error;
+        // A device that goes may refuse its buffers before it says that it is gone.
+        const message = error instanceof Error ? error.message : String(error);
+        throw this.#problem ?? lost("the graphics device does not give its results", message);
       }
       this.check();
       const mapped = staging.getMappedRange();

@@ -11,6 +11,7 @@ import type { Tensor, TensorArray } from "../format/tensor.ts";
 import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, RunOptions, Session, Stats, StatsOptions } from "./contract.ts";
 import { fetchEarlyFiles } from "./early-files.ts";
+import { newLifeline, watchLifeline } from "./lifeline.ts";
 import { diagnosticOf, type HostApi, type HostOptions, type LoadedPorts, type Outcome } from "./protocol.ts";
 import { runAborted, sessionDisposed } from "./run-queue.ts";
 import { startThread, type Thread } from "./thread.ts";
@@ -20,6 +21,7 @@ class HostConnection {
   readonly #thread: Thread;
   readonly #host: Remote<HostApi>;
   readonly #pending = new Set<(reason: Diagnostic) => void>();
+  readonly #watching = new AbortController();
   #ended: Diagnostic | undefined;
 
   constructor(workerUrl: string | URL | undefined) {
@@ -32,6 +34,10 @@ class HostConnection {
       });
     this.#thread = startThread(workerUrl, failed);
     this.#host = wrap<HostApi>(this.#thread.endpoint);
+    const lifeline = newLifeline();
+    if (lifeline === undefined) return;
+    const watch = (): void => watchLifeline(lifeline, this.#watching.signal, () => failed("its thread has ended"));
+    this.#host.hold(lifeline).then(watch, () => undefined);
   }
 
   call<T>(invoke: (host: Remote<HostApi>) => Promise<Outcome<T>>): Promise<T> {
@@ -66,6 +72,7 @@ class HostConnection {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
     for (const fail of this.#pending) fail(reason);
+    this.#watching.abort();
     this.#thread.terminate();
   }
 }

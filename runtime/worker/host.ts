@@ -6,6 +6,7 @@
 import { expose, releaseProxy, transfer } from "comlink/dist/esm/comlink.mjs";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { LeafcutterError } from "../format/diagnostic.ts";
+import { holdLifeline } from "./lifeline.ts";
 import type { Model } from "./model.ts";
 import { modelEnvironment, openModel } from "./open-model.ts";
 import { diagnosticOf, type HostApi, type Outcome } from "./protocol.ts";
@@ -34,6 +35,7 @@ interface Remote {
 }
 
 const host: HostApi = {
+  hold: holdLifeline,
   load: (location, options, onProgress) =>
     outcome(async () => {
       try {

@@ -67,7 +67,8 @@ export class Model implements LocalSession {
     this.#engine = engine;
     this.#kinds = choice.kinds;
     this.#rejected = [...choice.rejected];
-    this.#reason = backend === "auto" || backend === "wasm" ? "the fastest that this host runs" : "asked for";
+    const asked = backend === engine.variant ? "asked for" : `fallback from ${backend}`;
+    this.#reason = backend === "auto" || backend === "wasm" ? "the fastest that this host runs" : asked;
     this.#selfTest = reader.manifest.selfTest === undefined ? "absent" : "pending";
     const plain = ({ name, dtype, shape, value }: PortDescription): PortDescription =>
       value === undefined ? { name, dtype, shape } : { name, dtype, shape, value };

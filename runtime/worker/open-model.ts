@@ -2,10 +2,11 @@
  * From the address of a package to a model that is ready to run: manifest, choice of an engine, program and module,
  * weights to their place, known answers. Throws LeafcutterError.
  */
+import type { Engine } from "../engine/engine.ts";
 import { loadReferences } from "../engine/host-step.ts";
 import { missingFeature } from "../engine/probe.ts";
 import { type Backend, type EngineKind, kindsOf } from "../engine/variants.ts";
-import { LeafcutterError } from "../format/diagnostic.ts";
+import { type DiagnosticCode, LeafcutterError } from "../format/diagnostic.ts";
 import type { Manifest, WasmVariantName } from "../format/manifest.ts";
 import { type Program, pageBytes } from "../format/program.ts";
 import { checkAgreement } from "../format/validate-manifest.ts";
@@ -89,6 +90,22 @@ function checkMemory(program: Program, maxMemory: number | undefined): void {
   });
 }
 
+/** What is no fault of the package: the device is not there, or not large enough. */
+const deviceFailures: ReadonlySet<DiagnosticCode> = new Set(["device-lost", "memory-exceeded", "feature-missing"]);
+
+/** The engine of the first kind; of the next one when a graphics device cannot hold the model. */
+async function createFirst(maker: EngineMaker, choice: Choice): Promise<readonly [Engine, Choice]> {
+  const [kind, next, ...rest] = choice.kinds;
+  try {
+    return [await maker.create(kind, undefined), choice];
+  } catch (error) {
+    const isDevice = kind.variant === "webgpu" && error instanceof LeafcutterError && deviceFailures.has(error.code);
+    if (!isDevice || next === undefined) throw error;
+    const rejected = [...choice.rejected, { variant: kind.variant, why: error.message }];
+    return createFirst(maker, { kinds: [next, ...rest], rejected });
+  }
+}
+
 /** Opens, verifies and readies a package. `location` must be absolute. */
 export async function openModel(
   location: string | PackageFiles,
@@ -132,13 +149,13 @@ export async function openModel(
     checkAgreement(manifest, program);
     checkMemory(program, options.maxMemory);
     const maker = new EngineMaker(reader, program, await loadReferences(program), modules);
-    const engine = await maker.create(kind, undefined);
+    const [engine, usable] = await createFirst(maker, choice);
     checkAborted();
     meter.enter("ready");
     meter.enter("weights");
     await reader.readShards(engine.weights);
     checkAborted();
-    const model = new Model(reader, maker, engine, choice, backend);
+    const model = new Model(reader, maker, engine, usable, backend);
     await model.checkKnownAnswers();
     checkAborted();
     meter.enter("done");

@@ -1,9 +1,9 @@
 /** Sessions in a real module worker of a real browser, from files and from a server, with the browser's own cache. */
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { commands, server } from "vitest/browser";
 import { missingFeature } from "../../runtime/engine/probe.ts";
 import { type LoadOptions, load, type Session } from "../../runtime/index.ts";
-import { expectedOutput, tinyModule, tinyPackage, width } from "./tiny-package.ts";
+import { expectedOutput, tinyModule, tinyPackage, tinyProgram, width } from "./tiny-package.ts";
 
 const x = (rows: number): Float32Array => Float32Array.from({ length: rows * width }, (_, index) => (index % 7) - 3);
 const slow = { iterations: 1_000_000, rounds: 10_000 };
@@ -129,6 +129,56 @@ test("a worker script that is not there is a typed error", async () => {
   const workerUrl = "/no-such-worker.js";
   await expect(load(await tinyPackage(), { workerUrl })).rejects.toMatchObject({ code: "worker-failed" });
 });
+
+test("a worker that ends without a word rejects what is pending and all that follows", async () => {
+  const workerUrl = new URL("./dying.browser-worker.ts", import.meta.url);
+  const session = await load(await tinyPackage({ slow }), { workerUrl });
+  const running = session.run({ x: { data: x(1) } });
+  const rejected = expect(running).rejects.toMatchObject({ code: "worker-failed" });
+  const order = new BroadcastChannel("leafcutter-test");
+  order.postMessage("die");
+  await rejected;
+  order.close();
+  await expect(session.stats()).rejects.toMatchObject({ code: "worker-failed" });
+  await session.dispose();
+});
+
+/** Takes memories until there are no more; reserved, never touched. Answers how many. */
+const takeAllMemory = `
+const taken = [];
+try {
+  while (taken.length < 100_000) taken.push(new WebAssembly.Memory({ initial: 65536, maximum: 65536 }));
+} catch {}
+postMessage(taken.length);
+onmessage = () => postMessage(taken.length);`;
+
+test("memory that the browser does not give is a typed error, in a worker and in the page", async () => {
+  const pages = 65536;
+  const program = tinyProgram();
+  const files = await tinyPackage({ program: { ...program, memory: { ...program.memory, pages } } });
+  const script = URL.createObjectURL(new Blob([takeAllMemory], { type: "text/javascript" }));
+  const taker = new Worker(script);
+  try {
+    const taken = await new Promise<number>((resolve, reject) => {
+      taker.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
+      taker.onerror = ({ message }) => reject(new Error(message));
+    });
+    expect(taken).toBeLessThan(100_000);
+    // What earlier tests left behind is collected, and taken too.
+    const rest: WebAssembly.Memory[] = [];
+    expect(() => {
+      for (;;) rest.push(new WebAssembly.Memory({ initial: pages, maximum: pages }));
+    }).toThrow();
+    for (const worker of [false, true]) {
+      await expect(load(files, { worker, cache: false })).rejects.toMatchObject({ code: "memory-exceeded" });
+    }
+    rest.length = 0;
+  } finally {
+    taker.terminate();
+    URL.revokeObjectURL(script);
+  }
+  await vi.waitFor(() => new WebAssembly.Memory({ initial: 1, maximum: pages }), { timeout: 60_000 });
+}, 120_000);
 
 test("dispose rejects what is pending", async () => {
   const session = await load(await tinyPackage({ slow }));

@@ -140,6 +140,44 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     });
   });
 
+  test("a device that is lost under a run hands over to WebAssembly", { timeout: gpuTimeout }, async () => {
+    const devices: GPUDevice[] = [];
+    const request = GPUAdapter.prototype.requestDevice;
+    vi.spyOn(GPUAdapter.prototype, "requestDevice").mockImplementation(async function (this: GPUAdapter, descriptor) {
+      const device = await request.call(this, descriptor);
+      devices.push(device);
+      return device;
+    });
+    await withSession(files, { backend: "webgpu", worker: false }, async (session) => {
+      const { logits: expected } = await session.run(inputs(2));
+      const run = session.run(inputs(2));
+      await Promise.resolve();
+      devices[0]?.destroy();
+      const { logits } = await run;
+      if (!expected) throw new Error("there is no output");
+      expect(difference(logits, expected, { absolute: 1e-4, relative: 1e-4 })).toBeUndefined();
+    });
+  });
+
+  test("a device too small for the model hands over to WebAssembly", { timeout: gpuTimeout }, async () => {
+    const limits = { maxStorageBufferBindingSize: 65536, maxBufferSize: 65536 } as GPUSupportedLimits;
+    vi.spyOn(GPUAdapter.prototype, "limits", "get").mockReturnValue(limits);
+    await withSession(files, { backend: "webgpu", worker: false }, async (session) => {
+      const { variant, reason: why, rejected } = await session.stats();
+      expect(variant).toMatch(/^wasm-/);
+      expect(why).toBe("fallback from webgpu");
+      expect(rejected).toMatchObject([{ variant: "webgpu", why: expect.stringContaining("at most 65536 bytes") }]);
+      expect((await session.run(inputs(1))).logits?.data.length).toBe(10);
+    });
+  });
+
+  test("an adapter that gives no device hands over to WebAssembly", { timeout: gpuTimeout }, async () => {
+    vi.spyOn(GPUAdapter.prototype, "requestDevice").mockRejectedValue(new DOMException("limits", "OperationError"));
+    await withSession(files, { backend: "webgpu", worker: false }, async (session) => {
+      expect(await session.stats()).toMatchObject({ rejected: [{ why: expect.stringContaining("gives no device") }] });
+    });
+  });
+
   test("an abort ends a run, and the next one is right", { timeout: gpuTimeout }, async () => {
     await withSession(files, { backend: "webgpu" }, async (session) => {
       const { logits: expected } = await session.run(inputs(3));
