@@ -15,12 +15,15 @@ import {
 } from "../../compiler/graph/attribute.ts";
 import type { Attribute } from "../../compiler/graph/graph.ts";
 import { findOperator } from "../../compiler/ops/index.ts";
+import { optimise } from "../../compiler/pipeline.ts";
 import { type DType, dtypes } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
+import { evaluateGraph } from "../graph/evaluate.ts";
 import { difference } from "./compare.ts";
 import { disagreements } from "./disagreements.ts";
 import { executeReference, inferCall, type NodeCall } from "./execute.ts";
+import { oneNodeGraph } from "./one-node-graph.ts";
 
 interface PlainTensor {
   readonly data: readonly (number | boolean)[] | null;
@@ -97,12 +100,35 @@ const excluded: Readonly<Record<string, string>> = {
     "the result to three digits only",
 };
 
+/** Operators of the suite without a record. */
+const missing: Readonly<Record<string, string>> = {
+  DFT: "not written yet",
+  DequantizeLinear: "quantised models come later",
+  ImageScaler: "an operator that ONNX removed before version 1.5",
+  "com.microsoft.GatherBlockQuantized": "quantised models come later",
+  "com.microsoft.MatMulNBits": "quantised models come later",
+  "com.ms.internal.nhwc.BatchNormalization": "a form inside onnxruntime, in no model file",
+  "com.ms.internal.nhwc.Conv": "a form inside onnxruntime, in no model file",
+};
+
 const count = { passed: 0, unsupported: 0 };
+
+const nameOf = ({ opset, operator }: PlainOperator): string => {
+  const { domain = "" } = opset ?? {};
+  return domain === "" || domain === "ai.onnx" ? operator : `${domain}.${operator}`;
+};
+
+/** Whether the passes keep what the node computes. */
+function optimisedDisagreements(call: NodeCall, expected: readonly Tensor[]): readonly (string | undefined)[] {
+  const { graph, inputs } = oneNodeGraph(call, (index) => /int/.test(call.inputs[index]?.dtype ?? ""));
+  const outputs = evaluateGraph(optimise(graph), inputs);
+  return expected.map((tensor, index) => difference(outputs[`y${index}`], tensor, { absolute: 1e-4, relative: 1e-4 }));
+}
 
 /** What is wrong with the cases of one entry. */
 function failuresOf(operator: PlainOperator): readonly string[] {
-  const { domain = "", version = 13 } = operator.opset ?? {};
-  const op = domain === "" || domain === "ai.onnx" ? operator.operator : `${domain}.${operator.operator}`;
+  const { version = 13 } = operator.opset ?? {};
+  const op = nameOf(operator);
   const failures: string[] = [];
   for (const one of operator.cases ?? []) {
     const types = [...one.inputs, ...one.outputs].map(({ type }) => type as DType);
@@ -137,6 +163,8 @@ function failuresOf(operator: PlainOperator): readonly string[] {
         if (expected) problems.push(difference(outputs[index], expected, { absolute: half, relative: half }));
       });
       problems.push(...disagreements(call, outputs));
+      if (op.startsWith("com.microsoft.") && types.every((type) => type !== "float16"))
+        problems.push(...optimisedDisagreements(call, outputs));
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));
     }
@@ -160,6 +188,11 @@ describe.skipIf(!present)(title, () => {
 
   it("finds the cases", () => {
     expect(files.length).toBeGreaterThan(0);
+  });
+
+  it("names exactly the operators of the suite that have no record", () => {
+    const without = files.flatMap(({ operators }) => operators.map(nameOf)).filter((op) => !findOperator(op));
+    expect([...new Set(without)].sort()).toEqual(Object.keys(missing).sort());
   });
 
   it.each(files)("$file", ({ operators }) => {
