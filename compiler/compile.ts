@@ -4,6 +4,7 @@
  */
 
 import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
@@ -136,7 +137,8 @@ async function buildPackage(graph: Graph, { name, costs, states, provenance, web
   const engine = await openEngine(plan, generated.program, simd);
   const program = withKernelProbes(generated.program, plan, engine);
   const { inputs, bindings } = modelTestInputs(program);
-  const selfTest = modelTest((await engine.run(inputs)).outputs, bindings);
+  const outputs = await outputsOf(engine, inputs);
+  const selfTest = outputs && modelTest(outputs, bindings);
   engine.dispose();
   const packaged = await packageFiles({
     name,
@@ -151,6 +153,16 @@ async function buildPackage(graph: Graph, { name, costs, states, provenance, web
     provenance,
   });
   return { plan, program, packaged };
+}
+
+/** undefined when these inputs take a branch that could not be compiled. */
+async function outputsOf(engine: WasmEngine, inputs: Sample): Promise<Sample | undefined> {
+  try {
+    return (await engine.run(inputs)).outputs;
+  } catch (error) {
+    if (error instanceof LeafcutterError && error.code === "model-unsupported") return undefined;
+    throw error;
+  }
 }
 
 /** A graph's generated code (wasm-simd), with the weights of `variants` to exchange for its own. */

@@ -11,12 +11,14 @@ import { foldConstants } from "./passes/fold-constants.ts";
 import { foldFocus } from "./passes/fold-focus.ts";
 import { fuseElementwise } from "./passes/fuse-elementwise.ts";
 import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
+import { inlineBranches } from "./passes/inline-branches.ts";
 import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
 import { recogniseRotary } from "./passes/recognise-rotary.ts";
 import { recogniseTable } from "./passes/recognise-table.ts";
+import { mapRegions } from "./passes/regions.ts";
 import { removeDead } from "./passes/remove-dead.ts";
 import { sinkTransposes } from "./passes/sink-transposes.ts";
 import { sinkViews } from "./passes/sink-views.ts";
@@ -29,6 +31,8 @@ export const pipeline: readonly Pass[] = [
   widenHalf,
   // Before the rules that ask whether an operand is constant or a shape is known.
   foldConstants,
+  // Conditions that folding has found, before the passes that do not look inside.
+  inlineBranches,
   // One spelling, so that the passes below need to know only that one.
   canonicalise,
   // Removed operators and new constants leave more to fold.
@@ -72,7 +76,7 @@ export interface OptimiseOptions {
   readonly verify?: boolean;
 }
 
-/** The canonical form of an imported graph. */
+/** The canonical form of an imported graph, nested graphs included. */
 export function optimise(graph: Graph, options: OptimiseOptions = {}): Graph {
   let current = graph;
   if (options.verify) verifyGraph(current, inferNode, "import");
@@ -82,6 +86,10 @@ export function optimise(graph: Graph, options: OptimiseOptions = {}): Graph {
     if (options.verify && next !== current) verifyGraph(next, inferNode, pass.name);
     current = next;
   });
+  const { verify = false } = options;
+  const nested = mapRegions(current, (inner) => optimise(inner, { verify }));
+  if (nested !== current) current = removeDead.run(nested);
+  if (verify) verifyGraph(current, inferNode, "nested graphs");
   options.onProgress?.("optimised", pipeline.length, pipeline.length);
   return current;
 }

@@ -9,7 +9,7 @@ import type { Plan } from "./plan/plan.ts";
 export interface ReportStep {
   readonly name: string;
   readonly op: string;
-  /** Kernel name, or "host" for a step that runs a reference function. */
+  /** Kernel name; "host" for a step that runs a reference function, "jump" and "repeat" for control flow. */
   readonly kernel: string;
   /** Floating-point operations of the direct form, with every symbol at its upper bound. */
   readonly flops: number;
@@ -65,7 +65,7 @@ export function makeReport({
 }: ReportInput): Report {
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
-    if (step.kind === "host") return { name: step.name, op: step.op, kernel: "host", flops: 0, weightBytes: 0 };
+    if (step.kind !== "kernel") return { name: step.name, op: step.op, kernel: step.kind, flops: 0, weightBytes: 0 };
     const weightBytes = step.arguments.reduce(
       (sum, argument) =>
         sum +

@@ -83,6 +83,7 @@ export function lifetimesOf(program: Program): readonly Lifetime[] {
   const values = new Values();
   for (const port of program.inputs) values.write(portRange(port), -1);
   for (const [index, step] of program.steps.entries()) {
+    if (step.kind === "jump" || step.kind === "repeat") continue;
     const touched =
       step.kind === "host"
         ? [

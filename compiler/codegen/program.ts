@@ -69,7 +69,18 @@ export function generateProgram(plan: Plan): GeneratedProgram {
     ...(value ? { value } : {}),
     address: fixedAddress(view),
   });
+  const condition = (view: View | undefined): { readonly condition?: number } =>
+    view ? { condition: fixedAddress(view) } : {};
   const steps = plan.steps.map((step): ProgramStep => {
+    if (step.kind === "jump") {
+      const { kind, name, op, target } = step;
+      return { kind, name, op, target, ...condition(step.condition) };
+    }
+    if (step.kind === "repeat") {
+      const { kind, name, op, target, count, iteration } = step;
+      const counted = iteration ? { iteration: fixedAddress(iteration) } : {};
+      return { kind, name, op, target, count, ...condition(step.condition), ...counted };
+    }
     if (step.kind === "host") {
       return {
         ...step,

@@ -50,10 +50,26 @@ export const tensorOfAttribute = (node: Node, name: string): ValueOf<"tensor"> |
 export const expressionOf = (node: Node, name: string): ValueOf<"expression"> | undefined =>
   read(node, name, "expression");
 
+export const stringsOf = (node: Node, name: string): readonly string[] | undefined => read(node, name, "strings");
+
+/** A nested graph. Throws operator-invalid when there is none. */
+export function graphOf(node: Node, name: string): Graph {
+  const graph = read(node, name, "graph");
+  if (graph) return graph;
+  throw new LeafcutterError({
+    code: "operator-invalid",
+    where: `node ${node.name} (${node.op})`,
+    message: `attribute ${name} is missing`,
+    expected: "a graph",
+  });
+}
+
 /** Constructors of attributes. */
 export const integerAttribute = (value: number): Attribute => ({ kind: "integer", value });
 export const floatAttribute = (value: number): Attribute => ({ kind: "float", value });
 export const stringAttribute = (value: string): Attribute => ({ kind: "string", value });
 export const integersAttribute = (value: readonly number[]): Attribute => ({ kind: "integers", value });
 export const dimsAttribute = (value: ValueOf<"dims">): Attribute => ({ kind: "dims", value });
+export const stringsAttribute = (value: readonly string[]): Attribute => ({ kind: "strings", value });
+export const graphAttribute = (value: Graph): Attribute => ({ kind: "graph", value });
 export const expressionAttribute = (value: ValueOf<"expression">): Attribute => ({ kind: "expression", value });

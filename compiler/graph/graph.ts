@@ -1,7 +1,8 @@
 /**
  * The intermediate representation between import and plan. A Graph is immutable: passes build a new one
  * (see rewrite.ts). Values are compared by identity; nodes stand in topological order; every value has one
- * producer (a node, a graph input or a constant). Control flow is not represented in straight-line nodes.
+ * producer (a node, a graph input or a constant). Control flow is nodes with graphs as attributes (If, leafcutter.Loop):
+ * what such a graph takes from outside are inputs of the node and of the graph. Its constants may be those of the graph around it.
  */
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Expression } from "../../runtime/format/expression.ts";

@@ -14,6 +14,9 @@ import { leafcutterMatmulOperator } from "./contraction/leafcutter-matmul.ts";
 import { leafcutterPoolOperator } from "./contraction/leafcutter-pool.ts";
 import { gemmOperator, matmulOperator } from "./contraction/matmul.ts";
 import { poolingOperators } from "./contraction/pooling.ts";
+import { ifOperator } from "./control/if.ts";
+import { loopOperator } from "./control/loop.ts";
+import { unreachableOperator } from "./control/unreachable.ts";
 import { activationOperators } from "./elementwise/activation.ts";
 import { arithmeticOperators } from "./elementwise/arithmetic.ts";
 import { conversionOperators } from "./elementwise/convert.ts";
@@ -136,6 +139,9 @@ const operators: readonly Operator[] = [
   gruOperator,
   rnnOperator,
   leafcutterRecurrentOperator,
+  ifOperator,
+  loopOperator,
+  unreachableOperator,
 ];
 
 const table: ReadonlyMap<string, Operator> = new Map(operators.map((operator) => [operator.op, operator]));

@@ -24,7 +24,8 @@ const alwaysAllowedBytes = 4096;
 /** Operators whose results are what kernels read as weights: worth their bytes (the budget chooses a storage of its own). */
 const unpacking: ReadonlySet<string> = new Set(["DequantizeLinear", "Cast", "CastLike"]);
 
-const random = /^(Random|Bernoulli|Multinomial)/;
+/** Random, or not to be run at all. */
+const notComputed = /^(Random|Bernoulli|Multinomial|leafcutter\.Unreachable)/;
 
 const bytesOf = (value: Value): number =>
   byteSize[value.type.dtype] * elementCount(value.type.shape.map((dim) => (typeof dim === "number" ? dim : Infinity)));
@@ -66,7 +67,8 @@ const products: ReadonlySet<string> = new Set(["MatMul", "Gemm", "leafcutter.Mat
 
 function computed(node: Node, context: RewriteContext): readonly Value[] | undefined {
   if (sharesTransposed(node, context)) return undefined;
-  if (random.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph")) return undefined;
+  if (notComputed.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph"))
+    return undefined;
   const symbolic = Object.values(node.attributes).some(
     (attribute) => attribute.kind === "dims" && attribute.value.some((dim) => typeof dim !== "number"),
   );

@@ -12,6 +12,7 @@ import { FactStore } from "../graph/facts.ts";
 import type { Attribute, Attributes, Graph, Node, Storage, TensorType, Value } from "../graph/graph.ts";
 import { inferNode } from "../ops/infer.ts";
 import type { Pass } from "./pass.ts";
+import { isRegion } from "./regions.ts";
 
 export const widenHalf: Pass = {
   name: "widen-half",
@@ -46,7 +47,7 @@ function isEdgeCast(node: Node): boolean {
 }
 
 function usesHalf(graph: Graph): boolean {
-  const computing = graph.nodes.filter((node) => !isEdgeCast(node));
+  const computing = graph.nodes.filter((node) => !isEdgeCast(node) && !isRegion(node));
   const values = [...graph.constants.keys(), ...computing.flatMap(({ inputs, outputs }) => [...inputs, ...outputs])];
   return values.some((value) => value && isHalf(value.type.dtype));
 }
@@ -84,6 +85,24 @@ function widen(graph: Graph): Graph {
     return add(node, [fresh(name, names)])[0] as Value;
   };
 
+  /** Nested graphs keep their types, and are widened on their own. */
+  const addRegion = (node: Node): void => {
+    const inputs = node.inputs.map((value) => {
+      const wide = value && (widened.get(value) ?? value);
+      return value && wide && wide.type.dtype !== value.type.dtype
+        ? cast(wide, value.type.dtype, `${value.name}/${value.type.dtype}`)
+        : wide;
+    });
+    const outputs = add(
+      { ...node, inputs },
+      node.outputs.map(({ name }) => name),
+    );
+    for (const [index, output] of node.outputs.entries()) {
+      const made = outputs[index] as Value;
+      widened.set(output, isHalf(made.type.dtype) ? cast(made, "float32", `${made.name}/float32`) : made);
+    }
+  };
+
   for (const input of graph.inputs)
     widened.set(input, isHalf(input.type.dtype) ? cast(input, "float32", `${input.name}/float32`) : input);
   for (const [value, tensor] of graph.constants) {
@@ -98,6 +117,10 @@ function widen(graph: Graph): Graph {
     facts.setConstant(result, wide);
   }
   for (const node of graph.nodes) {
+    if (isRegion(node)) {
+      addRegion(node);
+      continue;
+    }
     const inputs = node.inputs.map((value) => value && (widened.get(value) ?? value));
     const outputs = add(
       { ...node, inputs, attributes: widenedAttributes(node.attributes) },

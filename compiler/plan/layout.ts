@@ -8,6 +8,7 @@ import { integerOf } from "../graph/attribute.ts";
 import { addDims, type Dim, productOf } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { Buffer, Halo, View } from "../kernels/contract.ts";
+import type { Variables } from "./regions.ts";
 import type { SelectedNode } from "./select.ts";
 import type { BoundPair, GrowingPair } from "./states.ts";
 import { denseBytes, denseStrides, denseView, haloBytes, haloView, isDense, reshapedView, windowOf } from "./view.ts";
@@ -45,13 +46,18 @@ export const covers = (has: Halo, wants: Halo): boolean =>
 
 export const isEmpty = (halo: Halo): boolean => covers(noHalo, halo);
 
-export function layOut(graph: Graph, selected: readonly SelectedNode[], states: readonly BoundPair[] = []): Layout {
+export function layOut(
+  graph: Graph,
+  selected: readonly SelectedNode[],
+  variables: Variables,
+  states: readonly BoundPair[] = [],
+): Layout {
   const growing = new Map(
     states.flatMap((state) => (state.kind === "growing" ? [[state.output, state] as const] : [])),
   );
-  const dense = denseValues(graph, selected);
+  const dense = denseValues(graph, selected, variables);
   const wanted = wantedHalos(selected, dense, growing);
-  const aliases = chooseAliases(graph, selected, dense, wanted, growing);
+  const aliases = chooseAliases(graph, selected, dense, wanted, growing, variables);
 
   const rootOf = (value: Value): Value => {
     const alias = aliases.get(value);
@@ -110,8 +116,8 @@ function grownView({ input, output, axis, capacity }: GrowingPair): View {
 }
 
 /** Values whose bytes must stand in row-major order without gaps. */
-function denseValues(graph: Graph, selected: readonly SelectedNode[]): ReadonlySet<Value> {
-  const dense = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => value)]);
+function denseValues(graph: Graph, selected: readonly SelectedNode[], variables: Variables): ReadonlySet<Value> {
+  const dense = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => value), ...variables.all]);
   const addAll = (node: Node): void => {
     for (const value of [...node.inputs, ...node.outputs]) if (value) dense.add(value);
   };
@@ -173,6 +179,7 @@ function chooseAliases(
   dense: ReadonlySet<Value>,
   wanted: ReadonlyMap<Value, Halo>,
   growing: ReadonlyMap<Value, GrowingPair>,
+  variables: Variables,
 ): ReadonlyMap<Value, Alias> {
   const aliases = new Map<Value, Alias>();
   /** Growing states, before and after the run, whose rows have gaps between them. */
@@ -187,6 +194,7 @@ function chooseAliases(
     ...graph.inputs,
     ...graph.constants.keys(),
     ...graph.outputs.map(({ value }) => value),
+    ...variables.all,
   ]);
   const hosts = new Set<Value>(growing.keys());
   const isFree = (value: Value): boolean => !anchored.has(value) && !aliases.has(value);
@@ -203,7 +211,7 @@ function chooseAliases(
       const source = node.inputs[0];
       if (!source || gapped.has(source)) continue;
       // A value that others already live in keeps its own place, so that no chain turns back on itself.
-      if (isFree(source) && !hosts.has(source)) {
+      if (isFree(source) && !hosts.has(source) && variables.mayHold(rootOf(output), node, source)) {
         aliases.set(source, { kind: "reshape", of: output });
         hosts.add(output);
       } else if (isFree(output) && rootOf(source) !== output) {
@@ -228,6 +236,7 @@ function chooseAliases(
       offset = addDims(offset, member.type.shape[axis] as Dim);
       const uses = node.inputs.filter((other) => other === member).length;
       if (!isFree(member) || uses !== 1 || hosts.has(member) || member.type.dtype !== output.type.dtype) continue;
+      if (!variables.mayHold(rootOf(output), node, member)) continue;
       if (dense.has(member) && !(contiguous && rootIsDense(output))) continue;
       if (wanted.has(member) && (!channelAxis || dense.has(rootOf(output)) || growing.has(rootOf(output)))) continue;
       if (unmovable.has(member) && typeof place !== "number") continue;

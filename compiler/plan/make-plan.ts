@@ -5,13 +5,13 @@
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { recordHeaderWords } from "../../runtime/format/program.ts";
 import { type Dim, multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
-import { FactStore } from "../graph/facts.ts";
 import type { Graph, Value } from "../graph/graph.ts";
-import type { Buffer } from "../kernels/contract.ts";
+import type { Buffer, View } from "../kernels/contract.ts";
 import type { CostTable } from "./cost-table.ts";
 import { layOut } from "./layout.ts";
 import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";
 import type { Plan, PlannedPort, PlannedState, PlannedStep } from "./plan.ts";
+import { flattenRegions, isSelected } from "./regions.ts";
 import { type SelectedNode, selectNode } from "./select.ts";
 import { type BoundPair, bindStates, type StatePair } from "./states.ts";
 import { buildSteps } from "./steps.ts";
@@ -21,14 +21,14 @@ const pageBytes = 65536;
 const guardBytes = 64;
 
 /** `states`: inputs and outputs that are no ports of the program but live between runs. */
-export function makePlan(graph: Graph, costs: CostTable, states: readonly StatePair[] = []): Plan {
-  const facts = new FactStore(graph.constants);
-  const selected = graph.nodes.map((node) => selectNode(node, facts, graph, costs));
-  const bound = bindStates(graph, states);
-  const layout = layOut(graph, selected, bound);
+export function makePlan(nested: Graph, costs: CostTable, states: readonly StatePair[] = []): Plan {
+  const { graph, items, variables } = flattenRegions(nested, (node, facts) => selectNode(node, facts, nested, costs));
+  const selected = items.filter(isSelected);
+  const bound = bindStates(nested, states);
+  const layout = layOut(graph, selected, variables, bound);
   const built = buildSteps(
     graph,
-    selected,
+    items,
     layout,
     new Map(states.map(({ output }, index) => [output, (bound[index] as BoundPair).kind])),
   );
@@ -115,16 +115,44 @@ function lifetimesOf(
   };
   for (const buffer of inputs) touch(buffer, -1);
   steps.forEach((step, at) => {
-    if (step.kind === "host") for (const view of [...step.inputs, ...step.outputs]) view && touch(view.buffer, at);
-    else for (const argument of step.arguments) if (argument.kind === "address") touch(argument.buffer, at);
+    for (const buffer of buffersOf(step)) touch(buffer, at);
   });
   for (const buffer of [...outputs, ...states]) touch(buffer, steps.length);
   for (const buffer of states) touch(buffer, -1);
+  spanLoops(steps, [...spans.values()]);
   return [...spans].map(([buffer, span]) => ({
     buffer,
     bytes: Math.max(1, upperBound(buffer.bytes, graph.symbols)),
     ...span,
   }));
+}
+
+function buffersOf(step: PlannedStep): readonly Buffer[] {
+  const of = (views: readonly (View | undefined)[]): readonly Buffer[] =>
+    views.flatMap((view) => (view ? [view.buffer] : []));
+  switch (step.kind) {
+    case "kernel":
+      return step.arguments.flatMap((argument) => (argument.kind === "address" ? [argument.buffer] : []));
+    case "host":
+      return of([...step.inputs, ...step.outputs]);
+    case "jump":
+      return of([step.condition]);
+    case "repeat":
+      return of([step.condition, step.iteration]);
+  }
+}
+
+/** What comes into a loop or leaves it is alive in every iteration, hence all through its steps. */
+function spanLoops(steps: readonly PlannedStep[], spans: readonly { first: number; last: number }[]): void {
+  // Inner loops end first.
+  steps.forEach((step, end) => {
+    if (step.kind !== "repeat") return;
+    for (const span of spans) {
+      if (span.last < step.target || span.first > end) continue;
+      if (span.first < step.target) span.last = Math.max(span.last, end);
+      else if (span.last > end) span.first = step.target;
+    }
+  });
 }
 
 /** Largest sum of the unpadded sizes of tensors alive at one node; values that only rename another one's bytes count once. */

@@ -27,7 +27,28 @@ export interface PlannedHostStep {
   readonly outputs: readonly View[];
 }
 
-export type PlannedStep = PlannedKernelStep | PlannedHostStep;
+/** As JumpStep: `target` is the index of a planned step, or their number. */
+export interface PlannedJump {
+  readonly kind: "jump";
+  readonly name: string;
+  readonly op: string;
+  readonly target: number;
+  /** One byte. */
+  readonly condition: View | undefined;
+}
+
+/** As RepeatStep. */
+export interface PlannedRepeat {
+  readonly kind: "repeat";
+  readonly name: string;
+  readonly op: string;
+  readonly target: number;
+  readonly count: Dim;
+  readonly condition: View | undefined;
+  readonly iteration: View | undefined;
+}
+
+export type PlannedStep = PlannedKernelStep | PlannedHostStep | PlannedJump | PlannedRepeat;
 
 export interface PlannedPort {
   readonly name: string;

@@ -16,6 +16,7 @@ import type { StepOperand } from "../ops/operator.ts";
 import { hostAttributes } from "./host-attributes.ts";
 import { covers, isEmpty, type Layout, noHalo } from "./layout.ts";
 import type { PlannedStep, PlannedWeight } from "./plan.ts";
+import { type ControlItem, isSelected, type Label, type PlanItem } from "./regions.ts";
 import type { SelectedNode, SelectedStep } from "./select.ts";
 import type { BoundPair } from "./states.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
@@ -31,11 +32,28 @@ export interface BuiltSteps {
 /** @param nexts Graph outputs, by name, that are the next values of states. */
 export function buildSteps(
   graph: Graph,
-  selected: readonly SelectedNode[],
+  items: readonly PlanItem[],
   layout: Layout,
   nexts: ReadonlyMap<string, BoundPair["kind"]>,
 ): BuiltSteps {
-  return new StepBuilder(graph, layout).build(selected, nexts);
+  return new StepBuilder(graph, layout).build(items, nexts);
+}
+
+/** A step whose target is not known before all steps are there. */
+interface OpenJump {
+  readonly at: number;
+  readonly label: Label;
+}
+
+/** What has been done on every way to the current place. */
+interface Done {
+  readonly bordered: ReadonlySet<Buffer>;
+  readonly copies: ReadonlyMap<Value, readonly Copy[]>;
+}
+
+interface Copy {
+  readonly view: View;
+  readonly halo: Halo;
 }
 
 type FamilyStep = Extract<SelectedStep, { kind: "family" }>;
@@ -48,21 +66,33 @@ class StepBuilder {
   readonly #layout: Layout;
   readonly #steps: PlannedStep[] = [];
   readonly #weights = new WeightStore();
-  readonly #bordered = new Set<Buffer>();
+  #bordered = new Set<Buffer>();
+  #copies = new Map<Value, readonly Copy[]>();
+  /** As it was before each region that is open. */
+  readonly #outside: Done[] = [];
+  readonly #places = new Map<Label, number>();
+  readonly #jumps: OpenJump[] = [];
   readonly #packedReaders = new Map<
     Value,
     { readonly node: Node; readonly step: FamilyStep; readonly index: number }
   >();
-  readonly #copies = new Map<Value, { readonly view: View; readonly halo: Halo }[]>();
 
   constructor(graph: Graph, layout: Layout) {
     this.#graph = graph;
     this.#layout = layout;
   }
 
-  build(selected: readonly SelectedNode[], nexts: ReadonlyMap<string, BoundPair["kind"]>): BuiltSteps {
-    this.#findPacked(selected);
-    for (const entry of selected) this.#add(entry);
+  build(items: readonly PlanItem[], nexts: ReadonlyMap<string, BoundPair["kind"]>): BuiltSteps {
+    this.#findPacked(items.filter(isSelected));
+    for (const item of items) {
+      if (isSelected(item)) this.#add(item);
+      else this.#addControl(item);
+    }
+    for (const { at, label } of this.#jumps) {
+      const step = this.#steps[at];
+      if (step?.kind === "jump" || step?.kind === "repeat")
+        this.#steps[at] = { ...step, target: this.#places.get(label) ?? this.#steps.length };
+    }
     const outputs = this.#graph.outputs.map(({ name, value }) => this.#outputView(value, nexts.get(name)));
     return { steps: this.#steps, weights: this.#weights.all, outputs };
   }
@@ -112,6 +142,37 @@ class StepBuilder {
           return denseView(buffer, type.dtype, type.shape);
         });
         for (const step of entry.steps) this.#addStep(node, step, temporaries);
+      }
+    }
+  }
+
+  #addControl(item: ControlItem): void {
+    switch (item.kind) {
+      case "label":
+        this.#places.set(item.label, this.#steps.length);
+        return;
+      case "enter":
+        this.#outside.push({ bordered: this.#bordered, copies: this.#copies });
+        this.#bordered = new Set(this.#bordered);
+        this.#copies = new Map(this.#copies);
+        return;
+      case "leave": {
+        const outside = this.#outside.pop();
+        this.#bordered = new Set(outside?.bordered);
+        this.#copies = new Map(outside?.copies);
+        return;
+      }
+      case "jump":
+      case "repeat": {
+        const { node, label } = item;
+        const condition = item.condition && this.#read(item.condition);
+        this.#jumps.push({ at: this.#steps.length, label });
+        const common = { name: node.name, op: node.op, target: 0, condition };
+        if (item.kind === "jump") this.#steps.push({ kind: "jump", ...common });
+        else {
+          const iteration = item.iteration && this.#read(item.iteration);
+          this.#steps.push({ kind: "repeat", ...common, count: item.count, iteration });
+        }
       }
     }
   }
@@ -306,7 +367,6 @@ class StepBuilder {
 
   #copyOf(value: Value, halo: Halo): View {
     const copies = this.#copies.get(value) ?? [];
-    this.#copies.set(value, copies);
     const known = copies.find((copy) => covers(copy.halo, halo) && (!isEmpty(halo) || isEmpty(copy.halo)));
     if (known) return known.view;
     const { dtype, shape } = value.type;
@@ -315,7 +375,7 @@ class StepBuilder {
     const view = isEmpty(halo) ? denseView(buffer, dtype, shape) : haloView(buffer, dtype, shape, halo);
     if (!isEmpty(halo)) this.#fillBorder(value.name, view, halo);
     this.#copy(`${value.name} copy`, this.#read(value), view);
-    copies.push({ view, halo });
+    this.#copies.set(value, [...copies, { view, halo }]);
     return view;
   }
 

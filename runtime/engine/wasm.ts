@@ -8,14 +8,15 @@ import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { WasmVariantName } from "../format/manifest.ts";
-import { type HostStep, type KernelStep, type Port, type Program, pageBytes } from "../format/program.ts";
+import { type KernelStep, type Port, type Program, type ProgramStep, pageBytes } from "../format/program.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
+import { type Block, ControlFlow } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
 import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
-import { type Position, Slices } from "./slices.ts";
+import { type Position, Slices, sliceMilliseconds } from "./slices.ts";
 import { States } from "./states.ts";
 import { nextTurn } from "./turn.ts";
 
@@ -33,7 +34,7 @@ export interface WasmEngineOptions {
 /** `walk(first record, begin, last record, end)`: see runtime/format/README.md. */
 type Walk = (first: number, begin: number, last: number, end: number) => void;
 
-/** Kernel steps [first, end) without a host step between them, then perhaps a host step. */
+/** Kernel steps [first, end) without another step between them, then perhaps a host step. */
 interface Stretch {
   readonly first: number;
   readonly end: number;
@@ -125,20 +126,18 @@ function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, pro
   return walk as Walk;
 }
 
-function stretches(steps: Program["steps"], references: LoadedReferences): readonly Stretch[] {
-  const result: Stretch[] = [];
-  let first = 0;
-  let end = 0;
-  for (const [index, step] of steps.entries()) {
-    if (step.kind === "kernel") {
-      end += 1;
-      continue;
-    }
-    result.push({ first, end, host: { bound: new BoundHostStep(step, references), index } });
-    first = end;
-  }
-  if (end > first) result.push({ first, end, host: undefined });
-  return result;
+/** One for each block of control flow. */
+function stretches(
+  blocks: readonly Block<ProgramStep>[],
+  steps: readonly ProgramStep[],
+  references: LoadedReferences,
+): readonly Stretch[] {
+  let kernelSteps = 0;
+  const before = steps.map(({ kind }) => (kind === "kernel" ? kernelSteps++ : kernelSteps));
+  return blocks.map(({ first, end, last }): Stretch => {
+    const host = last?.kind === "host" ? { bound: new BoundHostStep(last, references), index: end } : undefined;
+    return { first: before[first] ?? kernelSteps, end: before[end] ?? kernelSteps, host };
+  });
 }
 
 const aborted = (): LeafcutterError => new LeafcutterError({ code: "aborted", message: "the run was aborted" });
@@ -151,6 +150,8 @@ export class WasmEngine implements Engine {
   readonly #kernelSteps: readonly KernelStep[];
   /** Where each kernel step stands among all steps. */
   readonly #programIndices: readonly number[];
+  readonly #flow: ControlFlow;
+  /** By block of the control flow. */
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
   readonly #slices: Slices;
@@ -165,7 +166,8 @@ export class WasmEngine implements Engine {
     this.#walk = instantiate(compileModule(module), this.memory, program, variant);
     this.#kernelSteps = program.steps.filter((step) => step.kind === "kernel");
     this.#programIndices = program.steps.flatMap((step, index) => (step.kind === "kernel" ? [index] : []));
-    this.#stretches = stretches(program.steps, references);
+    this.#flow = new ControlFlow(program.steps, this.memory, ({ kind }) => kind === "kernel");
+    this.#stretches = stretches(this.#flow.blocks, program.steps, references);
     this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
     this.#slices = new Slices(this.#kernelSteps);
     this.#states = new States(this.memory, program);
@@ -186,20 +188,33 @@ export class WasmEngine implements Engine {
     if (signal?.aborted) throw aborted();
     const times = profile ? new Float64Array(this.program.steps.length) : undefined;
     this.#begin(inputs);
+    let turn = performance.now();
     let entered = false;
-    for (const stretch of this.#stretches) {
-      let position: Position = { step: stretch.first, iteration: 0 };
-      while (position.step < stretch.end) {
-        if (entered) await nextTurn();
-        if (signal?.aborted) throw aborted();
-        position = this.#slice(position, stretch, times);
-        entered = true;
-      }
-      if (stretch.host === undefined) continue;
+    const yields = async (): Promise<void> => {
       if (entered) await nextTurn();
       if (signal?.aborted) throw aborted();
-      this.#host(stretch.host, times);
       entered = true;
+      turn = performance.now();
+    };
+    let due = true;
+    for (let at = 0; at < this.#stretches.length; ) {
+      const stretch = this.#stretches[at] as Stretch;
+      let position: Position = { step: stretch.first, iteration: 0 };
+      while (position.step < stretch.end) {
+        if (due) await yields();
+        position = this.#slice(position, stretch, times);
+        due = true;
+      }
+      if (stretch.host !== undefined) {
+        await yields();
+        this.#host(stretch.host, times);
+        due = true;
+      }
+      at = this.#flow.next(at, this.#bindings ?? new Map());
+      if (stretch.host !== undefined || at === this.#stretches.length) continue;
+      // What a jump leads to goes on in the same slice.
+      due = false;
+      if (performance.now() - turn > sliceMilliseconds) await yields();
     }
     return this.#end(times);
   }
@@ -208,7 +223,8 @@ export class WasmEngine implements Engine {
   runSync(inputs: Readonly<Record<string, TensorInput>>, control: { readonly profile?: boolean } = {}): RunResult {
     const times = control.profile === true ? new Float64Array(this.program.steps.length) : undefined;
     this.#begin(inputs);
-    for (const stretch of this.#stretches) {
+    for (let at = 0; at < this.#stretches.length; at = this.#flow.next(at, this.#bindings ?? new Map())) {
+      const stretch = this.#stretches[at] as Stretch;
       let position: Position = { step: stretch.first, iteration: 0 };
       while (position.step < stretch.end) {
         if (times === undefined) position = this.#enter(position, { step: stretch.end, iteration: 0 });
@@ -266,6 +282,7 @@ export class WasmEngine implements Engine {
     const { inputs: ports, symbols } = this.program;
     const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths, this.#states.list);
     this.#bind(bindings);
+    this.#flow.begin();
     for (const [index, port] of this.program.inputs.entries()) {
       const data = tensors[index]?.data;
       if (data === undefined) continue;
@@ -344,10 +361,11 @@ export class WasmEngine implements Engine {
     return { dtype, shape: extents, data: viewOf(dtype, copy, 0, count) };
   }
 
-  #stepTime(step: KernelStep | HostStep, milliseconds: number): StepTime {
+  #stepTime(step: ProgramStep, milliseconds: number): StepTime {
     const { name, op } = step;
-    if (step.kind === "host") {
-      return { name, op, kernel: step.reference, milliseconds, flops: 0, bytes: 0, where: "host" };
+    if (step.kind !== "kernel") {
+      const kernel = step.kind === "host" ? step.reference : step.kind;
+      return { name, op, kernel, milliseconds, flops: 0, bytes: 0, where: "host" };
     }
     const bindings = this.#bindings ?? new Map<string, number>();
     return {

@@ -4,7 +4,7 @@
  */
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
-import type { Access, HostOperand, KernelStep, MemoryMap, Program, Region } from "../format/program.ts";
+import type { Access, HostOperand, HostStep, KernelStep, MemoryMap, Program, Region } from "../format/program.ts";
 import type { ShaderSet } from "../format/shader.ts";
 import { BoundHostStep, type LoadedReferences } from "./host-step.ts";
 import type { WasmEngine } from "./wasm.ts";
@@ -38,9 +38,15 @@ export interface HostSide {
   readonly wasm: WasmEngine | undefined;
 }
 
-export function placeSteps(program: Program, { shaders }: ShaderSet, host: HostSide): readonly PlacedStep[] {
+/** Whether a step runs on the device. */
+export const isOnDevice = (step: KernelStep | HostStep, { shaders }: ShaderSet): boolean =>
+  step.kind === "kernel" && typeof shaders[step.kernel] === "string";
+
+/** By index of the step; undefined for jumps and repetitions. */
+export function placeSteps(program: Program, set: ShaderSet, host: HostSide): readonly (PlacedStep | undefined)[] {
   let slot = 0;
-  return program.steps.map((step, index): PlacedStep => {
+  return program.steps.map((step, index): PlacedStep | undefined => {
+    if (step.kind === "jump" || step.kind === "repeat") return undefined;
     if (step.kind === "host") {
       const bound = new BoundHostStep(step, host.references);
       return {
@@ -52,7 +58,7 @@ export function placeSteps(program: Program, { shaders }: ShaderSet, host: HostS
       };
     }
     const own = slot++;
-    if (typeof shaders[step.kernel] === "string") return { where: "webgpu", index, step, slot: own };
+    if (isOnDevice(step, set)) return { where: "webgpu", index, step, slot: own };
     return {
       where: "wasm",
       index,

@@ -7,10 +7,11 @@
 import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
-import { type KernelProbe, type Program, pageBytes, type Region } from "../format/program.ts";
+import { type KernelProbe, type Program, type ProgramStep, pageBytes, type Region } from "../format/program.ts";
 import { fillRandom } from "../format/random.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import { validateShaders } from "../format/validate-shaders.ts";
+import { type Block, ControlFlow, isControl } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
 import type { LoadedReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
@@ -19,7 +20,14 @@ import { Records } from "./records.ts";
 import { States } from "./states.ts";
 import { createMemory, createWasmEngine } from "./wasm.ts";
 import { type Dispatch, WebGpuDevice } from "./webgpu-device.ts";
-import { type Bindings, type DeviceStep, type HostedStep, type PlacedStep, placeSteps } from "./webgpu-steps.ts";
+import {
+  type Bindings,
+  type DeviceStep,
+  type HostedStep,
+  isOnDevice,
+  type PlacedStep,
+  placeSteps,
+} from "./webgpu-steps.ts";
 
 export interface WebGpuEngineOptions {
   readonly program: Program;
@@ -69,21 +77,22 @@ export async function createWebGpuEngine(options: WebGpuEngineOptions): Promise<
     const code = set.shaders[index];
     return typeof code === "string" ? device.pipeline(code, name) : undefined;
   });
-  return new WebGpuEngine(program, memory, device, Promise.all(pipelines), steps);
+  const flow = new ControlFlow(program.steps, memory, (step) => isOnDevice(step, set));
+  return new WebGpuEngine(program, memory, device, Promise.all(pipelines), steps, flow);
 }
 
-function stretchesOf(steps: readonly PlacedStep[]): readonly Stretch[] {
-  const result: Stretch[] = [];
-  let device: DeviceStep[] = [];
-  for (const step of steps) {
-    if (step.where === "webgpu") device.push(step);
-    else {
-      result.push({ device, hosted: step });
-      device = [];
-    }
-  }
-  if (device.length > 0) result.push({ device, hosted: undefined });
-  return result;
+/** One for each block of control flow. */
+function stretchesOf(
+  blocks: readonly Block<ProgramStep>[],
+  steps: readonly (PlacedStep | undefined)[],
+): readonly Stretch[] {
+  return blocks.map(({ first, end }): Stretch => {
+    const last = steps[end];
+    return {
+      device: steps.slice(first, end).filter((step) => step?.where === "webgpu"),
+      hosted: last?.where === "webgpu" ? undefined : last,
+    };
+  });
 }
 
 export class WebGpuEngine implements Engine {
@@ -92,7 +101,9 @@ export class WebGpuEngine implements Engine {
   readonly memory: WebAssembly.Memory;
   readonly #device: WebGpuDevice;
   readonly #pipelines: Promise<Pipelines>;
-  readonly #steps: readonly PlacedStep[];
+  readonly #steps: readonly (PlacedStep | undefined)[];
+  readonly #flow: ControlFlow;
+  /** By block of the control flow. */
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
   readonly #states: States;
@@ -105,7 +116,8 @@ export class WebGpuEngine implements Engine {
     memory: WebAssembly.Memory,
     device: WebGpuDevice,
     pipelines: Promise<Pipelines>,
-    steps: readonly PlacedStep[],
+    steps: readonly (PlacedStep | undefined)[],
+    flow: ControlFlow,
   ) {
     this.program = program;
     this.memory = memory;
@@ -114,7 +126,8 @@ export class WebGpuEngine implements Engine {
     // Whoever runs first gets the error.
     pipelines.catch(() => undefined);
     this.#steps = steps;
-    this.#stretches = stretchesOf(steps);
+    this.#flow = flow;
+    this.#stretches = stretchesOf(flow.blocks, steps);
     this.#states = new States(memory, program);
     this.#records = new Records(
       memory,
@@ -146,7 +159,9 @@ export class WebGpuEngine implements Engine {
     const pipelines = await unlessAborted(this.#pipelines, signal);
     this.#bind(bindings);
     const times = profile ? new Float64Array(this.program.steps.length) : undefined;
-    for (const { device, hosted } of this.#stretches) {
+    this.#flow.begin();
+    for (let at = 0; at < this.#stretches.length; at = await this.#next(at, bindings, signal)) {
+      const { device, hosted } = this.#stretches[at] as Stretch;
       if (signal?.aborted) throw aborted();
       if (times === undefined) this.#submit(device, pipelines, bindings);
       else {
@@ -162,7 +177,7 @@ export class WebGpuEngine implements Engine {
       await unlessAborted(this.#fetch(hosted.reads(bindings)), signal);
       const start = performance.now();
       hosted.run(bindings);
-      if (times !== undefined) times[hosted.index] = performance.now() - start;
+      if (times !== undefined) times[hosted.index] = (times[hosted.index] ?? 0) + performance.now() - start;
       for (const region of hosted.writes(bindings)) this.#device.upload(this.memory.buffer, region);
     }
     return this.#end(bindings, times, signal);
@@ -215,7 +230,7 @@ export class WebGpuEngine implements Engine {
     this.#records.bind(bindings);
     this.#device.upload(this.memory.buffer, table);
     for (const placed of this.#steps) {
-      if (placed.where !== "webgpu") continue;
+      if (placed?.where !== "webgpu") continue;
       const { slot, step } = placed;
       this.#device.writeSlot(slot, this.#records.addresses[slot] ?? 0, evaluateExtent(step.invocations, bindings));
     }
@@ -231,6 +246,18 @@ export class WebGpuEngine implements Engine {
     if (dispatches.length > 0) this.#device.submit(dispatches);
   }
 
+  /** The block that follows block `at`: the device tells what a condition came to, and is told the iteration. */
+  async #next(at: number, bindings: Bindings, signal: AbortSignal | undefined): Promise<number> {
+    const step = this.#flow.blocks[at]?.last;
+    const control = step && isControl(step) ? step : undefined;
+    if (control?.condition !== undefined)
+      await unlessAborted(this.#fetch([{ start: control.condition, bytes: 1 }]), signal);
+    const next = this.#flow.next(at, bindings);
+    if (control?.kind === "repeat" && control.iteration !== undefined)
+      this.#device.upload(this.memory.buffer, { start: control.iteration, bytes: byteSize.int64 });
+    return next;
+  }
+
   /** Brings regions of the host's copy up to date. */
   async #fetch(regions: readonly Region[]): Promise<void> {
     const contents = await this.#device.download(regions);
@@ -242,7 +269,7 @@ export class WebGpuEngine implements Engine {
   async #timed(times: Float64Array, index: number, work: Promise<void>): Promise<void> {
     const start = performance.now();
     await work;
-    times[index] = performance.now() - start;
+    times[index] = (times[index] ?? 0) + performance.now() - start;
   }
 
   async #end(bindings: Bindings, times: Float64Array | undefined, signal: AbortSignal | undefined): Promise<RunResult> {
@@ -264,19 +291,12 @@ export class WebGpuEngine implements Engine {
   }
 
   #stepTimes(times: Float64Array, bindings: Bindings): readonly StepTime[] {
-    return this.#steps.map(({ where, index }) => {
-      const step = this.program.steps[index];
+    return this.program.steps.map((step, index) => {
       const milliseconds = times[index] ?? 0;
-      if (step?.kind !== "kernel") {
-        return {
-          name: step?.name ?? "",
-          op: step?.op ?? "",
-          kernel: step?.reference ?? "",
-          milliseconds,
-          flops: 0,
-          bytes: 0,
-          where,
-        };
+      const where = this.#steps[index]?.where ?? "host";
+      if (step.kind !== "kernel") {
+        const kernel = step.kind === "host" ? step.reference : step.kind;
+        return { name: step.name, op: step.op, kernel, milliseconds, flops: 0, bytes: 0, where };
       }
       return {
         name: step.name,

@@ -100,7 +100,36 @@ export interface HostStep {
   readonly outputs: readonly HostOperand[];
 }
 
-export type ProgramStep = KernelStep | HostStep;
+/**
+ * Goes on at step `target` when the bool at `condition` is 0, or always without one. Forward only: `target` is behind
+ * this step; the number of steps ends the run.
+ */
+export interface JumpStep {
+  readonly kind: "jump";
+  readonly name: string;
+  readonly op: string;
+  readonly target: number;
+  /** Address of one byte, 0 or 1. */
+  readonly condition?: number;
+}
+
+/**
+ * The end of a loop's body, which is the steps from `target` to this one: goes back there until the body has run
+ * `count` times, or until the bool at `condition` is 0. `count` bounds the loop, so that every run ends.
+ */
+export interface RepeatStep {
+  readonly kind: "repeat";
+  readonly name: string;
+  readonly op: string;
+  readonly target: number;
+  readonly count: Extent;
+  /** Address of one byte, 0 or 1. */
+  readonly condition?: number;
+  /** Address of an int64 that gets the number of finished iterations before each further one; steps in front of the body make it 0. */
+  readonly iteration?: number;
+}
+
+export type ProgramStep = KernelStep | HostStep | JumpStep | RepeatStep;
 
 /**
  * Known answer of one kernel: fill `fills` with the generator of random.ts, run units 0..units of step `step`,

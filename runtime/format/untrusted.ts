@@ -51,9 +51,14 @@ export class UntrustedReader {
     return value as Fields;
   }
 
-  list<T>(value: unknown, where: string, maximum: number, read: (item: unknown, where: string) => T): readonly T[] {
+  list<T>(
+    value: unknown,
+    where: string,
+    maximum: number,
+    read: (item: unknown, where: string, index: number) => T,
+  ): readonly T[] {
     if (!Array.isArray(value) || value.length > maximum) this.fail(where, `a list of at most ${maximum}`, value);
-    return value.map((item, index) => read(item, `${where}[${index}]`));
+    return value.map((item, index) => read(item, `${where}[${index}]`, index));
   }
 
   string(value: unknown, where: string): string {

@@ -27,6 +27,13 @@ const maximumAttributeDepth = 256;
 
 const endOf = (region: Region): number => region.start + region.bytes;
 
+/** Where a step stands, and what there is. */
+interface Place {
+  readonly index: number;
+  readonly stepCount: number;
+  readonly kernelCount: number;
+}
+
 class ProgramValidator {
   readonly #reader = new UntrustedReader("program-invalid");
   readonly #references: ReadonlySet<string>;
@@ -56,8 +63,9 @@ class ProgramValidator {
       reader.string(kernel.name, `${where}.name`);
       return kernel;
     });
-    const steps = reader.list(program.steps, "steps", maximumSteps, (item, where) =>
-      this.#step(item, where, kernels.length),
+    const stepCount = Array.isArray(program.steps) ? program.steps.length : 0;
+    const steps = reader.list(program.steps, "steps", maximumSteps, (item, where, index) =>
+      this.#step(item, where, { index, stepCount, kernelCount: kernels.length }),
     );
     const tableBytes = steps.reduce((sum, step) => sum + (step.kind === "kernel" ? recordBytes(step) : 0), 0);
     if (tableBytes > this.#memory.table.bytes)
@@ -161,19 +169,45 @@ class ProgramValidator {
     return this.#reader.extent(value, where, this.#symbols, lower, upper);
   }
 
-  #step(value: unknown, where: string, kernelCount: number): ProgramStep {
+  #step(value: unknown, where: string, { index, stepCount, kernelCount }: Place): ProgramStep {
     const step = this.#reader.object(value, where);
     this.#reader.string(step.name, `${where}.name`);
     this.#reader.string(step.op, `${where}.op`);
-    switch (this.#reader.oneOf(step.kind, `${where}.kind`, ["kernel", "host"])) {
+    switch (this.#reader.oneOf(step.kind, `${where}.kind`, ["kernel", "host", "jump", "repeat"])) {
       case "kernel":
         this.#kernelStep(step, where, kernelCount);
         break;
       case "host":
         this.#hostStep(step, where);
         break;
+      case "jump":
+        this.#reader.integer(step.target, `${where}.target`, index + 1, stepCount);
+        this.#condition(step.condition, where);
+        break;
+      case "repeat":
+        this.#repeatStep(step, where, index);
+        break;
     }
     return value as ProgramStep;
+  }
+
+  /** A loop of no step would only burn time. */
+  #repeatStep(step: Readonly<Record<string, unknown>>, where: string, index: number): void {
+    this.#reader.integer(step.target, `${where}.target`, 0, index - 1);
+    this.#extent(step.count, `${where}.count`, 1, 2 ** 31 - 1);
+    this.#condition(step.condition, where);
+    if (step.iteration === undefined) return;
+    const place = `${where}.iteration`;
+    const address = this.#address(step.iteration, place);
+    this.#aligned(place, address, byteSize.int64);
+    this.#place(place, address, address + byteSize.int64, false);
+  }
+
+  /** The address of one byte, which may be absent. */
+  #condition(value: unknown, where: string): void {
+    if (value === undefined) return;
+    const address = this.#address(value, `${where}.condition`);
+    this.#place(`${where}.condition`, address, address + 1, true);
   }
 
   #kernelStep(step: Readonly<Record<string, unknown>>, where: string, kernelCount: number): void {

@@ -193,4 +193,5 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   HammingWindow: async () => (await import("./window-function.ts")).hammingWindow,
   BlackmanWindow: async () => (await import("./window-function.ts")).blackmanWindow,
   MelWeightMatrix: async () => (await import("./window-function.ts")).melWeightMatrix,
+  "leafcutter.Unreachable": async () => (await import("./unreachable.ts")).unreachable,
 };

@@ -11,7 +11,7 @@ interface Refusal {
 const refusals: readonly Refusal[] = [
   { code: "model-unsupported", message: /version of the operator set/, reason: "an operator set outside 7 to 26" },
   { code: "model-unsupported", message: /sequence or an optional/, reason: "sequences and optional values" },
-  { code: "model-unsupported", message: /is a graph \(control flow\)/, reason: "control flow" },
+  { code: "model-unsupported", message: /Scan of operator sets before 9/, reason: "Scan of operator sets before 9" },
   { code: "model-unsupported", message: /shape of the result depends on data/, reason: "results of unknown size" },
   { code: "operator-invalid", message: /training mode/, reason: "training" },
   {

@@ -259,12 +259,6 @@ describe("an If whose condition is known", () => {
     const graph = await importModel({ ...base, nodes, initializers: [weight, four], outputs: ["a"] });
     expect(describeNodes(graph).slice(2)).toEqual(["Mul(y,a/k) -> a/inner", "Relu(a/inner) -> a/result"]);
   });
-  test("a condition that is an input is refused", async () => {
-    const inputs = [x, { name: "choice", type: 9, dims: [] }];
-    await expect(importModel({ ...base, nodes: [add, choose("choice", "a")], inputs, outputs: ["a"] })).rejects.toThrow(
-      /node a \(If\).*control flow.*\[model-unsupported\]/,
-    );
-  });
 });
 
 describe("external data", () => {
@@ -345,7 +339,7 @@ describe("refused, naming the place", () => {
     ],
     ["an input of strings", { inputs: [{ name: "x", type: 8, dims: [1] }] }, /input x.*string.*\[model-unsupported\]/],
     [
-      "control flow",
+      "an If with one branch",
       {
         nodes: [
           {
@@ -358,7 +352,7 @@ describe("refused, naming the place", () => {
           },
         ],
       },
-      /node branch \(If\).*\[model-unsupported\]/,
+      /node branch \(If\).*else_branch is missing.*\[model-invalid\]/,
     ],
     [
       "a sparse attribute",

@@ -46,6 +46,40 @@ test("a program with everything in it is valid", () => {
   expect(validateProgram(JSON.parse(JSON.stringify(program)), references)).toEqual(program);
 });
 
+const addresses = { condition: 1280, iteration: 1280 };
+const controlled = {
+  ...program,
+  steps: [
+    ...program.steps,
+    { kind: "jump", name: "skip", op: "If", target: 6, condition: addresses.condition },
+    { kind: "repeat", name: "again", op: "Loop", target: 1, count: "batch", ...addresses },
+  ],
+};
+
+test("a program with jumps and repetitions is valid", () => {
+  expect(validateProgram(JSON.parse(JSON.stringify(controlled)), references)).toEqual(controlled);
+});
+
+test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
+  ["a jump backward", ["steps", 4, "target"], 2, "steps[4].target"],
+  ["a jump to itself", ["steps", 4, "target"], 4, "steps[4].target"],
+  ["a jump beyond the end", ["steps", 4, "target"], 7, "steps[4].target"],
+  ["a jump to a part of a step", ["steps", 4, "target"], 5.5, "steps[4].target"],
+  ["a condition outside memory", ["steps", 4, "condition"], 65536, "steps[4].condition"],
+  ["a condition in the guard", ["steps", 4, "condition"], 0, "steps[4].condition"],
+  ["a repetition of itself", ["steps", 5, "target"], 5, "steps[5].target"],
+  ["a repetition of what follows", ["steps", 5, "target"], 6, "steps[5].target"],
+  ["a repetition without end", ["steps", 5, "count"], 2 ** 31, "steps[5].count"],
+  ["a repetition of no time", ["steps", 5, "count"], 0, "steps[5].count"],
+  ["a counter in the weights", ["steps", 5, "iteration"], 64, "steps[5].iteration"],
+  ["a counter that is not aligned", ["steps", 5, "iteration"], 1284, "steps[5].iteration"],
+  ["an unknown kind of step", ["steps", 5, "kind"], "goto", "steps[5].kind"],
+])("control flow with %s is refused at its place", (_, path, value, place) => {
+  const error = errorAfter(controlled, path, value, (json) => validateProgram(json, references));
+  expect(error?.code).toBe("program-invalid");
+  expect(error?.diagnostic.where).toBe(place);
+});
+
 const symbolic = ["*", "batch", 1_000_000] as const;
 
 test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
@@ -168,8 +202,11 @@ const hostile: readonly unknown[] = [
 ];
 
 test("whatever replaces a value of a program, the answer is a program or a typed error", () => {
-  const outcomes = pathsOf(stateful).flatMap((path) =>
-    hostile.map((value) => errorAfter(stateful, path, value, (json) => validateProgram(json, references))?.code),
+  const sources = [stateful, controlled];
+  const outcomes = sources.flatMap((source) =>
+    pathsOf(source).flatMap((path) =>
+      hostile.map((value) => errorAfter(source, path, value, (json) => validateProgram(json, references))?.code),
+    ),
   );
   expect(new Set(outcomes)).toEqual(new Set([undefined, "program-invalid"]));
   expect(outcomes.filter((code) => code === undefined).length).toBeLessThan(outcomes.length / 5);

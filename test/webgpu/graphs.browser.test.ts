@@ -9,6 +9,7 @@ import type { Graph } from "../../compiler/graph/graph.ts";
 import type { WeightStorage } from "../../compiler/kernels/problem.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
+import { regionGraphs } from "../graph/region-graphs.ts";
 import { difference } from "../ops/compare.ts";
 import { passCases } from "../passes/cases.ts";
 import { randomGraph } from "../passes/random-graph.ts";
@@ -41,6 +42,10 @@ async function check(
 
 describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `, skipped: ${reason}`}`, () => {
   test.each(passCases)("$name", { timeout: gpuTimeout }, async ({ build, bindings }) => {
+    await check(build(), bindings);
+  });
+
+  test.each(regionGraphs)("$name", { timeout: gpuTimeout }, async ({ build, bindings }) => {
     await check(build(), bindings);
   });
 

@@ -12,7 +12,7 @@ function refused(where: string, name: string, what: string): LeafcutterError {
     where,
     message: `attribute ${name} is ${what}, which is not supported`,
     expected: "a number, text, a list of them, or a tensor",
-    advice: "Control flow and sparse values have to be removed before export: fix the branch, or unroll the loop.",
+    advice: "Graphs belong to If, Loop and Scan; other operators have to be spelled out before export.",
   });
 }
 
@@ -33,7 +33,7 @@ async function convert(
     case "tensor":
       return { kind: "tensor", value: await loadTensor(attribute.value, source) };
     case "graph":
-      throw refused(where, name, "a graph (control flow)");
+      throw refused(where, name, "a graph");
     case "reference":
       throw malformed(where, `attribute ${name} refers to a parameter outside a function`);
     case "other":

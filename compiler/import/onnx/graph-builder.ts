@@ -1,17 +1,18 @@
 /**
  * Builds the Graph from decoded nodes in order: constants are read when something uses them, every node gets the
- * types of its outputs, an If whose condition is known becomes the branch that it takes. Errors name the node.
+ * types of its outputs. Nested graphs are built the same way by a builder of their own, which takes from the one around
+ * it what it reads (control-flow.ts). Errors name the node.
  */
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
-import type { Tensor } from "../../../runtime/format/tensor.ts";
+import { type Tensor, tensorOf } from "../../../runtime/format/tensor.ts";
 import { FactStore, type Facts, type Inferred } from "../../graph/facts.ts";
-import type { Graph, Node, TensorType, Value } from "../../graph/graph.ts";
+import type { Attributes, Graph, Node, TensorType, Value } from "../../graph/graph.ts";
 import { inferNode } from "../../ops/infer.ts";
 import type { ByteSource } from "../source.ts";
 import { convertAttributes } from "./attribute.ts";
 import { constantOf } from "./constant.ts";
 import { FreshNames } from "./fresh-name.ts";
-import { inlineFunctions, type PlacedNode, withFreshNames } from "./inline.ts";
+import { inlineFunctions, labelOf, type PlacedNode } from "./inline.ts";
 import { computeKnown } from "./known-value.ts";
 import { malformed } from "./message.ts";
 import type { OnnxGraph, OnnxModel, OpsetVersions } from "./model.ts";
@@ -20,55 +21,134 @@ import { loadTensor } from "./tensor.ts";
 
 /** Functions whose branches call functions can spell any number of nodes. */
 const mostSteps = 500_000;
-const deepestBranch = 50;
+const deepestRegion = 50;
 
 const describe = (node: PlacedNode): string => `node ${labelOf(node)} (${operatorName(node)})`;
 
-const labelOf = (node: PlacedNode): string => node.name || node.outputs.find((name) => name !== "") || node.opType;
-
 const operatorName = ({ domain, opType }: PlacedNode): string => (domain === "" ? opType : `${domain}.${opType}`);
+
+export interface ImportSetting {
+  readonly model: OnnxModel;
+  readonly source: ByteSource;
+  readonly signal: AbortSignal | undefined;
+  readonly symbols: Graph["symbols"];
+  /** Adds a node that holds graphs; false when `placed` is none. */
+  readonly controlFlow: (builder: GraphBuilder, placed: PlacedNode, where: string) => Promise<boolean>;
+  /** Whether a branch that cannot be compiled may stay as an error at run time although other values of inputs might help. */
+  readonly guardsBranches: boolean;
+}
+
+/** What all builders of one import share. */
+interface Shared extends ImportSetting {
+  readonly nodeNames: FreshNames;
+  readonly valueNames: FreshNames;
+  steps: number;
+}
+
+/** What a node is before its types are known. */
+export interface NodeHead {
+  readonly op: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly attributes: Attributes;
+}
 
 /** The graph while it grows, node by node; values by name. */
 export class GraphBuilder {
-  readonly #model: OnnxModel;
-  readonly #source: ByteSource;
-  readonly #signal: AbortSignal | undefined;
+  readonly #shared: Shared;
+  readonly #parent: GraphBuilder | undefined;
+  #depth: number;
   readonly #values = new Map<string, Value>();
   readonly #inputs: Value[] = [];
   readonly #fixed = new Map<string, readonly number[]>();
   readonly #constants = new Map<Value, Tensor>();
   readonly #facts = new FactStore();
   #nodes: Node[] = [];
-  readonly #nodeNames = new FreshNames();
-  readonly #valueNames: FreshNames;
+  /** Value of the parent -> what stands for it here. */
+  readonly #taken = new Map<Value, Value>();
+  /** Values of the parent that are inputs here, behind those declared. */
+  readonly #captured: Value[] = [];
   /** Values that the latest type rule asked for and that are not known. */
   #askedFor: ReadonlySet<Value> = new Set();
-  #steps = 0;
-  #depth = 0;
 
-  constructor(model: OnnxModel, source: ByteSource, signal: AbortSignal | undefined) {
-    this.#model = model;
-    this.#source = source;
-    this.#signal = signal;
-    this.#valueNames = new FreshNames(namesDefined(model.graph));
+  constructor(setting: ImportSetting, parent?: GraphBuilder) {
+    this.#parent = parent;
+    this.#depth = parent ? parent.#depth + 1 : 0;
+    this.#shared = parent
+      ? parent.#shared
+      : {
+          ...setting,
+          nodeNames: new FreshNames(),
+          valueNames: new FreshNames(namesDefined(setting.model.graph)),
+          steps: 0,
+        };
+  }
+
+  get setting(): ImportSetting {
+    return this.#shared;
+  }
+
+  /** For the values of nested graphs. */
+  get valueNames(): FreshNames {
+    return this.#shared.valueNames;
+  }
+
+  /** Adds the nodes of a nested graph to this one. */
+  async deeper(where: string, add: () => Promise<void>): Promise<void> {
+    this.#checkDepth(where);
+    this.#depth++;
+    await add();
+    this.#depth--;
+  }
+
+  #checkDepth(where: string): void {
+    if (this.#depth >= deepestRegion)
+      throw malformed(where, "branches are nested too deeply", `at most ${deepestRegion}`);
+  }
+
+  /** A builder for a graph inside this one. */
+  region(where: string): GraphBuilder {
+    this.#checkDepth(where);
+    return new GraphBuilder(this.#shared, this);
   }
 
   /** With `fixed`, nodes read that constant instead of the input, which only stays among the inputs. */
-  addInput(name: string, type: TensorType, fixed?: Tensor): void {
+  addInput(name: string, type: TensorType, fixed?: Tensor): Value {
     if (name === "") throw malformed("inputs", "an input has no name");
-    if (!fixed) this.#inputs.push(this.#define(name, type, "inputs"));
+    const value: Value = { name, type };
+    this.#inputs.push(value);
+    if (!fixed) this.name(name, value, "inputs");
     else {
-      this.#inputs.push({ name, type });
       this.#fixed.set(name, Array.from(fixed.data as ArrayLike<number | bigint>, Number));
-      const constant: Value = { name: this.#valueNames.take(`${name}:value`), type };
-      this.#name(name, constant, "inputs");
+      const constant: Value = { name: this.valueNames.take(`${name}:value`), type };
+      this.name(name, constant, "inputs");
       this.#constants.set(constant, fixed);
       this.#facts.setConstant(constant, fixed);
     }
+    return value;
   }
 
   /** After a node's types did not work out: names of the inputs whose values its rule asked for in vain. */
   get inputsAskedFor(): readonly string[] {
+    return this.#openInputs.map(({ name }) => name);
+  }
+
+  /** What the latest type rule asked for in vain. */
+  get askedFor(): ReadonlySet<Value> {
+    return this.#askedFor;
+  }
+
+  /** A rule inside a region asked for these values of this graph. */
+  ask(values: Iterable<Value>): void {
+    this.#askedFor = new Set(values);
+  }
+
+  /** After the types in this region did not work out: values of the graph around it that were asked for in vain. */
+  get outerAskedFor(): readonly Value[] {
+    const open = new Set(this.#openInputs);
+    return this.#captured.filter((outer) => open.has(this.#taken.get(outer) as Value));
+  }
+
+  get #openInputs(): readonly Value[] {
     const producers = this.#producers();
     const inputs = new Set(this.#inputs);
     const seen = new Set<Value>();
@@ -78,18 +158,22 @@ export class GraphBuilder {
       for (const input of producers.get(value)?.inputs ?? []) if (input) visit(input);
     };
     for (const value of this.#askedFor) visit(value);
-    return [...seen].filter((value) => inputs.has(value)).map(({ name }) => name);
+    return [...seen].filter((value) => inputs.has(value));
   }
 
-  #addConstant(name: string, tensor: Tensor, where: string): void {
+  addConstant(name: string, tensor: Tensor, where: string): Value {
     const value = this.#define(name, { dtype: tensor.dtype, shape: tensor.shape }, where);
     this.#constants.set(value, tensor);
     this.#facts.setConstant(value, tensor);
+    return value;
   }
 
   /** The constants and nodes of a graph whose inputs are there already. */
   async addGraph(graph: OnnxGraph, opsets: OpsetVersions): Promise<void> {
-    const nodes = inTopologicalOrder(inlineFunctions({ ...this.#model, graph, opsets }, this.#valueNames), describe);
+    const nodes = inTopologicalOrder(
+      inlineFunctions({ ...this.#shared.model, graph, opsets }, this.valueNames),
+      describe,
+    );
     const used = new Set([...nodes.flatMap(namesRead), ...graph.outputs.map(({ name }) => name)]);
     for (const name of graph.sparse)
       if (used.has(name))
@@ -103,7 +187,7 @@ export class GraphBuilder {
     const initializers = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
     for (const [name, tensor] of initializers) {
       this.#step();
-      if (used.has(name)) this.#addConstant(name, await loadTensor(tensor, this.#source), `tensor ${name}`);
+      if (used.has(name)) this.addConstant(name, await loadTensor(tensor, this.#shared.source), `tensor ${name}`);
     }
     for (const node of nodes) {
       this.#step();
@@ -113,29 +197,39 @@ export class GraphBuilder {
 
   /** Between two pieces of work: an abort is seen, and branches that call each other come to an end. */
   #step(): void {
-    if (this.#signal?.aborted)
+    if (this.#shared.signal?.aborted)
       throw new LeafcutterError({ code: "aborted", where: "import", message: "the import was aborted" });
-    if (++this.#steps > mostSteps)
+    if (++this.#shared.steps > mostSteps)
       throw malformed("graph", "the model expands to too many nodes", `at most ${mostSteps}`);
   }
 
   async #addNode(placed: PlacedNode): Promise<void> {
     const where = describe(placed);
     if (placed.opType === "Constant" && placed.domain === "") {
-      const tensor = await constantOf(placed, this.#source, where);
-      return this.#addConstant(placed.outputs[0] ?? "", tensor, where);
+      this.addConstant(placed.outputs[0] ?? "", await constantOf(placed, this.#shared.source, where), where);
+      return;
     }
-    const branch = this.#knownBranch(placed, where);
-    if (branch) return this.#addBranch(placed, branch, where);
-    const inputs = withoutTrailing(placed.inputs).map((name) => (name === "" ? undefined : this.#read(name, where)));
-    const outputNames = withoutTrailing(placed.outputs);
+    if (await this.#shared.controlFlow(this, placed, where)) return;
+    const inputs = this.readAll(placed.inputs, where);
+    const attributes = await convertAttributes(placed.attributes, this.#shared.source, where);
+    this.push(placed, { op: operatorName(placed), inputs, attributes }, placed.outputs, where);
+  }
+
+  /** Adds a node that comes from `placed`; an output without a name gets one. */
+  push(
+    placed: PlacedNode,
+    { op, inputs, attributes }: NodeHead,
+    names: readonly string[],
+    where: string,
+  ): readonly Value[] {
+    const outputNames = withoutTrailing(names);
     const head = {
-      op: operatorName(placed),
+      op,
       version: placed.version,
-      name: this.#nodeNames.take(labelOf(placed)),
+      name: this.#shared.nodeNames.take(labelOf(placed)),
       sources: [labelOf(placed)],
       inputs,
-      attributes: await convertAttributes(placed.attributes, this.#source, where),
+      attributes,
     };
     const { types, elements } = this.#infer(head, outputNames, where);
     const outputs = outputNames.map((name, index) => {
@@ -147,49 +241,101 @@ export class GraphBuilder {
           `at most ${types.length}`,
           `${outputNames.length}`,
         );
-      return this.#define(name || this.#valueNames.take(`${head.name}:${index}`), type, where);
+      return this.#define(name || this.valueNames.take(`${head.name}:${index}`), type, where);
     });
     if (outputs[0] && elements) this.#facts.setElements(outputs[0], elements);
     this.#nodes.push({ ...head, outputs });
+    return outputs;
   }
 
-  /** The branch that an If takes when its condition is known: a constant, or what shapes come to. */
-  #knownBranch(placed: PlacedNode, where: string): OnnxGraph | undefined {
-    if (placed.opType !== "If" || placed.domain !== "") return undefined;
-    const condition = this.#read(placed.inputs[0] ?? "", where);
-    const known = this.#facts.constant(condition)?.data[0] ?? this.#facts.elements(condition)?.[0];
-    if (typeof known !== "number") return undefined;
-    const attribute = placed.attributes.get(known === 0 ? "else_branch" : "then_branch");
-    return attribute?.kind === "graph" ? attribute.value : undefined;
+  /** What `value` comes to, when that follows from constants and shapes; it is then a constant here. */
+  known(value: Value): Tensor | undefined {
+    const constant = this.#facts.constant(value);
+    if (constant) return constant;
+    const { dtype, shape } = value.type;
+    const elements = this.#facts.elements(value);
+    if (elements?.every((element) => typeof element === "number") && shape.every((dim) => typeof dim === "number"))
+      return tensorOf(dtype, shape, elements);
+    return this.#compute(value) ? this.#facts.constant(value) : undefined;
   }
 
-  /** The nodes of the branch take the place of the If. */
-  async #addBranch(placed: PlacedNode, branch: OnnxGraph, where: string): Promise<void> {
-    if (this.#depth >= deepestBranch)
-      throw malformed(where, "branches are nested too deeply", `at most ${deepestBranch}`);
-    const graph = withFreshNames(branch, labelOf(placed), this.#valueNames);
-    this.#depth++;
-    await this.addGraph(graph, new Map([...this.#model.opsets, ["", placed.version]]));
-    this.#depth--;
-    placed.outputs.forEach((name, index) => {
-      if (name === "") return;
-      const inner = graph.outputs[index];
-      if (!inner) throw malformed(where, "the branch has fewer outputs than the node");
-      this.#name(name, this.#read(inner.name, where), where);
+  /** What stands here for a value of the graph around this one. */
+  take(outer: Value): Value {
+    const known = this.#taken.get(outer);
+    if (known) return known;
+    const value = this.#constantFrom(outer) ?? this.#computedAgain(outer) ?? this.#inputFrom(outer);
+    this.#taken.set(outer, value);
+    return value;
+  }
+
+  /** Constants are shared with the graph around; what follows from shapes becomes one. */
+  #constantFrom(outer: Value): Value | undefined {
+    const parent = this.#parent as GraphBuilder;
+    const maybeShape = /^(u?int|bool)/.test(outer.type.dtype);
+    const tensor = maybeShape ? parent.known(outer) : parent.#facts.constant(outer);
+    if (!tensor) return undefined;
+    this.#constants.set(outer, tensor);
+    this.#facts.setConstant(outer, tensor);
+    return outer;
+  }
+
+  /** Arithmetic on symbolic shapes is repeated here, so that it is known here too. */
+  #computedAgain(outer: Value): Value | undefined {
+    const parent = this.#parent as GraphBuilder;
+    const elements = parent.#facts.elements(outer);
+    const producer = elements && parent.#producers().get(outer);
+    if (!elements || producer?.outputs[0] !== outer || producer.outputs.length > 1) return undefined;
+    const value: Value = { name: this.valueNames.take(outer.name), type: outer.type };
+    this.#nodes.push({
+      ...producer,
+      name: this.#shared.nodeNames.take(producer.name),
+      inputs: producer.inputs.map((input) => input && this.take(input)),
+      outputs: [value],
     });
+    this.#facts.setElements(value, elements);
+    return value;
   }
 
-  finish(graph: OnnxGraph, symbols: Graph["symbols"]): Graph {
+  #inputFrom(outer: Value): Value {
+    const value: Value = { name: outer.name, type: outer.type };
+    this.#inputs.push(value);
+    this.#captured.push(outer);
+    return value;
+  }
+
+  /** Values of the graph around this one that are inputs here, behind those declared. */
+  get captured(): readonly Value[] {
+    return this.#captured;
+  }
+
+  /** This region as a graph: its declared inputs, then one for each of `captured`, whether it reads it or not. */
+  asGraph(name: string, outputs: readonly Value[], captured: readonly Value[]): Graph {
+    const declared = this.#inputs.slice(0, this.#inputs.length - this.#captured.length);
+    const behind = captured.map(
+      (outer): Value =>
+        this.#captured.includes(outer) ? (this.#taken.get(outer) as Value) : { name: outer.name, type: outer.type },
+    );
+    return {
+      name,
+      symbols: this.#shared.symbols,
+      inputs: [...declared, ...behind],
+      outputs: outputs.map((value, index) => ({ name: `${index}`, value })),
+      constants: this.#constants,
+      nodes: this.#nodes,
+    };
+  }
+
+  finish(graph: OnnxGraph): Graph {
     const names = new Set<string>();
     const outputs = graph.outputs.map(({ name }) => {
       if (names.has(name)) throw malformed(`output ${name}`, "the name stands for two outputs");
       names.add(name);
-      return { name, value: this.#read(name, `output ${name}`) };
+      return { name, value: this.read(name, `output ${name}`) };
     });
-    if (outputs.length === 0) throw malformed(this.#source.name, "the graph has no outputs");
+    if (outputs.length === 0) throw malformed(this.#shared.source.name, "the graph has no outputs");
     return {
       name: graph.name,
-      symbols,
+      symbols: this.#shared.symbols,
       inputs: this.#inputs,
       ...(this.#fixed.size > 0 ? { fixedInputs: this.#fixed } : {}),
       outputs,
@@ -251,24 +397,38 @@ export class GraphBuilder {
 
   #define(name: string, type: TensorType, where: string): Value {
     const value: Value = { name, type };
-    this.#name(name, value, where);
+    this.name(name, value, where);
     return value;
   }
 
-  #name(name: string, value: Value, where: string): void {
+  /** `name` stands for `value`. */
+  name(name: string, value: Value, where: string): void {
     if (this.#values.has(name))
       throw malformed(where, `the name ${JSON.stringify(name)} is produced twice`, "one producer for each name");
     this.#values.set(name, value);
   }
 
-  #read(name: string, where: string): Value {
-    const value = this.#values.get(name);
+  read(name: string, where: string): Value {
+    const value = this.#find(name);
     if (value) return value;
     throw malformed(
       where,
       `nothing produces ${JSON.stringify(name)}`,
       "an input, an initialiser or the output of a node",
     );
+  }
+
+  /** Operands in order; an absent one is undefined. */
+  readAll(names: readonly string[], where: string): readonly (Value | undefined)[] {
+    return withoutTrailing(names).map((name) => (name === "" ? undefined : this.read(name, where)));
+  }
+
+  /** Names of the graphs around this one can be read too. */
+  #find(name: string): Value | undefined {
+    const value = this.#values.get(name);
+    if (value || !this.#parent) return value;
+    const outer = this.#parent.#find(name);
+    return outer && this.take(outer);
   }
 }
 

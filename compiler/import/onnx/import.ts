@@ -6,6 +6,7 @@
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import type { Graph, TensorType } from "../../graph/graph.ts";
 import type { ByteSource } from "../source.ts";
+import { importControlFlow } from "./control-flow.ts";
 import { dtypeOfCode, nameOfCode } from "./data-type.ts";
 import { bindDimensions, type DimOptions } from "./dimensions.ts";
 import { givenValues, type InputValues, sampleValues } from "./fixed-input.ts";
@@ -30,12 +31,20 @@ export async function importOnnx(source: ByteSource, options: ImportOptions = {}
   const declared = declaredInputs(model.graph);
   const inputs = declared.map(({ name, type }) => ({ name, ...type }));
   const fixed = new Map(givenValues(inputs, options.values ?? {}));
+  let guardsBranches = false;
   for (;;) {
     const bound = bindDimensions(
       inputs.map(({ name, dims }) => ({ name, dims: fixed.get(name)?.shape ?? dims })),
       options,
     );
-    const builder = new GraphBuilder(model, source, options.signal);
+    const builder = new GraphBuilder({
+      model,
+      source,
+      signal: options.signal,
+      symbols: bound.symbols,
+      controlFlow: importControlFlow,
+      guardsBranches,
+    });
     for (const { name, dtype } of inputs)
       builder.addInput(name, { dtype, shape: bound.shapes.get(name) ?? [] }, fixed.get(name));
     try {
@@ -45,11 +54,16 @@ export async function importOnnx(source: ByteSource, options: ImportOptions = {}
       const open = builder.inputsAskedFor.filter((name) => !fixed.has(name));
       const askedFor = inputs.filter(({ name }) => open.includes(name));
       if (!isInconsistent(error) || askedFor.length === 0) throw error;
-      for (const [name, tensor] of sampleValues(inputs, askedFor, options.sampleShapes ?? [], error))
-        fixed.set(name, tensor);
+      try {
+        for (const [name, tensor] of sampleValues(inputs, askedFor, options.sampleShapes ?? [], error))
+          fixed.set(name, tensor);
+      } catch (unknown) {
+        if (guardsBranches) throw unknown;
+        guardsBranches = true;
+      }
       continue;
     }
-    return builder.finish(model.graph, bound.symbols);
+    return builder.finish(model.graph);
   }
 }
 

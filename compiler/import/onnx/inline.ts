@@ -21,6 +21,10 @@ export interface PlacedNode extends OnnxNode {
   readonly version: number;
 }
 
+/** What a node is called in errors and in the graph. */
+export const labelOf = (node: PlacedNode): string =>
+  node.name || node.outputs.find((name) => name !== "") || node.opType;
+
 /** A few small functions that call each other twice can spell any number of nodes. */
 const mostNodes = 200_000;
 
@@ -140,6 +144,7 @@ export function withFreshNames(graph: OnnxGraph, prefix: string, names: FreshNam
     ...graph,
     nodes: graph.nodes.map((node) => instantiate(node, rename, new Map())),
     initializers: graph.initializers.map((tensor) => ({ ...tensor, name: rename(tensor.name) })),
+    inputs: graph.inputs.map((input) => ({ ...input, name: rename(input.name) })),
     outputs: graph.outputs.map((output) => ({ ...output, name: rename(output.name) })),
   };
 }

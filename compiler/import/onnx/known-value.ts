@@ -11,7 +11,8 @@ import { operatorOf } from "../../ops/index.ts";
 /** What decides about shapes is small; longer results are data. */
 const mostElements = 4096;
 
-const random = /^(Random|Bernoulli|Multinomial)/;
+/** Random, or not to be run at all. */
+const notComputed = /^(Random|Bernoulli|Multinomial|leafcutter\.Unreachable)/;
 
 /** Computes `value` and what it follows from. undefined when it depends on inputs, or is large or random. */
 export function computeKnown(
@@ -35,7 +36,8 @@ export function computeKnown(
   const resultsOf = (node: Node): readonly Tensor[] | undefined => {
     const done = computed.get(node);
     if (done) return done;
-    if (random.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph")) return undefined;
+    if (notComputed.test(node.op) || Object.values(node.attributes).some(({ kind }) => kind === "graph"))
+      return undefined;
     const inputs: (Tensor | undefined)[] = [];
     for (const input of node.inputs) {
       const tensor = input && known(input);
