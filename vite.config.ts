@@ -27,6 +27,8 @@ const isolation = {
 } as const;
 
 const pageEntries = ["runtime/index.ts"];
+/** An entry in one file: worklets have few modules and no imports on demand. */
+const workletEntries = ["runtime/worklet.ts"];
 const nodeEntries = ["compiler/compile.ts", "compiler/cli.ts", "bench/start.ts", "bench/node-child.ts"];
 
 /** What the sources write to name a module worker (or another module that is loaded by its URL). */
@@ -115,7 +117,7 @@ function libraryBuild(): UserConfig {
   const existing = (entry: string): boolean => existsSync(join(root, entry));
   const builds: readonly (readonly [entries: readonly string[], where: "page" | "node"])[] = [
     [pageEntries.filter(existing), "page"],
-    ...modulesLoadedByUrl().map((entry) => [[entry], "page"] as const),
+    ...[...workletEntries, ...modulesLoadedByUrl()].map((entry) => [[entry], "page"] as const),
     [nodeEntries.filter(existing), "node"],
   ];
   const environments = Object.fromEntries(

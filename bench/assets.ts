@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 const scripts = {
   bench: new URL("./page/bench-page.ts", import.meta.url),
   verify: new URL("./page/verify-page.ts", import.meta.url),
+  worklet: new URL("./page/worklet-page.ts", import.meta.url),
   "cold-empty": new URL("./page/cold-empty.ts", import.meta.url),
   "cold-leafcutter": new URL("./page/cold-leafcutter.ts", import.meta.url),
   "cold-peer": new URL("./page/cold-peer.ts", import.meta.url),

@@ -281,6 +281,7 @@ interface BenchFlags {
   readonly json?: string;
   readonly html?: string;
   readonly costs?: string;
+  readonly seconds: number;
   readonly dim?: Dims;
   readonly state?: StateNames;
 }
@@ -311,6 +312,13 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
       ...(flags.json === undefined ? {} : { json: flags.json }),
       print: (line) => console.log(line),
     });
+    return;
+  }
+  const [what, ...models] = targets;
+  if (what === "worklet") {
+    const { runWorkletBench } = await import("../bench/worklet.ts");
+    const json = flags.json === undefined ? {} : { json: flags.json };
+    await runWorkletBench({ targets: models, seconds: flags.seconds, ...json, print: (line) => console.log(line) });
     return;
   }
   const { runBench } = await import("../bench/bench.ts");
@@ -464,7 +472,7 @@ program
   .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
   .argument(
     "<target...>",
-    ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof",
+    ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
   )
   .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
   .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
@@ -474,6 +482,7 @@ program
   .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
   .option("--json <file>", "write the rows")
   .option("--html <file>", "write the report")
+  .option("--seconds <n>", "with `worklet`: length of the audio", Number, 600)
   .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
   .addOption(dimOption())
   .addOption(stateOption())

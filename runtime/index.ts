@@ -9,6 +9,7 @@ export type { Extent, SymbolBound } from "./format/extent.ts";
 export type { PortDescription, StateDescription, VariantName } from "./format/manifest.ts";
 export type { Tensor, TensorArray } from "./format/tensor.ts";
 export type { PackageFiles } from "./load/source.ts";
+export { prepare } from "./prepare.ts";
 export { load } from "./session.ts";
 export type {
   LoadOptions,
@@ -19,3 +20,4 @@ export type {
   Stats,
   StatsOptions,
 } from "./worker/contract.ts";
+export type { PreparedModel, PrepareOptions } from "./worker/prepared.ts";

@@ -22,7 +22,7 @@ const rows: readonly (readonly string[])[] = [
 
 const filesOfRowSix: ReadonlySet<string> = new Set([
   ...["compile", "pipeline", "report", "cli", "cli-options", "file-source"].map((name) => `compiler/${name}.ts`),
-  ...["session", "index"].map((name) => `runtime/${name}.ts`),
+  ...["session", "index", "prepare", "worklet", "ort"].map((name) => `runtime/${name}.ts`),
 ]);
 
 /** The command line and the files on disk that it reads. */

@@ -26,16 +26,19 @@ export class EngineMaker {
     this.#modules = new Map(modules);
   }
 
+  /** The compiled module of a variant. */
+  module(variant: WasmVariantName): Promise<WebAssembly.Module> {
+    const module = this.#modules.get(variant) ?? compileModule(this.#reader, variant);
+    this.#modules.set(variant, module);
+    return module;
+  }
+
   create(kind: EngineKind, memory: WebAssembly.Memory | undefined): Promise<Engine> {
     return kind.create({
       program: this.#program,
       references: this.#references,
       memory,
-      module: (variant) => {
-        const module = this.#modules.get(variant) ?? compileModule(this.#reader, variant);
-        this.#modules.set(variant, module);
-        return module;
-      },
+      module: (variant) => this.module(variant),
       shaders: async () => {
         const { shaders } = this.#reader.manifest;
         return shaders === undefined ? undefined : parseJson(await this.#reader.read(shaders), shaders.path);

@@ -8,8 +8,8 @@ import { runSelfTest, statesOf } from "../engine/self-test.ts";
 import type { Backend, EngineKind } from "../engine/variants.ts";
 import { WasmEngine } from "../engine/wasm.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
-import type { PortDescription, StateDescription, VariantName } from "../format/manifest.ts";
-import { pageBytes } from "../format/program.ts";
+import type { PortDescription, StateDescription, VariantName, WasmVariantName } from "../format/manifest.ts";
+import { type Program, pageBytes } from "../format/program.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageReader } from "../load/package.ts";
 import type { LocalSession, RunOptions, Stats, StatsOptions } from "./contract.ts";
@@ -27,6 +27,15 @@ export interface Choice {
   /** Usable engines in order of preference, at least one. */
   readonly kinds: readonly [EngineKind, ...EngineKind[]];
   readonly rejected: readonly Rejection[];
+}
+
+/** What a WebAssembly engine of the same model, elsewhere, is made of. */
+export interface ModelParts {
+  readonly variant: WasmVariantName;
+  readonly program: Program;
+  readonly module: WebAssembly.Module;
+  /** A copy of the weight region. */
+  readonly weights: Uint8Array<ArrayBuffer>;
 }
 
 const idleMilliseconds = 50;
@@ -159,6 +168,23 @@ export class Model implements LocalSession {
       ...(this.#lastRun === undefined ? {} : { lastRunMilliseconds: this.#lastRun }),
       ...(this.#steps === undefined ? {} : { steps: this.#steps }),
     };
+  }
+
+  /** What the running engine is made of, once the model's self-test has passed here. Throws self-test-failed. */
+  async parts(): Promise<ModelParts> {
+    clearTimeout(this.#idle);
+    await this.#queue.add((stop) => this.#test(stop));
+    const engine = this.#running;
+    if (!(engine instanceof WasmEngine) || this.#selfTest.startsWith("failed")) {
+      throw new LeafcutterError({
+        code: "self-test-failed",
+        message: "this device does not compute what the model was compiled to compute",
+        where: engine.variant,
+        received: this.#selfTest,
+      });
+    }
+    const { variant, program, weights } = engine;
+    return { variant, program, module: await this.#maker.module(variant), weights: weights.slice() };
   }
 
   async dispose(): Promise<void> {

@@ -20,7 +20,10 @@ import type { EarlyFiles } from "./early-files.ts";
 import { compileModule, EngineMaker } from "./engine-maker.ts";
 import { type Choice, Model, type Rejection } from "./model.ts";
 
-export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl">, EarlyFiles {}
+export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl">, EarlyFiles {
+  /** Sees the program before the weights are read, and throws when it will not do. */
+  readonly accept?: (program: Program) => void;
+}
 
 /** The host that a model is loaded in. */
 export interface ModelEnvironment extends Environment {
@@ -148,6 +151,7 @@ export async function openModel(
     const program = validateProgram(parsed, new Set(Object.keys(knownReferences)));
     checkAgreement(manifest, program);
     checkMemory(program, options.maxMemory);
+    options.accept?.(program);
     const maker = new EngineMaker(reader, program, await loadReferences(program), modules);
     const [engine, usable] = await createFirst(maker, choice);
     checkAborted();

@@ -4,10 +4,13 @@ import { builtinModules } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createContext, runInContext } from "node:vm";
 import { brotliCompressSync } from "node:zlib";
 import { createBuilder, parseSync } from "vite";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { prepare } from "../../runtime/index.ts";
+import { expectedOutput, tinyPackage, width } from "../runtime/tiny-package.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const outDir = mkdtempSync(join(tmpdir(), "leafcutter-build-"));
@@ -54,6 +57,20 @@ describe.skipIf(!existsSync(join(root, "runtime/index.ts")))("the built runtime"
     );
     expect(named.length).toBeGreaterThan(0);
     expect(named.filter((file) => !existsSync(file))).toEqual([]);
+  });
+
+  test("the worklet's entry is one file that uses the language and WebAssembly alone", async () => {
+    const code = readFileSync(join(runtime, "worklet.js"), "utf8");
+    expect(parseSync("worklet.js", code).module).toMatchObject({ staticImports: [], dynamicImports: [] });
+    const script = code.replace(/export\s*\{(.*?)\};?\s*$/s, (_, names: string) => {
+      const pairs = names.split(",").map((name) => name.trim().split(/\s+as\s+/));
+      return `({ ${pairs.map(([local = "", exported = local]) => `${exported}: ${local}`).join(", ")} })`;
+    });
+    const scope = createContext({ WebAssembly });
+    const { instantiate } = runInContext(script, scope) as typeof import("../../runtime/worklet.ts");
+    const session = instantiate(await prepare(await tinyPackage()));
+    const data = Float32Array.from({ length: width }, (_, index) => index - 2);
+    expect(Array.from(session.runSync({ x: { data } }).y?.data ?? [], Number)).toEqual([...expectedOutput(data)]);
   });
 
   test("what a page and its worker load is at most 30 KB of brotli, with Comlink", () => {

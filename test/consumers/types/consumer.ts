@@ -1,6 +1,7 @@
 /** A consumer in strict TypeScript: every public entry, with the types that it promises. */
 import { LeafcutterError, type LocalSession, load, type Session, type Tensor } from "leafcutter";
 import { compile, type Package, urlSource } from "leafcutter/compiler";
+import { instantiate } from "leafcutter/worklet";
 
 export async function classify(pixels: Float32Array): Promise<Tensor> {
   const session: Session = await load(new URL("https://example.com/digits"), { backend: "auto", cache: false });
@@ -14,6 +15,11 @@ export async function inThisThread(pixels: Float32Array): Promise<number | bigin
   const result: Package = await compile(urlSource(new URL("https://example.com/model.onnx")), { maxSize: 100_000 });
   const session: LocalSession = await load(Object.fromEntries(result.files), { worker: false });
   return session.runSync({ image: { data: pixels } }).logits?.data[0];
+}
+
+export async function prepared(): Promise<LocalSession> {
+  const model: PreparedModel = await prepare("https://example.com/dtln", { backend: "wasm-simd" });
+  return instantiate(model);
 }
 
 // @ts-expect-error a number is no address of a package
