@@ -16,7 +16,7 @@ import { diskFolder } from "../../compiler/file-source.ts";
 import { readDataSets } from "../../compiler/import/data-set.ts";
 import { install, pack, root, run, type Tarball } from "./packed.ts";
 
-const patience = 120_000;
+const patience = 300_000;
 const digits = join(root, "demo/models/digits");
 const executable = findChromium();
 

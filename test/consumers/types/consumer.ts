@@ -1,5 +1,13 @@
 /** A consumer in strict TypeScript: every public entry, with the types that it promises. */
-import { LeafcutterError, type LocalSession, load, type Session, type Tensor } from "leafcutter";
+import {
+  LeafcutterError,
+  type LocalSession,
+  load,
+  type PreparedModel,
+  prepare,
+  type Session,
+  type Tensor,
+} from "leafcutter";
 import { compile, type Package, urlSource } from "leafcutter/compiler";
 import { instantiate } from "leafcutter/worklet";
 
