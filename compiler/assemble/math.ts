@@ -3,8 +3,8 @@
  * runtime/format/expression.ts. Those of one or two instructions are written in place; the others call a
  * function that the module gets when it is first used, or are inlined where `inline` says so.
  *
- * Errors against the correctly rounded result: at most 4 units in the last place on both targets, tanh 5
- * (most are below 2); sin and cos 2 for |x| <= 1000, and 1.1e-7 absolute up to 2^20. Signed zeros, infinities, NaN, overflow and
+ * Errors against the correctly rounded result: at most 4 units in the last place on both targets, tanh 5,
+ * erf 6 (most are below 2); sin and cos 2 for |x| <= 1000, and 1.1e-7 absolute up to 2^20. Signed zeros, infinities, NaN, overflow and
  * underflow are those of IEEE 754, but sigmoid is 0 below -88.3 where it is subnormal.
  */
 import type { BodyBuilder } from "./body.ts";

@@ -30,6 +30,11 @@ const cheap = new Set([
   "lessOrEqual",
   "greaterOrEqual",
 ]);
+/** Functions that activations are made of. */
+type InPlace = "sigmoid" | "tanh" | "erf";
+const isWrittenInPlace = (operation: string): operation is InPlace =>
+  operation === "sigmoid" || operation === "tanh" || operation === "erf";
+
 /** At most so many of them are repeated per accumulator. */
 const inlineLimit = 3;
 
@@ -74,7 +79,7 @@ export function applyEpilogue(
       math,
       operands: inputs.map(() => "float32" as const),
       uniform: (node) => {
-        if (node.kind !== "unary" || (node.operation !== "sigmoid" && node.operation !== "tanh")) return undefined;
+        if (node.kind !== "unary" || !isWrittenInPlace(node.operation)) return undefined;
         const key = keyOf(node);
         const known = written.get(key);
         if (known) return known;
