@@ -23,7 +23,7 @@ import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
 import { packBias, packMatmul, readPackedMatmul } from "./pack.ts";
 import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
-import { emitMatmul, type MatmulShape } from "./wasm.ts";
+import { emitMatmul, fewRows, type MatmulShape } from "./wasm.ts";
 import { matmulWgsl } from "./wgsl.ts";
 
 /** Bytes of A that a block of rows may hold, so that it stays in the second cache while the panels pass over it. */
@@ -36,11 +36,13 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   accepts: ({ rows, overPanels }, problem) =>
     isEpilogue(problem.epilogue, problem.epilogueOperands) &&
     (!overPanels || (multiplyDims(problem.batch, problem.rows) === rows && !(problem.batchedB && problem.batch !== 1))),
-  work({ rows }, problem, extent) {
+  work({ rows, overPanels }, problem, extent) {
     const separate = problem.batchedB ? extent(problem.batch) : 1;
     const rowsOfB = (extent(problem.batch) * extent(problem.rows)) / separate;
     const columns = Math.ceil(extent(problem.columns) / matmulWidth) * matmulWidth;
-    return separate * Math.ceil(rowsOfB / rows) * rows * columns * extent(problem.inner);
+    const left = rowsOfB % rows;
+    const last = left === 0 ? 0 : overPanels || left > fewRows ? rows : (2 * rows) / 3;
+    return separate * (rowsOfB - left + last) * columns * extent(problem.inner);
   },
   packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
   pack: (_, problem, constants, [storage]) =>

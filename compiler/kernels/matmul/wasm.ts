@@ -47,6 +47,9 @@ export function emitMatmul(context: WasmKernelContext, planned: MatmulShape): Fu
   );
 }
 
+/** Rows of the tile that finishes what is left when most of a whole tile would be for nothing. */
+export const fewRows = 3;
+
 type Address = Local<"i32">;
 
 class MatmulCode {
@@ -125,13 +128,13 @@ class MatmulCode {
       const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
       const c = body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(begin, cStep)));
       const left = body.local("i32", i32.sub(end, begin));
-      body.loop((again) => {
-        const sources = Array.from({ length: rows }, () => body.local("i32"));
-        const targets = Array.from({ length: rows }, () => body.local("i32"));
-        for (let index = 0; index < rows; index++) {
+      const tile = (count: number): void => {
+        const sources = Array.from({ length: count }, () => body.local("i32"));
+        const targets = Array.from({ length: count }, () => body.local("i32"));
+        for (let index = 0; index < count; index++) {
           body.set(sources[index] as Address, a);
           body.set(targets[index] as Address, c);
-          if (index + 1 === rows) break;
+          if (index + 1 === count) break;
           const moves = body.local("i32", i32.gtS(left, index + 1));
           body.set(a, select("i32", moves, i32.add(a, aStep), a));
           body.set(c, select("i32", moves, i32.add(c, cStep), c));
@@ -139,8 +142,19 @@ class MatmulCode {
         this.#tile(panel, bias ?? panel, inner, sources, targets, valid);
         body.set(a, i32.add(a, aStep));
         body.set(c, i32.add(c, cStep));
-        body.branchIf(again, i32.gtS(body.tee(left, i32.sub(left, rows)), 0));
-      });
+        body.set(left, i32.sub(left, count));
+      };
+      if (overPanels) tile(rows);
+      else {
+        body.block((done) => {
+          body.loop((again) => {
+            body.branchIf(done, i32.leS(left, fewRows));
+            tile(rows);
+            body.branch(again);
+          });
+        });
+        body.if(i32.gtS(left, 0), () => body.scope(() => tile(fewRows)));
+      }
       if (form === "pass") this.#finish(begin, end, column, valid);
     });
   }
@@ -154,7 +168,8 @@ class MatmulCode {
     valid: Address,
   ): void {
     const body = this.#body;
-    const { rows, sets, dynamicB, form, epilogue, overPanels, storage } = this.#shape;
+    const rows = sources.length;
+    const { sets, dynamicB, form, epilogue, overPanels, storage } = this.#shape;
     const vectors = matmulWidth / 4;
     const narrow = overPanels && storage !== "float32" ? storage : undefined;
     const zero = f32x4.const(0, 0, 0, 0);
