@@ -16,6 +16,7 @@ import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
+import { recogniseRecurrent } from "./passes/recognise-recurrent.ts";
 import { recogniseRotary } from "./passes/recognise-rotary.ts";
 import { recogniseTable } from "./passes/recognise-table.ts";
 import { mapRegions } from "./passes/regions.ts";
@@ -42,6 +43,7 @@ export const pipeline: readonly Pass[] = [
   // Spelled-out patterns, before fusion takes them apart; tables before biases join the product.
   recogniseNorm,
   recogniseRotary,
+  recogniseRecurrent,
   recogniseTable,
   foldConstants,
   // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.

@@ -17,7 +17,7 @@ import type { Problem } from "./problem.ts";
 export interface Buffer {
   readonly kind: "input" | "output" | "weight" | "scratch" | "state";
   readonly name: string;
-  /** Element type of what lies in it; uint8 for packed weights and kernel scratch. */
+  /** Element type of what lies in it; uint8 for packed weights, float32 for the scratch of kernels. */
   readonly dtype: DType;
   /** Size for the bounds of all symbols is what is reserved. */
   readonly bytes: Dim;

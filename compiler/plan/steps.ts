@@ -234,7 +234,7 @@ class StepBuilder {
     const scratch: Buffer | undefined =
       scratchBytes === 0
         ? undefined
-        : { kind: "scratch", name: `${node.name} scratch`, dtype: "uint8", bytes: scratchBytes };
+        : { kind: "scratch", name: `${node.name} scratch`, dtype: "float32", bytes: scratchBytes };
     this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
   }
 

@@ -472,4 +472,49 @@ export const passCases: readonly PassCase[] = [
     const right = b.add("Concat", [b.add("Neg", [part(4)]), part(0)], { axis: integerAttribute(2) });
     b.output("z", b.add("Add", [b.add("Mul", [x, cos]), b.add("Mul", [right, b.input("one", "float32", [3, 1])])]));
   }),
+  passCase("lstm-cell", (b) => {
+    // As Keras exports a layer of one step: gates i f c o, the first product's weights one way round, both states used on.
+    const [x, h, c] = [
+      b.input("x", "float32", [2, 6]),
+      b.input("h", "float32", [2, 4]),
+      b.input("c", "float32", [2, 4]),
+    ];
+    const step = (input: Value, state: Value, cell: Value, size: number): readonly [Value, Value] => {
+      const products = b.add("Add", [
+        b.add("MatMul", [input, b.weights("w", size, 16)]),
+        b.add("Gemm", [state, b.weights("r", 16, 4), b.weights("r_bias", 16)], { transB: integerAttribute(1) }),
+      ]);
+      const sum = b.add("Add", [b.weights("bias", 16), products]);
+      const [i, f, g, o] = b.addNode(
+        "Split",
+        [sum],
+        { axis: integerAttribute(1) },
+        { outputs: ["i", "f", "g", "o"] },
+      ) as [Value, Value, Value, Value];
+      const kept = b.add("Mul", [b.add("Sigmoid", [f]), cell]);
+      const next = b.add("Add", [kept, b.add("Mul", [b.add("Sigmoid", [i]), b.add("Tanh", [g])])]);
+      return [b.add("Mul", [b.add("Tanh", [next]), b.add("Sigmoid", [o])]), next];
+    };
+    const [h1, c1] = step(x, h, c, 6);
+    const [h2] = step(h1, h, c1, 4);
+    b.output("h1", h1);
+    b.output("c1", c1);
+    b.output("h2", h2);
+  }),
+  passCase("lstm-cell-not-quite", (b) => {
+    // Two gates are the same cut: no LSTM.
+    const x = b.input("x", "float32", [2, 6]);
+    const sum = b.add("Add", [
+      b.add("MatMul", [x, b.weights("w", 6, 16)]),
+      b.add("MatMul", [x, b.weights("r", 6, 16)]),
+    ]);
+    const [i, f, o] = b.addNode("Split", [sum], { axis: integerAttribute(1) }, { outputs: ["i", "f", "o", "p"] }) as [
+      Value,
+      Value,
+      Value,
+    ];
+    const kept = b.add("Mul", [b.add("Sigmoid", [f]), b.input("c", "float32", [2, 4])]);
+    const next = b.add("Add", [kept, b.add("Mul", [b.add("Sigmoid", [i]), b.add("Tanh", [i])])]);
+    b.output("h", b.add("Mul", [b.add("Tanh", [next]), b.add("Sigmoid", [o])]));
+  }),
 ];

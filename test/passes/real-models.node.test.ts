@@ -95,6 +95,19 @@ const expected: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     "leafcutter.Conv + epilogue": 1,
     "leafcutter.MatMul": 1,
   },
+  // Squeezes, Unsqueezes and Transposes around the layers are views of one row.
+  "models/dtln_1": { Slice: 4, Reshape: 6, "leafcutter.Recurrent": 2, Concat: 3, "leafcutter.MatMul + epilogue": 1 },
+  // Its layers are spelled out.
+  "models/dtln_2": {
+    Slice: 4,
+    Reshape: 12,
+    "leafcutter.Conv": 2,
+    LayerNormalization: 1,
+    "leafcutter.Recurrent": 2,
+    Concat: 3,
+    "leafcutter.MatMul + epilogue": 1,
+    "leafcutter.Elementwise": 1,
+  },
   "demo-models/cifar10": {
     "leafcutter.Elementwise": 1,
     Transpose: 1,
