@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 /** The page scripts, each under the name of its source. */
 const scripts = {
   bench: new URL("./page/bench-page.ts", import.meta.url),
+  features: new URL("./page/features-page.ts", import.meta.url),
   verify: new URL("./page/verify-page.ts", import.meta.url),
   worklet: new URL("./page/worklet-page.ts", import.meta.url),
   "cold-empty": new URL("./page/cold-empty.ts", import.meta.url),

@@ -7,8 +7,10 @@ import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-web";
 import { type Backend, load } from "../runtime/index.ts";
+import { type Feature, measureFeatures } from "./measure/features.ts";
 import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
 import { type KernelTimes, measureKernels } from "./measure/kernel-bench.ts";
+import { sessionFeatures } from "./measure/session-features.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
 import { importTfjs, openTfjs, type TfjsModule } from "./page/tfjs.ts";
@@ -19,12 +21,14 @@ import { roundOf } from "./state.ts";
 export type Order =
   | { readonly kind: "job"; readonly job: Job }
   | { readonly kind: "roof" }
+  | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
   | { readonly kind: "visit"; readonly query: VisitQuery };
 
 export type Answer =
   | { readonly kind: "job"; readonly result: JobResult }
   | { readonly kind: "roof"; readonly roof: Roof }
+  | { readonly kind: "features"; readonly features: readonly Feature[] }
   | { readonly kind: "kernels"; readonly times: KernelTimes }
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
@@ -115,6 +119,10 @@ async function answer(order: Order): Promise<Answer> {
       };
     case "roof":
       return { kind: "roof", roof: measureRoof() };
+    case "features": {
+      const here = await measureFeatures(undefined);
+      return { kind: "features", features: [...here, ...(await sessionFeatures(order.package))] };
+    }
     case "kernels":
       return { kind: "kernels", times: measureKernels(order.families) };
     case "visit":

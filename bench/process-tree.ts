@@ -4,6 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 
 const running = new Set<ChildProcess>();
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+let isListening = false;
 
 /** A detached child leads a group of its own, which holds all that it starts. */
 function killGroup(child: ChildProcess): void {
@@ -36,18 +37,14 @@ export interface GroupChild {
 
 /** Starts a child that ends, with all that it starts, at the latest when this process does. */
 export function startGroup(command: string, args: readonly string[], options: SpawnOptions): GroupChild {
-  if (running.size === 0) {
+  if (!isListening) {
+    isListening = true;
     process.once("exit", killAll);
     for (const signal of signals) process.on(signal, endBy);
   }
   const child = spawn(command, args, { ...options, detached: true });
   running.add(child);
-  const forget = (): void => {
-    running.delete(child);
-    if (running.size > 0) return;
-    process.removeListener("exit", killAll);
-    for (const signal of signals) process.removeListener(signal, endBy);
-  };
+  const forget = (): void => void running.delete(child);
   child.once("exit", forget);
   child.once("error", forget);
   return { child, kill: () => killGroup(child) };

@@ -286,6 +286,8 @@ interface BenchFlags {
   readonly state?: StateNames;
 }
 
+const places = ["chromium", "firefox", "webkit", "node"] as const;
+
 function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): readonly T[] {
   const words = text === "" ? [] : text.split(",").map((word) => word.trim());
   for (const word of words) {
@@ -303,11 +305,11 @@ function oneOf<T extends string>(flag: string, text: string, allowed: readonly T
 }
 
 async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
-  const places = oneOf("--in", flags.in, ["chromium", "firefox", "webkit", "node"] as const);
+  const wanted = oneOf("--in", flags.in, places);
   if (targets.length === 1 && targets[0] === "kernels") {
     const { runKernelBench } = await import("../bench/kernels.ts");
     await runKernelBench({
-      where: places[0] ?? "chromium",
+      where: wanted[0] ?? "chromium",
       ...(flags.costs === undefined ? {} : { costs: flags.costs }),
       ...(flags.json === undefined ? {} : { json: flags.json }),
       print: (line) => console.log(line),
@@ -327,7 +329,7 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
   );
   await runBench({
     targets,
-    where: places,
+    where: wanted,
     peers: oneOf("--peers", flags.peers, ["ort", "tfjs"]),
     twins,
     backend: flags.backend,
@@ -439,9 +441,7 @@ program
   .description("compile model folders to float32 and compare every output with their golden data")
   .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
   .addOption(backendOption())
-  .addOption(
-    new Option("--in <where>", "where to run").choices(["node", "chromium", "firefox", "webkit"]).default("node"),
-  )
+  .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
   .addOption(dimOption())
   .addOption(stateOption())
   .action(
@@ -487,6 +487,17 @@ program
   .addOption(dimOption())
   .addOption(stateOption())
   .action(bench);
+
+program
+  .command("features")
+  .description("what each browser of this machine, and Node, was seen to do, and the variant the runtime chooses there")
+  .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium,firefox,webkit,node")
+  .option("--json <file>", "write the table as JSON")
+  .option("--markdown <file>", "write the table as Markdown")
+  .action(async (flags: { readonly in: string; readonly json?: string; readonly markdown?: string }) => {
+    const { runFeatures } = await import("../bench/features.ts");
+    await runFeatures({ ...flags, where: oneOf("--in", flags.in, places), print: (line) => console.log(line) });
+  });
 
 try {
   await program.parseAsync();
