@@ -16,6 +16,7 @@ import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
 import { canonicalRecurrent } from "./canonicalise-recurrent.ts";
 import { canonicalMicrosoftRotary, canonicalOnnxRotary } from "./canonicalise-rotary.ts";
+import { canonicalScatter } from "./canonicalise-scatter.ts";
 import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
@@ -106,6 +107,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Einsum: canonicalEinsum,
   Gemm: canonicalProduct,
   MatMul: canonicalProduct,
+  ScatterND: canonicalScatter,
   LSTM: canonicalRecurrent,
   GRU: canonicalRecurrent,
   RNN: canonicalRecurrent,

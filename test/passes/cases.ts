@@ -517,4 +517,23 @@ export const passCases: readonly PassCase[] = [
     const next = b.add("Add", [kept, b.add("Mul", [b.add("Sigmoid", [i]), b.add("Tanh", [i])])]);
     b.output("h", b.add("Mul", [b.add("Tanh", [next]), b.add("Sigmoid", [o])]));
   }),
+  passCase("scatter-into-slices", (b) => {
+    // As PyTorch exports y[:, 2:5] = a; y[:, :2] = b, in place in a tensor of zeros; then into a strided one, which stays.
+    const box = (columns: readonly number[]): Value =>
+      b.constant(
+        "box",
+        tensorOf(
+          "int64",
+          [2, columns.length, 2],
+          [0, 1].flatMap((row) => columns.flatMap((column) => [row, column])),
+        ),
+      );
+    const zeros = b.constant("zeros", tensorOf("float32", [2, 7, 3], new Float32Array(42)));
+    const first = b.add("ScatterND", [zeros, box([2, 3, 4]), b.input("a", "float32", [2, 3, 3])]);
+    const second = b.add("ScatterND", [first, box([0, 1]), b.input("b", "float32", [2, 2, 3])]);
+    b.output("y", second);
+    b.output("z", b.add("ScatterND", [second, box([1, 3]), b.input("c", "float32", [2, 2, 3])]));
+    const row = b.constant("row", tensorOf("int64", [1, 1], [-1]));
+    b.output("w", b.add("ScatterND", [second, row, b.input("d", "float32", [1, 7, 3])]));
+  }),
 ];
