@@ -19,5 +19,6 @@ export type {
   Session,
   Stats,
   StatsOptions,
+  SyncRunOptions,
 } from "./worker/contract.ts";
 export type { PreparedModel, PrepareOptions } from "./worker/prepared.ts";

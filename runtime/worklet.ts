@@ -7,7 +7,7 @@ import { WasmEngine } from "./engine/wasm.ts";
 import { LeafcutterError } from "./format/diagnostic.ts";
 import type { PortDescription, StateDescription } from "./format/manifest.ts";
 import type { Tensor } from "./format/tensor.ts";
-import type { LocalSession, RunOptions, Stats } from "./worker/contract.ts";
+import type { LocalSession, RunOptions, Stats, SyncRunOptions } from "./worker/contract.ts";
 import type { PreparedModel } from "./worker/prepared.ts";
 
 export { LeafcutterError } from "./format/diagnostic.ts";
@@ -40,8 +40,8 @@ class PreparedSession implements LocalSession {
     throw new LeafcutterError({ code: "disposed", message: "the session is disposed" });
   }
 
-  runSync(inputs: Inputs): Outputs {
-    const { outputs } = this.#running.runSync(inputs);
+  runSync(inputs: Inputs, options?: SyncRunOptions): Outputs {
+    const { outputs } = this.#running.runSync(inputs, options);
     this.#runs += 1;
     return outputs;
   }

@@ -6,21 +6,22 @@
 import { type Extent, evaluateExtent } from "../format/extent.ts";
 import { type KernelStep, type MemoryMap, recordBytes, recordHeaderWords } from "../format/program.ts";
 
-interface SymbolicWord {
-  /** Index into the memory as 32-bit words. */
-  readonly index: number;
+/** An extent with symbols, and the words that have its value. */
+interface SymbolicWords {
   readonly extent: Extent;
+  /** Indices into the memory as 32-bit words. */
+  readonly indices: number[];
 }
 
 export class Records {
   readonly addresses: readonly number[];
   readonly #words: Int32Array;
-  readonly #symbolic: readonly SymbolicWord[];
+  readonly #symbolic: readonly SymbolicWords[];
 
   constructor(memory: WebAssembly.Memory, map: MemoryMap, steps: readonly KernelStep[]) {
     this.#words = new Int32Array(memory.buffer);
     const addresses: number[] = [];
-    const symbolic: SymbolicWord[] = [];
+    const symbolic = new Map<string, SymbolicWords>();
     let address = map.table.start;
     for (const step of steps) {
       addresses.push(address);
@@ -29,17 +30,25 @@ export class Records {
       for (const [offset, extent] of words.entries()) {
         const index = address / 4 + offset;
         if (typeof extent === "number") this.#words[index] = extent;
-        else symbolic.push({ index, extent });
+        else {
+          const key = JSON.stringify(extent);
+          const known = symbolic.get(key);
+          if (known === undefined) symbolic.set(key, { extent, indices: [index] });
+          else known.indices.push(index);
+        }
       }
       address += bytes;
     }
     this.addresses = addresses;
-    this.#symbolic = symbolic;
+    this.#symbolic = [...symbolic.values()];
   }
 
   /** Writes the words that depend on symbols. */
   bind(bindings: ReadonlyMap<string, number>): void {
-    for (const { index, extent } of this.#symbolic) this.#words[index] = evaluateExtent(extent, bindings);
+    for (const { extent, indices } of this.#symbolic) {
+      const value = evaluateExtent(extent, bindings);
+      for (const index of indices) this.#words[index] = value;
+    }
   }
 
   /** Argument `word` of the i-th kernel step, as an unsigned number. */

@@ -27,6 +27,9 @@ export class Slices {
   readonly #estimates: Float64Array;
   /** Measured over predicted; 0 before the first measurement. */
   readonly #corrections: Float64Array;
+  /** Indices of the steps whose prediction depends on symbols. */
+  readonly #symbolic: readonly number[];
+  #bound = false;
   /** For steps without a measurement; 0 before the first. */
   #correction = 0;
 
@@ -35,10 +38,18 @@ export class Slices {
     this.#ranges = new Float64Array(steps.length);
     this.#estimates = new Float64Array(steps.length);
     this.#corrections = new Float64Array(steps.length);
+    this.#symbolic = steps.flatMap(({ flops, bytes, range }, index) =>
+      [flops, bytes, range].every((extent) => typeof extent === "number") ? [] : [index],
+    );
   }
 
+  /** Predicts the steps that depend on symbols again (the first time all of them). */
   bind(bindings: ReadonlyMap<string, number>): void {
-    for (const [index, step] of this.#steps.entries()) {
+    const steps = this.#bound ? this.#symbolic : this.#steps.keys();
+    this.#bound = true;
+    for (const index of steps) {
+      const step = this.#steps[index];
+      if (step === undefined) continue;
       const flops = evaluateExtent(step.flops, bindings) / initialFlopsPerMillisecond;
       const bytes = evaluateExtent(step.bytes, bindings) / initialBytesPerMillisecond;
       this.#ranges[index] = evaluateExtent(step.range, bindings);

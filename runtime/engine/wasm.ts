@@ -9,7 +9,7 @@ import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { WasmVariantName } from "../format/manifest.ts";
 import { type KernelStep, type Port, type Program, type ProgramStep, pageBytes } from "../format/program.ts";
-import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
+import { allocate, elementCount, type Tensor, type TensorArray, viewOf } from "../format/tensor.ts";
 import { type Block, ControlFlow } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
 import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
@@ -33,6 +33,14 @@ export interface WasmEngineOptions {
 
 /** `walk(first record, begin, last record, end)`: see runtime/format/README.md. */
 type Walk = (first: number, begin: number, last: number, end: number) => void;
+
+/** Arrays that outputs are written into, by name. */
+type Targets = Readonly<Record<string, TensorArray>>;
+
+export interface SyncRunControl {
+  readonly profile?: boolean;
+  readonly into?: Targets;
+}
 
 /** Kernel steps [first, end) without another step between them, then perhaps a host step. */
 interface Stretch {
@@ -220,9 +228,10 @@ export class WasmEngine implements Engine {
   }
 
   /** The whole run without a yield; for callers that own their thread. */
-  runSync(inputs: Readonly<Record<string, TensorInput>>, control: { readonly profile?: boolean } = {}): RunResult {
+  runSync(inputs: Readonly<Record<string, TensorInput>>, control: SyncRunControl = {}): RunResult {
     const times = control.profile === true ? new Float64Array(this.program.steps.length) : undefined;
     this.#begin(inputs);
+    if (control.into !== undefined) this.#checkTargets(control.into);
     for (let at = 0; at < this.#stretches.length; at = this.#flow.next(at, this.#bindings ?? new Map())) {
       const stretch = this.#stretches[at] as Stretch;
       let position: Position = { step: stretch.first, iteration: 0 };
@@ -232,7 +241,7 @@ export class WasmEngine implements Engine {
       }
       if (stretch.host !== undefined) this.#host(stretch.host, times);
     }
-    return this.#end(times);
+    return this.#end(times, control.into);
   }
 
   async probeKernels(): Promise<readonly KernelFailure[]> {
@@ -346,17 +355,49 @@ export class WasmEngine implements Engine {
     times[index] = (times[index] ?? 0) + milliseconds;
   }
 
-  #end(times: Float64Array | undefined): RunResult {
+  #end(times: Float64Array | undefined, into: Targets = {}): RunResult {
     const bindings = this.#bindings ?? new Map<string, number>();
-    const outputs = Object.fromEntries(this.program.outputs.map((port) => [port.name, this.#read(port, bindings)]));
+    const outputs = Object.fromEntries(
+      this.program.outputs.map((port) => [
+        port.name,
+        this.#read(port, bindings, Object.hasOwn(into, port.name) ? into[port.name] : undefined),
+      ]),
+    );
     this.#states.commit(bindings);
     if (times === undefined) return { outputs };
     return { outputs, steps: this.program.steps.map((step, index) => this.#stepTime(step, times[index] ?? 0)) };
   }
 
-  #read({ dtype, shape, address }: Port, bindings: ReadonlyMap<string, number>): Tensor {
+  /** Throws option-invalid for an array that is not what an output needs. */
+  #checkTargets(into: Targets): void {
+    const bindings = this.#bindings ?? new Map<string, number>();
+    for (const [name, target] of Object.entries(into)) {
+      const port = this.program.outputs.find((output) => output.name === name);
+      const count = elementCount((port?.shape ?? []).map((extent) => evaluateExtent(extent, bindings)));
+      const kind = port && allocate(port.dtype, 0)[Symbol.toStringTag];
+      if (target[Symbol.toStringTag] === kind && target.length === count) continue;
+      throw new LeafcutterError({
+        code: "option-invalid",
+        message: "the array does not take this output",
+        where: `into ${name}`,
+        expected: kind === undefined ? this.program.outputs.map((o) => o.name).join(", ") : `a ${kind} of ${count}`,
+        received: `a ${target[Symbol.toStringTag]} of ${target.length}`,
+      });
+    }
+  }
+
+  #read(
+    { dtype, shape, address }: Port,
+    bindings: ReadonlyMap<string, number>,
+    target: TensorArray | undefined,
+  ): Tensor {
     const extents = shape.map((extent) => evaluateExtent(extent, bindings));
     const count = elementCount(extents);
+    if (target !== undefined) {
+      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+      bytes.set(new Uint8Array(this.memory.buffer, address, target.byteLength));
+      return { dtype, shape: extents, data: target };
+    }
     const copy = this.memory.buffer.slice(address, address + count * byteSize[dtype]);
     return { dtype, shape: extents, data: viewOf(dtype, copy, 0, count) };
   }

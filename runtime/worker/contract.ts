@@ -3,7 +3,7 @@ import type { StepTime } from "../engine/engine.ts";
 import type { TensorInput } from "../engine/input.ts";
 import type { Backend } from "../engine/variants.ts";
 import type { PortDescription, StateDescription, VariantName } from "../format/manifest.ts";
-import type { Tensor } from "../format/tensor.ts";
+import type { Tensor, TensorArray } from "../format/tensor.ts";
 
 export interface Progress {
   /** "ready": worker up, probes done, module compiled, no weights yet. */
@@ -36,6 +36,14 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Hand the input arrays over instead of copying them: they are unusable afterwards. */
   readonly transfer?: boolean;
+}
+
+export interface SyncRunOptions {
+  /**
+   * Arrays that take the elements of outputs, by name: nothing is allocated for those. Throws option-invalid for one of
+   * another type or length than the output, before the run.
+   */
+  readonly into?: Readonly<Record<string, TensorArray>>;
 }
 
 export interface StatsOptions {
@@ -88,7 +96,7 @@ export interface Session {
 /** A session in the caller's thread. */
 export interface LocalSession extends Session {
   /** The whole run without giving the thread away. Throws LeafcutterError. */
-  runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>>;
+  runSync(inputs: Readonly<Record<string, TensorInput>>, options?: SyncRunOptions): Readonly<Record<string, Tensor>>;
   /** As `reset`, at once. Throws LeafcutterError. */
   resetSync(values?: Readonly<Record<string, TensorInput>>): void;
 }

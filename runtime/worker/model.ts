@@ -12,7 +12,7 @@ import type { PortDescription, StateDescription, VariantName, WasmVariantName } 
 import { type Program, pageBytes } from "../format/program.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageReader } from "../load/package.ts";
-import type { LocalSession, RunOptions, Stats, StatsOptions } from "./contract.ts";
+import type { LocalSession, RunOptions, Stats, StatsOptions, SyncRunOptions } from "./contract.ts";
 import type { EngineMaker } from "./engine-maker.ts";
 import { RunQueue, sessionDisposed } from "./run-queue.ts";
 
@@ -64,6 +64,10 @@ export class Model implements LocalSession {
   #reason: string;
   #selfTest: string;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires, and when the session will have been idle for long enough (performance.now()). */
+  #wakes = 0;
+  #idleSince = 0;
+  #isSettled = false;
   #testing: AbortController | undefined;
   #profile = false;
   #runs = 0;
@@ -136,10 +140,13 @@ export class Model implements LocalSession {
     return this.#next(() => this.#running.state(name));
   }
 
-  runSync(inputs: Readonly<Record<string, TensorInput>>): Readonly<Record<string, Tensor>> {
+  runSync(
+    inputs: Readonly<Record<string, TensorInput>>,
+    options: SyncRunOptions = {},
+  ): Readonly<Record<string, Tensor>> {
     const engine = this.#synchronous("runSync");
     const start = performance.now();
-    const result = engine.runSync(inputs, { profile: this.#profile });
+    const result = engine.runSync(inputs, { ...options, profile: this.#profile });
     this.#finished(start, result.steps);
     this.#whenIdle(idleMilliseconds);
     return result.outputs;
@@ -173,6 +180,7 @@ export class Model implements LocalSession {
   /** What the running engine is made of, once the model's self-test has passed here. Throws self-test-failed. */
   async parts(): Promise<ModelParts> {
     clearTimeout(this.#idle);
+    this.#idle = undefined;
     await this.#queue.add((stop) => this.#test(stop));
     const engine = this.#running;
     if (!(engine instanceof WasmEngine) || this.#selfTest.startsWith("failed")) {
@@ -208,7 +216,6 @@ export class Model implements LocalSession {
 
   /** Queues what the application asks for, before the model's self-test. */
   async #next<T>(task: (stop: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    clearTimeout(this.#idle);
     this.#testing?.abort();
     try {
       return await this.#queue.add(task, signal);
@@ -274,8 +281,19 @@ export class Model implements LocalSession {
   /** Fills the cache and runs the model's self-test once nothing else has run for a while; a run that arrives goes first. */
   #whenIdle(milliseconds: number): void {
     if (this.#engine === undefined || !this.#queue.idle) return;
+    if (this.#selfTest !== "pending" && this.#isSettled) return;
+    const now = performance.now();
+    this.#idleSince = now + milliseconds;
+    // One timer for many runs: it looks again when it finds that there were some.
+    if (this.#idle !== undefined && this.#wakes <= this.#idleSince) return;
     clearTimeout(this.#idle);
+    this.#wakes = this.#idleSince;
     this.#idle = setTimeout(() => {
+      this.#idle = undefined;
+      const rest = this.#idleSince - performance.now();
+      if (rest > 1) return this.#whenIdle(rest);
+      if (!this.#queue.idle) return;
+      this.#isSettled = true;
       void this.#reader.settled();
       if (this.#selfTest !== "pending" || this.#runs === 0) return;
       this.#testing = new AbortController();

@@ -60,6 +60,19 @@ test("infers the batch from the length, and outputs are the caller's own", () =>
   expect(first?.data).toEqual(expectedOutput(x(2)));
 });
 
+test("outputs go into the caller's arrays, which must fit", () => {
+  const created = engine();
+  const y = new Float32Array(20).subarray(2, 2 + 2 * width);
+  const { outputs } = created.runSync({ x: { data: x(2) } }, { into: { y } });
+  expect(outputs.y?.data).toBe(y);
+  expect(y).toEqual(expectedOutput(x(2)));
+  y.fill(0);
+  const refused = [{ y: y.subarray(1) }, { y: new Float64Array(2 * width) }, { z: y }];
+  for (const into of refused)
+    expect(codeOf(() => created.runSync({ x: { data: x(2) } }, { into }))).toBe("option-invalid");
+  expect(y.every((value) => value === 0)).toBe(true);
+});
+
 test("a run in slices and a run in one entry agree, also with a host step at the end", async () => {
   const created = engine({ reference: "Double", slow: { iterations: 100, rounds: 1000 } });
   const sync = created.runSync({ x: { data: x(3) } }).outputs;
