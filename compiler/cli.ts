@@ -191,9 +191,11 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   stats.steps?.forEach((step, index) => {
     const entry = program.steps[index];
     const weights = entry?.kind === "kernel" ? weightBytesOf(entry, memory) : 0;
+    const goesTo = entry?.kind === "jump" || entry?.kind === "repeat" ? ` to step ${entry.target}` : "";
+    const what = step.where === "host" && entry?.kind === "host" ? `host ${step.kernel}` : `${step.kernel}${goesTo}`;
     const rate = step.milliseconds > 0 && step.flops > 0 ? (step.flops / step.milliseconds / 1e6).toFixed(1) : "";
     console.log(
-      `${step.milliseconds.toFixed(3).padStart(9)} ${`${((100 * step.milliseconds) / Math.max(total, 1e-9)).toFixed(1)}%`.padStart(6)} ${(step.flops / 1e6).toFixed(2).padStart(9)} ${rate.padStart(8)} ${(weights ? formatBytes(weights) : "").padStart(10)}  ${(step.where === "host" ? `host ${step.kernel}` : step.kernel).padEnd(30)} ${step.name}`,
+      `${step.milliseconds.toFixed(3).padStart(9)} ${`${((100 * step.milliseconds) / Math.max(total, 1e-9)).toFixed(1)}%`.padStart(6)} ${(step.flops / 1e6).toFixed(2).padStart(9)} ${rate.padStart(8)} ${(weights ? formatBytes(weights) : "").padStart(10)}  ${what.padEnd(30)} ${step.name}`,
     );
   });
   console.log(`${total.toFixed(3).padStart(9)} in all`);

@@ -5,7 +5,7 @@
 
 import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
-import { evaluateExtent } from "../runtime/format/extent.ts";
+import { evaluateExtent, extentBounds } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { Sha256 } from "../runtime/format/sha256.ts";
@@ -155,8 +155,20 @@ async function buildPackage(graph: Graph, { name, costs, states, provenance, web
   return { plan, program, packaged };
 }
 
-/** undefined when these inputs take a branch that could not be compiled. */
+/** Iterations of a loop that decides itself when to stop: on generated inputs it may never do. */
+const mostTestIterations = 10_000;
+
+/** undefined when these inputs take a branch that could not be compiled, or may keep a loop going for long. */
 async function outputsOf(engine: WasmEngine, inputs: Sample): Promise<Sample | undefined> {
+  const { steps, symbols } = engine.program;
+  const bounds = new Map(symbols.map((symbol) => [symbol.name, symbol]));
+  const mayGoOn = steps.some(
+    (step) =>
+      step.kind === "repeat" &&
+      step.condition !== undefined &&
+      extentBounds(step.count, bounds)[1] > mostTestIterations,
+  );
+  if (mayGoOn) return undefined;
   try {
     return (await engine.run(inputs)).outputs;
   } catch (error) {

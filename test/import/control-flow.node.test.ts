@@ -101,6 +101,14 @@ describe("If", () => {
     expect(nodeOf(graph, "If").outputs[0]?.type).toEqual({ dtype: "float32", shape: [2, 3] });
   });
 
+  test("and leaves the graph when a data set decides the condition", async () => {
+    const sampleShapes = [{ ...tensorOf("bool", [], [1]), name: "choice", index: 1 }];
+    const nodes = [choose(branch("Relu", "x"), branch("NoSuchOperator", "x"))];
+    const graph = await importModel({ ...base, nodes }, { sampleShapes });
+    expect(opsOf(graph)).toEqual(["Relu"]);
+    expect(graph.fixedInputs?.get("choice")).toEqual([1]);
+  });
+
   test("two branches that cannot be compiled are refused", async () => {
     const nodes = [choose(branch("NoSuchOperator", "x"), branch("NoSuchOperator", "x"))];
     await expect(importModel({ ...base, nodes })).rejects.toThrow(/NoSuchOperator.*\[operator-unknown\]/);

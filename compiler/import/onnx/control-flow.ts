@@ -45,18 +45,18 @@ async function importIf(builder: GraphBuilder, placed: PlacedNode, where: string
       return await buildRegion(builder, placed, graph, where);
     } catch (error) {
       if (!(error instanceof LeafcutterError) || !cannotCompile.has(error.code)) throw error;
-      const mayHelp = builder.inputsAskedFor.length > 0;
-      if (mayHelp && !builder.setting.guardsBranches) throw error;
       for (const value of builder.askedFor) asked.add(value);
       return error;
     }
   };
   const whenTrue = await attempt(branches[0]);
   const whenFalse = await attempt(branches[1]);
-  if (whenTrue instanceof LeafcutterError && whenFalse instanceof LeafcutterError) {
+  const failed = [whenTrue, whenFalse].filter((region) => region instanceof LeafcutterError);
+  if (failed[0] && failed[1]) {
     builder.ask([condition, ...asked]);
-    throw whenTrue;
+    throw failed[0];
   }
+  if (failed[0] && !builder.setting.guardsBranches) preferKnown(builder, [[condition], asked], failed[0], where);
   const regions = [whenTrue, whenFalse].filter((region): region is Region => !(region instanceof LeafcutterError));
   const captured = [...new Set(regions.flatMap((region) => region.builder.captured))];
   const types = regions[0]?.outputs.map(({ type }) => type) ?? [];
@@ -69,6 +69,23 @@ async function importIf(builder: GraphBuilder, placed: PlacedNode, where: string
     else_branch: graphAttribute(graphOf(whenFalse)),
   };
   builder.push(placed, { op: "If", inputs: [condition, ...captured], attributes }, placed.outputs, where);
+}
+
+/** Throws when values of inputs could decide the condition or make the branch right: they may be known. */
+function preferKnown(
+  builder: GraphBuilder,
+  wishes: readonly Iterable<Value>[],
+  cause: LeafcutterError,
+  where: string,
+): void {
+  for (const wish of wishes) {
+    builder.ask(wish);
+    if (builder.inputsAskedFor.length === 0) continue;
+    throw new LeafcutterError(
+      { code: "operator-invalid", where, message: "one of the branches cannot be compiled", received: cause.message },
+      { cause },
+    );
+  }
 }
 
 /** What is wrong with a branch for these shapes, or for this compiler; a damaged file stays an error. */
