@@ -17,6 +17,7 @@ import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
 import { recogniseRecurrent } from "./passes/recognise-recurrent.ts";
+import { recogniseRms } from "./passes/recognise-rms.ts";
 import { recogniseRotary } from "./passes/recognise-rotary.ts";
 import { recogniseTable } from "./passes/recognise-table.ts";
 import { mapRegions } from "./passes/regions.ts";
@@ -42,6 +43,7 @@ export const pipeline: readonly Pass[] = [
   mergeDuplicates,
   // Spelled-out patterns, before fusion takes them apart; tables before biases join the product.
   recogniseNorm,
+  recogniseRms,
   recogniseRotary,
   recogniseRecurrent,
   recogniseTable,

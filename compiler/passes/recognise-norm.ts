@@ -8,8 +8,8 @@ import { floatAttribute, integerAttribute, integerOf } from "../graph/attribute.
 import { sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
+import { meanAxis, orders, producerOf } from "./pattern.ts";
 import { reshaped } from "./tensor-transform.ts";
 
 export const recogniseNorm = rewritePass(
@@ -28,33 +28,6 @@ export const recogniseNorm = rewritePass(
     }
   },
 );
-
-const producerOf = (value: Value | undefined, op: string, context: RewriteContext): Node | undefined => {
-  const node = value && context.producer(value);
-  return node?.op === op ? node : undefined;
-};
-
-/** Both orders of a commutative node's operands. */
-function orders(node: Node | undefined): readonly (readonly [Value, Value])[] {
-  const [a, b] = node?.inputs ?? [];
-  return a && b
-    ? [
-        [a, b],
-        [b, a],
-      ]
-    : [];
-}
-
-/** First of the trailing axes that a mean is taken over, when it keeps them. */
-function meanAxis(node: Node | undefined, context: RewriteContext): number | undefined {
-  const x = node?.inputs[0];
-  if (!node || !x || integerOf(node, "keepdims", 1) !== 1) return undefined;
-  const axes = parameterOf(node, "axes", 1, context);
-  if (!axes || axes === "absent" || axes.length === 0) return undefined;
-  const rank = x.type.shape.length;
-  const sorted = axes.map((axis) => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b);
-  return sorted.every((axis, index) => axis === rank - sorted.length + index) ? sorted[0] : undefined;
-}
 
 interface Statistics {
   readonly x: Value;

@@ -9,6 +9,7 @@ import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { parameterOf } from "./parameter.ts";
 import { rewritePass } from "./pass.ts";
+import { orders, producerOf } from "./pattern.ts";
 import { inverseOf, keepsBytes, type Permutation, restore, transposedSource } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
 
@@ -28,22 +29,6 @@ export const recogniseRotary = rewritePass(
     }
   },
 );
-
-const producerOf = (value: Value | undefined, op: string, context: RewriteContext): Node | undefined => {
-  const node = value && context.producer(value);
-  return node?.op === op ? node : undefined;
-};
-
-/** Both orders of a commutative node's operands. */
-function orders(node: Node | undefined): readonly (readonly [Value, Value])[] {
-  const [a, b] = node?.inputs ?? [];
-  return a && b
-    ? [
-        [a, b],
-        [b, a],
-      ]
-    : [];
-}
 
 const lastOf = (value: Value): Dim => value.type.shape.at(-1) ?? 1;
 

@@ -536,4 +536,19 @@ export const passCases: readonly PassCase[] = [
     const row = b.constant("row", tensorOf("int64", [1, 1], [-1]));
     b.output("w", b.add("ScatterND", [second, row, b.input("d", "float32", [1, 7, 3])]));
   }),
+  passCase("rms-norm-as-torch-writes-it", (b) => {
+    const x = b.input("x", "float32", [2, 5, 8]);
+    const square = b.add("Pow", [x, b.scalar("two", 2)]);
+    const mean = b.add("ReduceMean", [square, b.integers("axes", -1)], {}, { version: 18 });
+    const deviation = b.add("Sqrt", [b.add("Add", [mean, b.scalar("epsilon", 1e-6)])]);
+    const normal = b.add("Mul", [x, b.add("Reciprocal", [deviation])]);
+    b.output("y", b.add("Mul", [b.weights("scale", 8), normal]));
+  }),
+  passCase("rms-norm-as-a-quotient", (b) => {
+    // Without a scale; the mean is read elsewhere too.
+    const x = b.input("x", "float32", [2, 5, 8]);
+    const mean = b.add("ReduceMean", [b.add("Mul", [x, x]), b.integers("axes", 1, 2)], {}, { version: 18 });
+    b.output("y", b.add("Div", [x, b.add("Sqrt", [b.add("Add", [mean, b.scalar("epsilon", 1e-5)])])]));
+    b.output("mean", mean);
+  }),
 ];
