@@ -3,6 +3,7 @@
  * is structured by callbacks. Locals declared inside a callback (or `scope`) end with it and their places are
  * reused; using one afterwards is an error. A local without an initial value holds an unspecified value.
  */
+import { atomicArgument, atomicPrefix } from "./atomic.ts";
 import { type Bytes, unsigned, vector } from "./encode.ts";
 import {
   type ArgumentsOf,
@@ -261,6 +262,16 @@ export class BodyBuilder {
   readonly v128Store16Lane: StoreLane = this.#storeLane(8, 89);
   readonly v128Store32Lane: StoreLane = this.#storeLane(4, 90);
   readonly v128Store64Lane: StoreLane = this.#storeLane(2, 91);
+
+  /** An atomic store of a word; the address is a multiple of 4. */
+  atomicStore(address: Operand<"i32">, value: Operand<"i32">, place: Pick<MemoryArgument, "offset"> = {}): void {
+    this.#emit(argumentCode(["i32", "i32"], [address, value]), atomicPrefix, 0x17, ...atomicArgument(place));
+  }
+
+  /** Orders the plain accesses around it for other threads. */
+  atomicFence(): void {
+    this.#emit([], atomicPrefix, 0x03, 0x00);
+  }
 
   /** Copies `size` bytes; the ranges may overlap. */
   memoryCopy(destination: Operand<"i32">, source: Operand<"i32">, size: Operand<"i32">): void {

@@ -8,12 +8,10 @@ export interface WasmTarget {
   readonly relaxedMadd: boolean;
   /** i32x4.relaxed_dot_i8x16_i7x16_add_s exists. */
   readonly relaxedDot: boolean;
-  /** The memory is shared and atomic instructions exist. */
-  readonly threads: boolean;
 }
 
-export const wasmSimd: WasmTarget = { name: "wasm-simd", relaxedMadd: false, relaxedDot: false, threads: false };
-export const wasmRelaxed: WasmTarget = { name: "wasm-relaxed", relaxedMadd: true, relaxedDot: true, threads: false };
+export const wasmSimd: WasmTarget = { name: "wasm-simd", relaxedMadd: false, relaxedDot: false };
+export const wasmRelaxed: WasmTarget = { name: "wasm-relaxed", relaxedMadd: true, relaxedDot: true };
 
 /** `a * b + c` per f32 lane: one relaxed instruction, or a product rounded before the sum. */
 export function multiplyAdd(

@@ -1,6 +1,6 @@
 /**
  * The typed WebAssembly module writer. A module imports one memory and declared functions, defines
- * functions, exports the ones asked for, and may hold one function table. Same calls, same bytes.
+ * functions, exports the ones asked for, and may hold or import one function table. Same calls, same bytes.
  */
 import { BodyBuilder } from "./body.ts";
 import { type Bytes, name as encodeName, section, unsigned, vector } from "./encode.ts";
@@ -71,6 +71,7 @@ export class ModuleBuilder {
   readonly #imports: { readonly module: string; readonly reference: FunctionReference }[] = [];
   readonly #definitions: Definition[] = [];
   #table: { readonly functions: readonly FunctionReference[]; readonly exported: string | undefined } | undefined;
+  #importedTable: Bytes | undefined;
 
   constructor(options: ModuleOptions) {
     this.#options = options;
@@ -125,8 +126,18 @@ export class ModuleBuilder {
 
   /** The module's one table: function i at index i. `exported` names it for the host. */
   table(functions: readonly FunctionReference[], exported?: string): void {
-    if (this.#table !== undefined) throw new Error("the module already has a table");
+    this.#checkNoTable();
     this.#table = { functions, exported };
+  }
+
+  /** The module's one table is another module's. */
+  importTable(module: string, name: string): void {
+    this.#checkNoTable();
+    this.#importedTable = [...encodeName(module), ...encodeName(name), 0x01, 0x70, 0x00, 0];
+  }
+
+  #checkNoTable(): void {
+    if (this.#table ?? this.#importedTable) throw new Error("the module already has a table");
   }
 
   /** Encoded body size in bytes of every defined function, in order of declaration. */
@@ -156,7 +167,7 @@ export class ModuleBuilder {
     return Uint8Array.from([
       ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
       ...section(1, vector(types)),
-      ...section(2, vector([this.#memory(), ...imports])),
+      ...section(2, vector([this.#memory(), ...(this.#importedTable ? [this.#importedTable] : []), ...imports])),
       ...section(3, vector(declarations)),
       ...section(4, this.#table && [1, 0x70, 0x00, ...unsigned(this.#table.functions.length)]),
       ...section(7, vector(this.#exports())),
