@@ -96,7 +96,9 @@ async function compileModel(model: string, flags: CompileFlags): Promise<Package
 async function writePackage(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
   await mkdir(folder, { recursive: true });
   const stale = (await readdir(folder)).filter(
-    (name) => /^([0-9a-f]{64}\.bin|program\.json|shaders\.json|wasm-[a-z]+\.wasm)$/.test(name) && !files.has(name),
+    (name) =>
+      /^([0-9a-f]{64}\.bin|program\.json|shaders\.json|threads\.wasm|wasm-[a-z]+\.wasm)$/.test(name) &&
+      !files.has(name),
   );
   for (const [name, bytes] of files) if (name !== "manifest.json") await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, "manifest.json"), files.get("manifest.json") ?? new Uint8Array());
@@ -123,6 +125,7 @@ async function readPackage(
   for (const { path } of [
     manifest.program,
     ...manifest.modules,
+    ...(manifest.threads ? [manifest.threads] : []),
     ...(manifest.shaders ? [manifest.shaders] : []),
     ...manifest.shards,
   ])
@@ -173,6 +176,7 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   const sizes = [
     manifest.program,
     ...manifest.modules,
+    ...(manifest.threads ? [manifest.threads] : []),
     ...(manifest.shaders ? [manifest.shaders] : []),
     ...manifest.shards,
   ];

@@ -14,6 +14,7 @@ import { type FittedGraph, fitToSize } from "./budget/fit-to-size.ts";
 import type { Execution, Sample } from "./budget/tools.ts";
 import { generateProgram } from "./codegen/program.ts";
 import { generateModule } from "./codegen/wasm/module.ts";
+import { generateThreadWalk } from "./codegen/wasm/thread-walk.ts";
 import { generateShaders } from "./codegen/wgsl/module.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
@@ -60,6 +61,8 @@ export interface CompileOptions {
   readonly samples?: readonly Sample[];
   /** Also emit WGSL for the same plan. Default false. */
   readonly webgpu?: boolean;
+  /** Whether several threads may run the package (0.7 kB more). Default: when they would save time worth speaking of. */
+  readonly threads?: boolean;
   readonly costs?: CostTable;
   onProgress?(stage: string, done: number, total: number): void;
   readonly signal?: AbortSignal;
@@ -95,6 +98,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
       states,
       provenance: withLimit(provenance, maxSize),
       webgpu: options.webgpu ?? false,
+      threads: options.threads,
     });
   const fitted: FittedGraph =
     options.maxSize === undefined
@@ -127,9 +131,20 @@ interface BuildSettings {
   readonly states: readonly StatePair[];
   readonly provenance: Manifest["provenance"];
   readonly webgpu: boolean;
+  readonly threads: boolean | undefined;
 }
 
-async function buildPackage(graph: Graph, { name, costs, states, provenance, webgpu }: BuildSettings): Promise<Built> {
+/** Least time of the steps that threads can divide, in nanoseconds, for which a package has threads by default. */
+const leastDivisible = 500_000;
+
+function isWorthThreads({ steps }: Plan): boolean {
+  let divisible = 0;
+  for (const step of steps) if (step.kind === "kernel" && step.grain !== undefined) divisible += step.nanoseconds;
+  return divisible >= leastDivisible;
+}
+
+async function buildPackage(graph: Graph, settings: BuildSettings): Promise<Built> {
+  const { name, costs, states, provenance, webgpu } = settings;
   const plan = makePlan(graph, costs, states);
   const generated = generateProgram(plan);
   const simd = generateModule(generated.kernels, wasmSimd, plan.memory.pages);
@@ -147,6 +162,7 @@ async function buildPackage(graph: Graph, { name, costs, states, provenance, web
       { variant: "wasm-simd", bytes: simd },
       { variant: "wasm-relaxed", bytes: relaxed },
     ],
+    threads: (settings.threads ?? isWorthThreads(plan)) ? generateThreadWalk() : undefined,
     shaders: webgpu ? generateShaders(generated.kernels) : undefined,
     weights: plan.weights,
     selfTest,
@@ -245,6 +261,7 @@ async function provenanceOf(source: ByteSource, options: CompileOptions): Promis
   }
   const given: Record<string, string | number | boolean> = {};
   if (options.webgpu) given.webgpu = true;
+  if (options.threads !== undefined) given.threads = options.threads;
   for (const [dim, binding] of Object.entries(options.dims ?? {})) {
     given[`dim ${dim}`] = typeof binding === "object" ? `${binding.lower}..${binding.upper}` : binding;
   }

@@ -15,6 +15,7 @@ function rowsOf(manifest: Manifest, files: ReadonlyMap<string, Uint8Array>): rea
     { role: "manifest.json", bytes: files.get("manifest.json")?.byteLength ?? 0, hash: "" },
     row("program", manifest.program),
     ...manifest.modules.map((module) => row(`module ${module.variant}`, module)),
+    ...(manifest.threads === undefined ? [] : [row("threads", manifest.threads)]),
     ...(manifest.shaders === undefined ? [] : [row("shaders", manifest.shaders)]),
     ...manifest.shards.map((shard, index) => row(`weights, shard ${index + 1}`, shard)),
   ];

@@ -94,6 +94,7 @@ export function generateProgram(plan: Plan): GeneratedProgram {
       op: step.op,
       kernel: indexOf(step.kernel),
       range: step.range,
+      ...(step.grain === undefined ? {} : { grain: step.grain }),
       arguments: step.arguments.map(word),
       accesses: accessesOf(step.arguments),
       flops: step.flops,

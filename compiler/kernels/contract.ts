@@ -4,6 +4,7 @@
  */
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
+import type { Access } from "../../runtime/format/program.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { FunctionReference } from "../assemble/expression.ts";
 import type { MathLibrary } from "../assemble/math.ts";
@@ -38,7 +39,7 @@ export type Argument =
       readonly kind: "address";
       readonly buffer: Buffer;
       readonly offset: Dim;
-      readonly access: "read" | "write" | "read-write";
+      readonly access: Access["mode"];
     }
   | { readonly kind: "integer"; readonly value: Dim }
   /** Stored as the bits of a float32. */
@@ -78,6 +79,11 @@ export interface BoundStep {
   readonly arguments: readonly Argument[];
   /** Iterations of the outermost independent loop. */
   readonly range: Dim;
+  /**
+   * Iterations that must stay together: parts that begin at multiples of it give the same bits, whatever runs them and
+   * at the same time. 0: iterations depend on their order. Default 1.
+   */
+  readonly granule?: number;
   /** Floating-point operations of the direct form (2 per multiply-add) and bytes read plus written. */
   readonly flops: Dim;
   readonly bytes: Dim;

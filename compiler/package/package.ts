@@ -19,6 +19,8 @@ export interface PackageContents {
   readonly name: string;
   readonly program: Program;
   readonly modules: readonly { readonly variant: WasmVariantName; readonly bytes: Uint8Array }[];
+  /** The module that walks the records with several threads. */
+  readonly threads?: Uint8Array | undefined;
   readonly shaders?: ShaderSet | undefined;
   readonly weights: readonly PlannedWeight[];
   readonly selfTest?: SelfTest | undefined;
@@ -59,6 +61,7 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
   const modules: Manifest["modules"][number][] = [];
   for (const { variant, bytes } of contents.modules)
     modules.push({ variant, ...(await add(`${variant}.wasm`, bytes)) });
+  const threads = contents.threads && (await add("threads.wasm", contents.threads));
   const shaders = contents.shaders && (await add("shaders.json", encoder.encode(JSON.stringify(contents.shaders))));
   const shards: FileReference[] = [];
   for (const shard of cutShards(contents.weights)) shards.push(await add(undefined, shard));
@@ -74,6 +77,7 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
       : {}),
     program: programFile,
     modules,
+    ...(threads ? { threads } : {}),
     ...(shaders ? { shaders } : {}),
     shards,
     ...(contents.selfTest ? { selfTest: contents.selfTest } : {}),

@@ -8,8 +8,9 @@ import type { ReferenceAttributeData } from "../../runtime/format/host-step.ts";
 import type { MemoryMap } from "../../runtime/format/program.ts";
 import type { Dim } from "../graph/dimension.ts";
 import type { BoundStep, Buffer, View } from "../kernels/contract.ts";
+import type { Division } from "./grain.ts";
 
-export interface PlannedKernelStep extends BoundStep {
+export interface PlannedKernelStep extends BoundStep, Division {
   readonly kind: "kernel";
   readonly name: string;
   readonly op: string;

@@ -29,6 +29,8 @@ export type SelectedStep =
       readonly family: Family<Problem>;
       readonly variant: Variant;
       readonly problem: Problem;
+      /** By the cost table, at the bounds of the symbols; undefined when it does not know the variant. */
+      readonly nanoseconds: number | undefined;
       readonly operands: readonly (StepOperand | undefined)[];
       readonly outputs: readonly StepOperand[];
     };
@@ -62,7 +64,8 @@ export function selectNode(node: Node, facts: Facts, graph: Graph, costs: CostTa
     const family = familyOf(step.problem);
     const variant = selectVariant(family, step.problem, extent, costs);
     if (!variant) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
-    steps.push({ ...step, family, variant });
+    const nanoseconds = costOf(costs, family.name, variant.name, family.work(variant, step.problem, extent));
+    steps.push({ ...step, family, variant, nanoseconds });
   }
   return { kind: "steps", node, steps, temporaries: lowering.temporaries };
 }

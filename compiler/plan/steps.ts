@@ -5,7 +5,7 @@
  */
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { binary, cast, type Expression, input, load, mapExpression } from "../../runtime/format/expression.ts";
-import { productOf } from "../graph/dimension.ts";
+import { productOf, upperBound } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { BoundStep, Buffer, Family, Halo, PackedReading, View } from "../kernels/contract.ts";
 import { haloFillStep } from "../kernels/halo/bind.ts";
@@ -13,6 +13,7 @@ import { bindLoopNest } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
 import { identityAccess, type LoopNest, type LoopOperand } from "../loop/loop.ts";
 import type { StepOperand } from "../ops/operator.ts";
+import { divisionOf } from "./grain.ts";
 import { hostAttributes } from "./host-attributes.ts";
 import { covers, isEmpty, type Layout, noHalo } from "./layout.ts";
 import type { PlannedStep, PlannedWeight } from "./plan.ts";
@@ -235,7 +236,8 @@ class StepBuilder {
       scratchBytes === 0
         ? undefined
         : { kind: "scratch", name: `${node.name} scratch`, dtype: "float32", bytes: scratchBytes };
-    this.#push(node.name, node.op, family.bind(variant, problem, operands, outputs, packed, scratch));
+    const bound = family.bind(variant, problem, operands, outputs, packed, scratch);
+    this.#push(node.name, node.op, bound, step.nanoseconds);
   }
 
   #pack(node: Node, step: FamilyStep): Buffer | undefined {
@@ -415,7 +417,9 @@ class StepBuilder {
     return this.#copyOf(value, noHalo);
   }
 
-  #push(name: string, op: string, step: BoundStep): void {
-    this.#steps.push({ kind: "kernel", name, op, ...step });
+  /** `nanoseconds` is the cost table's word on the step. */
+  #push(name: string, op: string, step: BoundStep, nanoseconds?: number): void {
+    const division = divisionOf(step, nanoseconds, (dim) => upperBound(dim, this.#graph.symbols));
+    this.#steps.push({ kind: "kernel", name, op, ...step, ...division });
   }
 }

@@ -46,11 +46,21 @@ export interface KernelFailure {
   readonly received: string;
 }
 
+/** The threads of an engine that may have several. */
+export interface ThreadStatus {
+  /** That take part in a run. */
+  readonly count: number;
+  /** Why there is only one left. */
+  readonly why?: string;
+}
+
 export interface Engine {
   readonly variant: VariantName;
   readonly program: Program;
   /** The memory that holds the weights, when it lies in this thread: an engine that replaces this one may take it over. */
   readonly memory?: WebAssembly.Memory;
+  /** Absent for an engine that never has more than one. */
+  readonly threads?: ThreadStatus | undefined;
   /** The weight region, to be filled in place before the first run. */
   readonly weights: Uint8Array;
   /** Runs the known answer of every kernel that has one (weights must be in) and undoes what that wrote. */

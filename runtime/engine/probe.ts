@@ -4,14 +4,14 @@
  */
 import type { WasmVariantName } from "../format/manifest.ts";
 
-/** A module with one exported function "a": () -> i32 of this body. */
-function moduleOf(body: readonly number[]): Uint8Array<ArrayBuffer> {
+/** A module with one exported function "a": () -> i32 of this body, perhaps with a memory section. */
+function moduleOf(body: readonly number[], memory: readonly number[] = []): Uint8Array<ArrayBuffer> {
   const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
   const types = [0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f];
   const functions = [0x03, 0x02, 0x01, 0x00];
   const exports = [0x07, 0x05, 0x01, 0x01, 0x61, 0x00, 0x00];
   const code = [0x0a, body.length + 4, 0x01, body.length + 2, 0x00, ...body, 0x0b];
-  return Uint8Array.from([...header, ...types, ...functions, ...exports, ...code]);
+  return Uint8Array.from([...header, ...types, ...functions, ...memory, ...exports, ...code]);
 }
 
 interface KnownAnswer {
@@ -71,6 +71,28 @@ function refusal(): string | undefined {
     const received = error instanceof Error ? error.message : String(error);
     return `this page may not run WebAssembly: its Content-Security-Policy needs 'wasm-unsafe-eval' in script-src (${received})`;
   }
+}
+
+/** A shared memory of one page, and a word of it counted up to 5. */
+const atomicAdd: KnownAnswer = {
+  instruction: "i32.atomic.rmw.add (threads)",
+  module: moduleOf(
+    // i32.const 0, i32.const 5, i32.atomic.rmw.add, drop, i32.const 0, i32.atomic.load
+    [0x41, 0x00, 0x41, 0x05, 0xfe, 0x1e, 0x02, 0x00, 0x1a, 0x41, 0x00, 0xfe, 0x10, 0x02, 0x00],
+    [0x05, 0x04, 0x01, 0x03, 0x01, 0x01],
+  ),
+  answer: 5,
+};
+
+/** Why several threads cannot run a model that is opened here; undefined when they can. */
+export function missingThreads(): string | undefined {
+  const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
+  if (typeof SharedArrayBuffer === "undefined" || (!isNode && globalThis.crossOriginIsolated !== true)) {
+    return "the page is not cross-origin isolated (headers COOP and COEP): its threads cannot share memory";
+  }
+  if (!isNode && typeof document !== "undefined") return "the main thread of a page must not wait for others";
+  if (!isNode && typeof Worker === "undefined") return "this host cannot start threads";
+  return failureOf(atomicAdd);
 }
 
 /** Why this host cannot run a variant; undefined when it can. */

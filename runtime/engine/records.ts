@@ -4,7 +4,7 @@
  * record of the i-th kernel step starts.
  */
 import { type Extent, evaluateExtent } from "../format/extent.ts";
-import { type KernelStep, type MemoryMap, recordBytes, recordHeaderWords } from "../format/program.ts";
+import { type KernelStep, type Region, recordBytes, recordHeaderWords, undivided } from "../format/program.ts";
 
 /** An extent with symbols, and the words that have its value. */
 interface SymbolicWords {
@@ -18,7 +18,11 @@ export class Records {
   readonly #words: Int32Array;
   readonly #symbolic: readonly SymbolicWords[];
 
-  constructor(memory: WebAssembly.Memory, map: MemoryMap, steps: readonly KernelStep[]) {
+  constructor(
+    memory: WebAssembly.Memory,
+    map: { readonly table: Pick<Region, "start"> },
+    steps: readonly KernelStep[],
+  ) {
     this.#words = new Int32Array(memory.buffer);
     const addresses: number[] = [];
     const symbolic = new Map<string, SymbolicWords>();
@@ -26,7 +30,7 @@ export class Records {
     for (const step of steps) {
       addresses.push(address);
       const bytes = recordBytes(step);
-      const words: readonly Extent[] = [step.kernel, step.range, bytes, 0, ...step.arguments];
+      const words: readonly Extent[] = [step.kernel, step.range, bytes, step.grain ?? undivided, ...step.arguments];
       for (const [offset, extent] of words.entries()) {
         const index = address / 4 + offset;
         if (typeof extent === "number") this.#words[index] = extent;

@@ -62,7 +62,10 @@ export class Slices {
     const first = this.#milliseconds(from.step) * this.#share(from);
     if (first > tolerance * sliceMilliseconds) {
       const rest = this.#range(from.step) - from.iteration;
-      const iterations = Math.ceil(rest / Math.ceil(first / sliceMilliseconds));
+      const { grain = 1 } = this.#steps[from.step] ?? {};
+      const even = Math.ceil(rest / Math.ceil(first / sliceMilliseconds));
+      // Parts of whole grains: the bits of a result do not depend on where a run was cut.
+      const iterations = Math.ceil(even / grain) * grain;
       if (iterations < rest) return { step: from.step, iteration: from.iteration + iterations };
       return { step: from.step + 1, iteration: 0 };
     }

@@ -1,11 +1,13 @@
 /**
  * The engines there are, one row each, and which of them a backend stands for. A new backend is a new row.
  */
-import type { FileReference, Manifest, VariantName, WasmVariantName } from "../format/manifest.ts";
-import type { Program } from "../format/program.ts";
+import type { FileReference, Manifest, ThreadedVariantName, VariantName, WasmVariantName } from "../format/manifest.ts";
+import { type Program, pageBytes } from "../format/program.ts";
 import type { Engine } from "./engine.ts";
 import type { LoadedReferences } from "./host-step.ts";
-import { createWasmEngine } from "./wasm.ts";
+import { layOutThreads } from "./thread-layout.ts";
+import { ThreadTeam } from "./thread-team.ts";
+import { createMemory, createWasmEngine } from "./wasm.ts";
 
 export type Backend = "auto" | "wasm" | VariantName;
 
@@ -13,34 +15,52 @@ export type Backend = "auto" | "wasm" | VariantName;
 export interface EngineParts {
   readonly program: Program;
   readonly references: LoadedReferences;
-  /** A memory of the same program with the weights in it. */
+  /** A memory of the same program with the weights in it, not shared. */
   readonly memory: WebAssembly.Memory | undefined;
   /** The compiled module of a variant, verified. */
-  readonly module: (variant: WasmVariantName) => Promise<WebAssembly.Module>;
+  readonly module: (variant: WasmVariantName | ThreadedVariantName) => Promise<WebAssembly.Module>;
+  /** The compiled thread module of the package, verified. */
+  readonly threadModule: () => Promise<WebAssembly.Module>;
+  /** How many threads may run, this one included. */
+  readonly threads: number;
   /** The content of the manifest's `shaders` as parsed JSON, verified but not validated. */
   readonly shaders: () => Promise<unknown>;
 }
 
+/** What a host lacks: each says why, or undefined when it does not. */
+export interface Missing {
+  readonly missingFeature: (variant: WasmVariantName) => string | undefined;
+  readonly missingThreads: () => string | undefined;
+}
+
 export interface EngineKind {
   readonly variant: VariantName;
+  /** It takes over a memory that holds the weights; otherwise they are copied into its own. */
+  readonly takesMemory: boolean;
   /** The self-test runs before the first result, not when idle after it. */
   readonly selfTestFirst: boolean;
   /** Files that it reads besides program and shards; undefined when the package does not have them. */
   readonly files: (manifest: Manifest) => readonly FileReference[] | undefined;
   /** Why this host cannot run it; undefined when it can. */
-  readonly missing: (missingFeature: (variant: WasmVariantName) => string | undefined) => Promise<string | undefined>;
+  readonly missing: (host: Missing) => Promise<string | undefined>;
+  /** Bytes of linear memory. */
+  readonly memoryBytes: (program: Program, threads: number) => number;
   readonly create: (parts: EngineParts) => Promise<Engine>;
 }
+
+const plannedBytes = ({ memory }: Program): number => memory.pages * pageBytes;
 
 function wasmKind(variant: WasmVariantName): EngineKind {
   return {
     variant,
+    takesMemory: true,
+    memoryBytes: plannedBytes,
     selfTestFirst: false,
     files: (manifest) => {
       const module = manifest.modules.find((candidate) => candidate.variant === variant);
       return module === undefined ? undefined : [module];
     },
-    missing: async (missingFeature) => missingFeature(variant),
+    missing: async ({ missingFeature }) => missingFeature(variant),
     create: async ({ program, references, memory, module }) =>
       createWasmEngine({
         program,
@@ -52,9 +72,38 @@ function wasmKind(variant: WasmVariantName): EngineKind {
   };
 }
 
+function threadedKind(base: WasmVariantName): EngineKind {
+  const variant = `${base}-threads` as const;
+  return {
+    variant,
+    takesMemory: false,
+    memoryBytes: (program, threads) => layOutThreads(program, threads).pages * pageBytes,
+    selfTestFirst: false,
+    files: ({ modules, threads }) => {
+      const module = modules.find((candidate) => candidate.variant === base);
+      return module === undefined || threads === undefined ? undefined : [module, threads];
+    },
+    missing: async ({ missingFeature, missingThreads }) => missingThreads() ?? missingFeature(base),
+    create: async ({ program, references, module, threadModule, threads }) => {
+      const [kernels, walk] = await Promise.all([module(variant), threadModule()]);
+      const layout = layOutThreads(program, threads);
+      const memory = createMemory(layout.pages, true);
+      const team = new ThreadTeam({ program, layout, memory, kernels, walk });
+      try {
+        return createWasmEngine({ program, references, variant, module: kernels, memory, team });
+      } catch (error) {
+        team.end("the engine could not be made");
+        throw error;
+      }
+    },
+  };
+}
+
 /** WebGPU's code is loaded by those who ask for it. */
 const webgpu: EngineKind = {
   variant: "webgpu",
+  takesMemory: true,
+  memoryBytes: plannedBytes,
   selfTestFirst: true,
   files: ({ shaders, modules }) => {
     const module = modules.find(({ variant }) => variant === "wasm-simd");
@@ -70,11 +119,22 @@ const webgpu: EngineKind = {
 const relaxed = wasmKind("wasm-relaxed");
 const simd = wasmKind("wasm-simd");
 
-/** In order of preference: the first that can run is used, the ones behind it when its known answers fail. */
-export function kindsOf(backend: Backend): readonly EngineKind[] {
+const relaxedThreads = threadedKind("wasm-relaxed");
+const simdThreads = threadedKind("wasm-simd");
+
+/**
+ * In order of preference: the first that can run is used, the ones behind it when its known answers fail. `threads`:
+ * several are allowed, and the package is worth them.
+ */
+export function kindsOf(backend: Backend, threads: boolean): readonly EngineKind[] {
   switch (backend) {
     case "auto":
     case "wasm":
+      return threads ? [relaxedThreads, simdThreads, relaxed, simd] : [relaxed, simd];
+    case "wasm-relaxed-threads":
+      return [relaxedThreads, simdThreads, relaxed, simd];
+    case "wasm-simd-threads":
+      return [simdThreads, simd];
     case "wasm-relaxed":
       return [relaxed, simd];
     case "wasm-simd":

@@ -1,34 +1,38 @@
 /**
  * The WebAssembly engine: one memory of exactly the planned size, one instance of the package's module, and the table
- * of step records that its `walk` runs. Creation is synchronous; the program must have been validated.
+ * of step records that its `walk` runs, alone or with a team of threads. Creation is synchronous; the program must
+ * have been validated.
  * Throws LeafcutterError: memory-exceeded when the memory cannot be had, package-invalid for a module that does not
  * have the format's imports and exports.
  */
 import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
-import type { WasmVariantName } from "../format/manifest.ts";
-import { type KernelStep, type Port, type Program, type ProgramStep, pageBytes } from "../format/program.ts";
+import type { ThreadedVariantName, WasmVariantName } from "../format/manifest.ts";
+import { type KernelStep, type Port, type Program, type ProgramStep, pageBytes, undivided } from "../format/program.ts";
 import { allocate, elementCount, type Tensor, type TensorArray, viewOf } from "../format/tensor.ts";
 import { type Block, ControlFlow } from "./control-flow.ts";
-import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
+import type { Engine, KernelFailure, RunControl, RunResult, StepTime, ThreadStatus } from "./engine.ts";
 import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
 import { type Position, Slices, sliceMilliseconds } from "./slices.ts";
 import { States } from "./states.ts";
+import { HelperLost, type ThreadTeam } from "./thread-team.ts";
 import { nextTurn } from "./turn.ts";
 
 export interface WasmEngineOptions {
   readonly program: Program;
   readonly module: WebAssembly.Module | Uint8Array;
   /** What the module was built for; default "wasm-simd". */
-  readonly variant?: WasmVariantName;
+  readonly variant?: WasmVariantName | ThreadedVariantName;
   /** The reference functions of the program's host steps: `loadReferences(program)`. */
   readonly references?: LoadedReferences;
   /** A memory of the same program that already holds the weights; default a new one. */
   readonly memory?: WebAssembly.Memory;
+  /** Helpers over the same module and memory, which is then shared. The engine ends them with itself. */
+  readonly team?: ThreadTeam;
 }
 
 /** `walk(first record, begin, last record, end)`: see runtime/format/README.md. */
@@ -59,9 +63,9 @@ export async function openWasmEngine(options: Omit<WasmEngineOptions, "reference
 }
 
 /** A memory of exactly so many pages. Throws LeafcutterError memory-exceeded. */
-export function createMemory(pages: number): WebAssembly.Memory {
+export function createMemory(pages: number, shared = false): WebAssembly.Memory {
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (cause) {
     const received = cause instanceof Error ? cause.message : String(cause);
     throw new LeafcutterError(
@@ -105,7 +109,12 @@ function compileModule(module: WebAssembly.Module | Uint8Array): WebAssembly.Mod
   return module instanceof WebAssembly.Module ? module : new WebAssembly.Module(module as Uint8Array<ArrayBuffer>);
 }
 
-function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, program: Program, where: string): Walk {
+interface Kernels {
+  readonly walk: Walk;
+  readonly table: WebAssembly.Table;
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, program: Program, where: string): Kernels {
   checkModule(module, where);
   let exports: WebAssembly.Exports;
   try {
@@ -131,7 +140,7 @@ function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, pro
       received: String(table.length),
     });
   }
-  return walk as Walk;
+  return { walk: walk as Walk, table: table as WebAssembly.Table };
 }
 
 /** One for each block of control flow. */
@@ -151,7 +160,7 @@ function stretches(
 const aborted = (): LeafcutterError => new LeafcutterError({ code: "aborted", message: "the run was aborted" });
 
 export class WasmEngine implements Engine {
-  readonly variant: WasmVariantName;
+  readonly variant: WasmVariantName | ThreadedVariantName;
   readonly program: Program;
   readonly memory: WebAssembly.Memory;
   readonly #walk: Walk;
@@ -164,14 +173,20 @@ export class WasmEngine implements Engine {
   readonly #records: Records;
   readonly #slices: Slices;
   readonly #states: States;
+  readonly #team: ThreadTeam | undefined;
+  /** Before each kernel step, how many of them a team divides. */
+  readonly #dividedBefore: Uint32Array;
   #bindings: ReadonlyMap<string, number> | undefined;
   #disposed = false;
 
-  constructor({ program, module, variant = "wasm-simd", references = new Map(), memory }: WasmEngineOptions) {
+  constructor({ program, module, variant = "wasm-simd", references = new Map(), memory, team }: WasmEngineOptions) {
     this.variant = variant;
     this.program = program;
     this.memory = memory ?? createMemory(program.memory.pages);
-    this.#walk = instantiate(compileModule(module), this.memory, program, variant);
+    const { walk, table } = instantiate(compileModule(module), this.memory, program, variant);
+    this.#walk = walk;
+    this.#team = team;
+    team?.link(table);
     this.#kernelSteps = program.steps.filter((step) => step.kind === "kernel");
     this.#programIndices = program.steps.flatMap((step, index) => (step.kind === "kernel" ? [index] : []));
     this.#flow = new ControlFlow(program.steps, this.memory, ({ kind }) => kind === "kernel");
@@ -179,6 +194,13 @@ export class WasmEngine implements Engine {
     this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
     this.#slices = new Slices(this.#kernelSteps);
     this.#states = new States(this.memory, program);
+    this.#dividedBefore = new Uint32Array(this.#kernelSteps.length + 1);
+  }
+
+  get threads(): ThreadStatus | undefined {
+    if (this.#team === undefined) return undefined;
+    const { ended, isReady, threads } = this.#team;
+    return { count: isReady ? threads : 1, ...(ended === undefined ? {} : { why: ended }) };
   }
 
   get weights(): Uint8Array {
@@ -192,6 +214,15 @@ export class WasmEngine implements Engine {
   }
 
   async run(inputs: Readonly<Record<string, TensorInput>>, control: RunControl = {}): Promise<RunResult> {
+    try {
+      return await this.#run(inputs, control);
+    } catch (error) {
+      if (!(error instanceof HelperLost)) throw error;
+      return this.#run(inputs, control);
+    }
+  }
+
+  async #run(inputs: Readonly<Record<string, TensorInput>>, control: RunControl): Promise<RunResult> {
     const { signal, profile = false } = control;
     if (signal?.aborted) throw aborted();
     const times = profile ? new Float64Array(this.program.steps.length) : undefined;
@@ -229,6 +260,15 @@ export class WasmEngine implements Engine {
 
   /** The whole run without a yield; for callers that own their thread. */
   runSync(inputs: Readonly<Record<string, TensorInput>>, control: SyncRunControl = {}): RunResult {
+    try {
+      return this.#runSync(inputs, control);
+    } catch (error) {
+      if (!(error instanceof HelperLost)) throw error;
+      return this.#runSync(inputs, control);
+    }
+  }
+
+  #runSync(inputs: Readonly<Record<string, TensorInput>>, control: SyncRunControl): RunResult {
     const times = control.profile === true ? new Float64Array(this.program.steps.length) : undefined;
     this.#begin(inputs);
     if (control.into !== undefined) this.#checkTargets(control.into);
@@ -245,6 +285,7 @@ export class WasmEngine implements Engine {
   }
 
   async probeKernels(): Promise<readonly KernelFailure[]> {
+    await this.#team?.settled;
     const upper = this.#upperBounds();
     const failures: KernelFailure[] = [];
     for (const { name, probe } of this.program.kernels) {
@@ -259,10 +300,16 @@ export class WasmEngine implements Engine {
 
   /** Runs iterations 0..units of one kernel step (an index into program.steps); default every symbol at its upper bound, as in known answers. */
   runStep(step: number, units: number, bindings: ReadonlyMap<string, number> = this.#upperBounds()): void {
-    const address = this.#records.addresses[this.#programIndices.indexOf(step)];
-    if (address === undefined) return;
+    const index = this.#programIndices.indexOf(step);
+    if (index < 0) return;
     this.#bind(bindings);
-    this.#guarded(() => this.#walk(address, 0, address, units));
+    const enter = (): void => this.#walkRecords(index, 0, index, units);
+    try {
+      enter();
+    } catch (error) {
+      if (!(error instanceof HelperLost)) throw error;
+      enter();
+    }
   }
 
   async reset(values?: Readonly<Record<string, TensorInput>>): Promise<void> {
@@ -283,6 +330,7 @@ export class WasmEngine implements Engine {
 
   dispose(): void {
     this.#disposed = true;
+    this.#team?.end("the engine is disposed");
   }
 
   #begin(inputs: Readonly<Record<string, TensorInput>>): void {
@@ -306,6 +354,12 @@ export class WasmEngine implements Engine {
     if (known !== undefined && [...bindings].every(([name, value]) => known.get(name) === value)) return;
     this.#records.bind(bindings);
     this.#slices.bind(bindings);
+    if (this.#team === undefined) return;
+    this.#team.bind(bindings);
+    for (const [index, { range, grain = undivided }] of this.#kernelSteps.entries()) {
+      const isDivided = evaluateExtent(range, bindings) > grain;
+      this.#dividedBefore[index + 1] = (this.#dividedBefore[index] ?? 0) + (isDivided ? 1 : 0);
+    }
   }
 
   /** One slice of a run; one step at most when times are taken. */
@@ -322,16 +376,20 @@ export class WasmEngine implements Engine {
   /** Runs [from, to) in one entry of WebAssembly. */
   #enter(from: Position, to: Position): Position {
     const inside = to.iteration > 0;
-    const first = this.#records.addresses[from.step] ?? 0;
-    const last = this.#records.addresses[inside ? to.step : to.step - 1] ?? 0;
-    this.#guarded(() => this.#walk(first, from.iteration, last, inside ? to.iteration : -1));
+    this.#walkRecords(from.step, from.iteration, inside ? to.step : to.step - 1, inside ? to.iteration : -1);
     return to;
   }
 
-  #guarded(action: () => void): void {
+  /** The records of kernel steps first..last, by the team where one of them is divided. Throws HelperLost. */
+  #walkRecords(first: number, begin: number, last: number, end: number): void {
+    const { addresses } = this.#records;
+    const [from, to] = [addresses[first] ?? 0, addresses[last] ?? 0];
+    const isDivided = (this.#dividedBefore[last + 1] ?? 0) > (this.#dividedBefore[first] ?? 0);
     try {
-      action();
+      if (isDivided && this.#team?.isReady) this.#team.run(from, begin, to, end);
+      else this.#walk(from, begin, to, end);
     } catch (cause) {
+      if (cause instanceof HelperLost) throw cause;
       throw new LeafcutterError(
         {
           code: "program-invalid",
@@ -398,8 +456,9 @@ export class WasmEngine implements Engine {
       bytes.set(new Uint8Array(this.memory.buffer, address, target.byteLength));
       return { dtype, shape: extents, data: target };
     }
-    const copy = this.memory.buffer.slice(address, address + count * byteSize[dtype]);
-    return { dtype, shape: extents, data: viewOf(dtype, copy, 0, count) };
+    // The copy of a view is never shared, as the copy of a shared buffer would be.
+    const copy = new Uint8Array(this.memory.buffer, address, count * byteSize[dtype]).slice();
+    return { dtype, shape: extents, data: viewOf(dtype, copy.buffer, 0, count) };
   }
 
   #stepTime(step: ProgramStep, milliseconds: number): StepTime {

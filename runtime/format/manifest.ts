@@ -16,7 +16,9 @@ export interface FileReference {
 }
 
 export type WasmVariantName = "wasm-simd" | "wasm-relaxed";
-export type VariantName = WasmVariantName | "webgpu";
+/** A module of the package run by several threads over one shared memory. */
+export type ThreadedVariantName = `${WasmVariantName}-threads`;
+export type VariantName = WasmVariantName | ThreadedVariantName | "webgpu";
 
 export interface PortDescription {
   readonly name: string;
@@ -73,6 +75,8 @@ export interface Manifest {
   readonly states?: readonly StateDescription[];
   readonly program: FileReference;
   readonly modules: readonly (FileReference & { readonly variant: WasmVariantName })[];
+  /** The module that walks the records with several threads, for every entry of `modules`. */
+  readonly threads?: FileReference;
   /** WGSL of the same plan: JSON of runtime/format/shader.ts. */
   readonly shaders?: FileReference;
   /** In order they fill the program's weight region; each at most 4 MiB. */

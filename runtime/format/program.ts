@@ -59,7 +59,8 @@ export interface Access {
   readonly word: number;
   readonly start: Extent;
   readonly bytes: Extent;
-  readonly mode: "read" | "write" | "read-write";
+  /** "scratch": a call of the kernel reads only what the same call has written; each thread has its own. */
+  readonly mode: "read" | "write" | "read-write" | "scratch";
 }
 
 export interface KernelStep {
@@ -71,6 +72,8 @@ export interface KernelStep {
   readonly kernel: number;
   /** Iterations of the outermost independent loop. */
   readonly range: Extent;
+  /** Threads take parts of whole grains of the range; absent: one thread runs all of it. */
+  readonly grain?: number;
   /** 32-bit words; float arguments as their bits. */
   readonly arguments: readonly Extent[];
   readonly accesses: readonly Access[];
@@ -178,8 +181,11 @@ export interface Program {
   readonly steps: readonly ProgramStep[];
 }
 
-/** Words in front of a record's arguments: table index, range, record size in bytes, reserved. */
+/** Words in front of a record's arguments: table index, range, record size in bytes, grain. */
 export const recordHeaderWords = 4;
+
+/** The grain of a step that is never divided. */
+export const undivided = 2 ** 31 - 1;
 
 /** Size of a kernel step's record. Records lie one after another from `memory.table.start`, in the order of the steps. */
 export function recordBytes(step: KernelStep): number {

@@ -96,6 +96,7 @@ export function validateManifest(value: unknown): Manifest {
   if (variants.length === 0 || new Set(variants).size !== variants.length) {
     reader.fail("modules", "one module or more, each of another variant", variants);
   }
+  if (manifest.threads !== undefined) file(manifest.threads, "threads", maximumFileBytes);
   if (manifest.shaders !== undefined) file(manifest.shaders, "shaders", maximumFileBytes);
   reader.list(manifest.shards, "shards", maximumShards, (item, where) => file(item, where, maximumShardBytes));
   if (manifest.selfTest !== undefined) selfTest(manifest.selfTest, symbols, outputs);

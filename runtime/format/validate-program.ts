@@ -15,6 +15,7 @@ import {
   pageBytes,
   type Region,
   recordBytes,
+  undivided,
 } from "./program.ts";
 import { type Symbols, UntrustedReader } from "./untrusted.ts";
 
@@ -214,6 +215,7 @@ class ProgramValidator {
     const reader = this.#reader;
     reader.integer(step.kernel, `${where}.kernel`, 0, kernelCount - 1);
     this.#extent(step.range, `${where}.range`, 0, 2 ** 31 - 1);
+    if (step.grain !== undefined) reader.integer(step.grain, `${where}.grain`, 1, undivided);
     for (const name of ["flops", "bytes", "invocations"]) {
       this.#extent(step[name], `${where}.${name}`, 0, Number.MAX_SAFE_INTEGER);
     }
@@ -222,7 +224,14 @@ class ProgramValidator {
     );
     reader.list(step.accesses, `${where}.accesses`, maximumArguments, (item, place) => {
       const access = reader.object(item, place);
-      const mode = reader.oneOf<Access["mode"]>(access.mode, `${place}.mode`, ["read", "write", "read-write"]);
+      const mode = reader.oneOf<Access["mode"]>(access.mode, `${place}.mode`, [
+        "read",
+        "write",
+        "read-write",
+        "scratch",
+      ]);
+      // Other threads' copies of it lie elsewhere, at the same distance from their start.
+      if (mode === "scratch") reader.integer(access.start, `${place}.start`, 0, Number.MAX_SAFE_INTEGER);
       const limit = pageBytes * this.#memory.pages;
       const [low, high] = this.#extent(access.start, `${place}.start`, 0, limit);
       const end = high + this.#extent(access.bytes, `${place}.bytes`, 0, limit)[1];

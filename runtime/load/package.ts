@@ -157,6 +157,11 @@ export class PackageReader {
 
   /** Streams a file into `target`, which must have its size, and verifies it. */
   async readInto(reference: FileReference, target: Uint8Array): Promise<void> {
+    if (!(target.buffer instanceof ArrayBuffer)) {
+      // Hashing and caching take no shared memory.
+      target.set(await this.read(reference));
+      return;
+    }
     const content = await (this.#prefetched.get(reference) ?? this.#open(reference));
     this.#prefetched.delete(reference);
     if (content instanceof Uint8Array) {

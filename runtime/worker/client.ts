@@ -10,6 +10,7 @@ import type { PortDescription, StateDescription } from "../format/manifest.ts";
 import type { Tensor, TensorArray } from "../format/tensor.ts";
 import type { PackageFiles } from "../load/source.ts";
 import type { LoadOptions, RunOptions, Session, Stats, StatsOptions } from "./contract.ts";
+import { defaultThreads } from "./default-threads.ts";
 import { fetchEarlyFiles } from "./early-files.ts";
 import { newLifeline, watchLifeline } from "./lifeline.ts";
 import { diagnosticOf, type HostApi, type HostOptions, type LoadedPorts, type Outcome } from "./protocol.ts";
@@ -168,12 +169,13 @@ export async function openWorkerSession(
   location: string | PackageFiles,
   { workerUrl, signal, onProgress, ...rest }: LoadOptions,
 ): Promise<Session> {
-  const { backend, integrity, maxMemory, cache } = rest;
+  const { backend, integrity, maxMemory, cache, threads } = rest;
   const cloned: HostOptions = {
     ...(backend === undefined ? {} : { backend }),
     ...(integrity === undefined ? {} : { integrity }),
     ...(maxMemory === undefined ? {} : { maxMemory }),
     ...(cache === undefined ? {} : { cache }),
+    threads: threads ?? defaultThreads(),
   };
   if (signal?.aborted) throw new LeafcutterError({ code: "aborted", message: "loading was aborted" });
   const connection = new HostConnection(workerUrl);

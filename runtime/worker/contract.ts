@@ -21,6 +21,11 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Run in a worker (default), or in this thread. */
   readonly worker?: boolean;
+  /**
+   * Most threads that run the model together, the session's own included. Default: with a worker of its own as many as
+   * there are cores, 4 at most; in this thread 1. Several need a cross-origin isolated page and a model that is worth it.
+   */
+  readonly threads?: number;
   /** Where the built worker/host.js is served from, when a bundler did not place it. */
   readonly workerUrl?: string | URL;
   /** Pins the manifest: "sha256-" and the base64 of its SHA-256. */
@@ -57,6 +62,8 @@ export interface Stats {
   readonly reason: string;
   /** Variants that were preferred, and why they are not used. */
   readonly rejected: readonly { readonly variant: VariantName; readonly why: string }[];
+  /** That take part in a run. */
+  readonly threads: number;
   readonly memoryBytes: number;
   readonly weightBytes: number;
   readonly arenaBytes: number;

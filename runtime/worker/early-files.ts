@@ -16,12 +16,12 @@ export interface EarlyFiles {
   readonly files?: Readonly<Record<string, Uint8Array>>;
 }
 
-type Options = Pick<LoadOptions, "backend" | "cache" | "signal">;
+type Options = Pick<LoadOptions, "backend" | "cache" | "signal" | "threads">;
 
 const safePath = /^[\w.-]+$/;
 
 export async function fetchEarlyFiles(location: string | PackageFiles, options: Options): Promise<EarlyFiles> {
-  const { backend, cache, signal } = options;
+  const { backend = "auto", cache, signal, threads = 1 } = options;
   const nothingCached = cache === false || cacheIsEmpty(hostEnvironment());
   const manifest = await fetchFile(location, signal);
   if (manifest === undefined) return {};
@@ -32,10 +32,13 @@ export async function fetchEarlyFiles(location: string | PackageFiles, options: 
     if (bytes !== undefined) files[path] = bytes;
   };
   try {
-    const { program, modules } = JSON.parse(new TextDecoder().decode(manifest)) as Manifest;
-    const variant =
-      backend === "wasm-simd" || missingFeature("wasm-relaxed") !== undefined ? "wasm-simd" : "wasm-relaxed";
-    await Promise.all([program, ...modules.filter((module) => module.variant === variant)].map(read));
+    const { program, modules, threads: walk } = JSON.parse(new TextDecoder().decode(manifest)) as Manifest;
+    const isSimd = backend.startsWith("wasm-simd") || missingFeature("wasm-relaxed") !== undefined;
+    const variant = isSimd ? "wasm-simd" : "wasm-relaxed";
+    const wanted = [program, ...modules.filter((module) => module.variant === variant)];
+    const hasThreads = backend.endsWith("-threads") || (threads > 1 && (backend === "auto" || backend === "wasm"));
+    if (walk !== undefined && hasThreads && globalThis.crossOriginIsolated) wanted.push(walk);
+    await Promise.all(wanted.map(read));
   } catch {
     // Not a manifest: the worker says so.
   }

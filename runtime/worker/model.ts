@@ -159,18 +159,20 @@ export class Model implements LocalSession {
   async stats({ profile }: StatsOptions = {}): Promise<Stats> {
     if (profile !== undefined) this.#profile = profile;
     await this.#reader.settled();
-    const { program, variant } = this.#running;
+    const { program, variant, threads, memory: held } = this.#running;
     const { memory } = program;
+    const alone = threads?.why === undefined ? [] : [`one thread runs: ${threads.why}`];
     return {
       variant,
       reason: this.#reason,
       rejected: [...this.#rejected],
-      memoryBytes: memory.pages * pageBytes,
+      threads: threads?.count ?? 1,
+      memoryBytes: held?.buffer.byteLength ?? memory.pages * pageBytes,
       weightBytes: memory.weights.bytes,
       arenaBytes: memory.arena.bytes,
       cache: this.#reader.cacheStatus,
       selfTest: this.#selfTest,
-      notes: [...this.#reader.notes, ...this.#notes],
+      notes: [...this.#reader.notes, ...this.#notes, ...alone],
       runs: this.#runs,
       ...(this.#lastRun === undefined ? {} : { lastRunMilliseconds: this.#lastRun }),
       ...(this.#steps === undefined ? {} : { steps: this.#steps }),
@@ -265,10 +267,13 @@ export class Model implements LocalSession {
     if (current === undefined || next === undefined) return false;
     const failed = this.#running;
     const states = await statesOf(failed).catch(() => undefined);
-    const engine = await this.#maker.create(next, failed.memory);
+    const isShared = failed.memory !== undefined && !(failed.memory.buffer instanceof ArrayBuffer);
+    const taken = next.takesMemory && !isShared ? failed.memory : undefined;
+    const engine = await this.#maker.create(next, taken);
     await engine.reset(states);
     if (states === undefined) this.#notes.push(`the states were lost with ${current.variant}: they are zero again`);
     if (failed.memory === undefined) await this.#reader.readShards(engine.weights);
+    else if (taken === undefined) engine.weights.set(failed.weights);
     this.#engine = engine;
     failed.dispose();
     this.#kinds = [next, ...rest];

@@ -4,11 +4,11 @@
  */
 import type { Engine } from "../engine/engine.ts";
 import { loadReferences } from "../engine/host-step.ts";
-import { missingFeature } from "../engine/probe.ts";
-import { type Backend, type EngineKind, kindsOf } from "../engine/variants.ts";
+import { missingFeature, missingThreads } from "../engine/probe.ts";
+import { type Backend, type EngineKind, kindsOf, type Missing } from "../engine/variants.ts";
 import { type DiagnosticCode, LeafcutterError } from "../format/diagnostic.ts";
-import type { Manifest, WasmVariantName } from "../format/manifest.ts";
-import { type Program, pageBytes } from "../format/program.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { Program } from "../format/program.ts";
 import { checkAgreement } from "../format/validate-manifest.ts";
 import { validateProgram } from "../format/validate-program.ts";
 import { type Environment, hostEnvironment } from "../load/environment.ts";
@@ -16,9 +16,11 @@ import { openPackage, parseJson } from "../load/package.ts";
 import { loadAborted, type PackageFiles } from "../load/source.ts";
 import { references as knownReferences } from "../reference/table.ts";
 import type { LoadOptions, Progress } from "./contract.ts";
+import { defaultThreads } from "./default-threads.ts";
 import type { EarlyFiles } from "./early-files.ts";
-import { compileModule, EngineMaker } from "./engine-maker.ts";
+import { EngineMaker } from "./engine-maker.ts";
 import { type Choice, Model, type Rejection } from "./model.ts";
+import { ModuleCompiler } from "./module-compiler.ts";
 
 export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl">, EarlyFiles {
   /** Sees the program before the weights are read, and throws when it will not do. */
@@ -26,23 +28,23 @@ export interface ModelOptions extends Omit<LoadOptions, "worker" | "workerUrl">,
 }
 
 /** The host that a model is loaded in. */
-export interface ModelEnvironment extends Environment {
-  /** Why this host cannot run a variant. */
-  readonly missingFeature: (variant: WasmVariantName) => string | undefined;
-}
+export interface ModelEnvironment extends Environment, Missing {}
 
 export function modelEnvironment(): ModelEnvironment {
-  return { ...hostEnvironment(), missingFeature };
+  return { ...hostEnvironment(), missingFeature, missingThreads };
 }
 
-async function choose(backend: Backend, manifest: Manifest, environment: ModelEnvironment): Promise<Choice> {
+async function choose(
+  backend: Backend,
+  threads: number,
+  manifest: Manifest,
+  environment: ModelEnvironment,
+): Promise<Choice> {
   const kinds: EngineKind[] = [];
   const rejected: Rejection[] = [];
-  for (const kind of kindsOf(backend)) {
+  for (const kind of kindsOf(backend, threads > 1 && manifest.threads !== undefined)) {
     const why =
-      kind.files(manifest) === undefined
-        ? "the package does not contain it"
-        : await kind.missing(environment.missingFeature);
+      kind.files(manifest) === undefined ? "the package does not contain it" : await kind.missing(environment);
     if (why === undefined) kinds.push(kind);
     else rejected.push({ variant: kind.variant, why });
   }
@@ -81,9 +83,16 @@ class ProgressMeter {
   }
 }
 
-function checkMemory(program: Program, maxMemory: number | undefined): void {
-  const bytes = program.memory.pages * pageBytes;
-  if (maxMemory === undefined || bytes <= maxMemory) return;
+/** The engines whose memory is small enough. Throws memory-exceeded when none is. */
+function withinMemory(choice: Choice, program: Program, { maxMemory, threads }: MemoryOptions): Choice {
+  if (maxMemory === undefined) return choice;
+  const needs = (kind: EngineKind): number => kind.memoryBytes(program, threads);
+  const [first, ...rest] = choice.kinds.filter((kind) => needs(kind) <= maxMemory);
+  const rejected = choice.kinds
+    .filter((kind) => needs(kind) > maxMemory)
+    .map((kind) => ({ variant: kind.variant, why: `it needs ${needs(kind)} bytes, more than maxMemory allows` }));
+  if (first !== undefined) return { kinds: [first, ...rest], rejected: [...choice.rejected, ...rejected] };
+  const bytes = Math.min(...choice.kinds.map(needs));
   throw new LeafcutterError({
     code: "memory-exceeded",
     message: "the model needs more memory than maxMemory allows",
@@ -109,6 +118,26 @@ async function createFirst(maker: EngineMaker, choice: Choice): Promise<readonly
   }
 }
 
+interface MemoryOptions {
+  readonly maxMemory: number | undefined;
+  readonly threads: number;
+}
+
+function threadsOf({
+  backend = "auto",
+  threads = backend.endsWith("-threads") ? defaultThreads() : 1,
+}: ModelOptions): number {
+  if (Number.isInteger(threads) && threads >= 1 && threads <= mostThreads) return threads;
+  throw new LeafcutterError({
+    code: "option-invalid",
+    message: "the option threads is not a number of threads",
+    expected: `1..${mostThreads}`,
+    received: String(threads),
+  });
+}
+
+const mostThreads = 64;
+
 /** Opens, verifies and readies a package. `location` must be absolute. */
 export async function openModel(
   location: string | PackageFiles,
@@ -125,6 +154,7 @@ export async function openModel(
   const checkAborted = (): void => {
     if (stop.signal.aborted) throw loadAborted();
   };
+  let opened: Engine | undefined;
   try {
     const { integrity, cache, manifest: fetched } = options;
     const reader = await openPackage(location, environment, {
@@ -136,24 +166,30 @@ export async function openModel(
       onBytes: meter.add,
     });
     const { manifest } = reader;
-    const choice = await choose(backend, manifest, environment);
-    const [kind] = choice.kinds;
-    const files = [manifest.program, ...(kind.files(manifest) ?? []), ...manifest.shards];
+    const threads = threadsOf(options);
+    const available = await choose(backend, threads, manifest, environment);
+    const [preferred] = available.kinds;
+    const files = [manifest.program, ...(preferred.files(manifest) ?? []), ...manifest.shards];
     meter.total = files.reduce((sum, file) => sum + file.bytes, reader.manifestBytes);
     meter.enter("engine");
     const programBytes = reader.read(manifest.program);
-    const modules = new Map<WasmVariantName, Promise<WebAssembly.Module>>();
-    if (kind.variant !== "webgpu") modules.set(kind.variant, compileModule(reader, kind.variant));
-    const [bytes] = await Promise.all([programBytes, ...modules.values()]);
+    const modules = new ModuleCompiler(reader);
+    const [bytes] = await Promise.all([
+      programBytes,
+      preferred.variant === "webgpu" ? undefined : modules.kernels(preferred.variant),
+      preferred.variant.endsWith("-threads") ? modules.threads() : undefined,
+    ]);
     // Behind what the engine needs, before the engine is made of it.
     reader.prefetchShards();
     const parsed = parseJson(bytes, manifest.program.path);
     const program = validateProgram(parsed, new Set(Object.keys(knownReferences)));
     checkAgreement(manifest, program);
-    checkMemory(program, options.maxMemory);
     options.accept?.(program);
-    const maker = new EngineMaker(reader, program, await loadReferences(program), modules);
+    const choice = withinMemory(available, program, { maxMemory: options.maxMemory, threads });
+    const references = await loadReferences(program);
+    const maker = new EngineMaker({ reader, modules, program, references, threads });
     const [engine, usable] = await createFirst(maker, choice);
+    opened = engine;
     checkAborted();
     meter.enter("ready");
     meter.enter("weights");
@@ -166,6 +202,7 @@ export async function openModel(
     return model;
   } catch (error) {
     abort();
+    opened?.dispose();
     throw error;
   } finally {
     signal?.removeEventListener("abort", abort);

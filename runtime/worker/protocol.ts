@@ -15,7 +15,9 @@ export type Outcome<T> =
   | { readonly kind: "failure"; readonly diagnostic: Diagnostic };
 
 /** The options of a load that can be cloned. */
-export interface HostOptions extends Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache">, EarlyFiles {}
+export interface HostOptions
+  extends Pick<LoadOptions, "backend" | "integrity" | "maxMemory" | "cache" | "threads">,
+    EarlyFiles {}
 
 export interface LoadedPorts {
   readonly inputs: readonly PortDescription[];

@@ -6,7 +6,11 @@ import { hostEnvironment } from "../../runtime/load/environment.ts";
 import { type ModelEnvironment, type ModelOptions, openModel } from "../../runtime/worker/open-model.ts";
 import { expectedOutput, tinyModule, tinyPackage, width } from "./tiny-package.ts";
 
-const everything: ModelEnvironment = { ...hostEnvironment(), missingFeature: () => undefined };
+const everything: ModelEnvironment = {
+  ...hostEnvironment(),
+  missingFeature: () => undefined,
+  missingThreads: () => undefined,
+};
 const both = { "wasm-simd": tinyModule(), "wasm-relaxed": tinyModule() };
 const data = Float32Array.from({ length: width }, (_, index) => index / 2);
 

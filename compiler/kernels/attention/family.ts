@@ -107,7 +107,7 @@ function bindAttention(
     addressWord("key", k, "read"),
     addressWord("value", v, "read"),
     addressWord("output", output, "read-write"),
-    addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write"),
+    addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch"),
     ...(mask ? [addressWord("mask", mask, "read")] : []),
     ...(lengths ? [addressWord("lengths", lengths, "read")] : []),
     integerWord("queries", queries),

@@ -106,7 +106,7 @@ function bindConvTranspose(
     addressWord("input", input, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
     addressWord("output", output, "write"),
-    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch")] : []),
     integerWord("outputHeight", outputHeight),
     integerWord("outputWidth", outputWidth),
     integerWord("inputImage", inputImage),

@@ -93,7 +93,7 @@ function bindConv(
     addressWord("input", { buffer: input.buffer, offset: first }, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
     addressWord("output", output, "write"),
-    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch")] : []),
     integerWord("outputHeight", outputHeight),
     integerWord("outputWidth", outputWidth),
     integerWord("inputImage", inputImage),

@@ -70,7 +70,7 @@ function bindDepthwise(
     addressWord("input", { buffer: input.buffer, offset: first }, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
     addressWord("output", output, "write"),
-    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write")] : []),
+    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch")] : []),
     integerWord("outputHeight", outputHeight),
     integerWord("outputWidth", outputWidth),
     integerWord("channels", outputChannels),

@@ -15,7 +15,7 @@ import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
 import type { Argument, BoundStep, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
-import { type LoopShape, runsWell, type ShapeOperand, type StrideClass } from "./shape.ts";
+import { type LoopShape, runsWell, type ShapeOperand, type StrideClass, vectorAxisOf } from "./shape.ts";
 import { transposition } from "./transpose.ts";
 import { emitLoop } from "./wasm.ts";
 import { loopWgsl } from "./wgsl.ts";
@@ -81,10 +81,20 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
     },
     arguments: argumentsOf(nest, space, shape),
     range: space.extents[0] as Dim,
+    granule: granuleOf(shape),
     flops: multiplyDims(elements, countOperations(nest.body)),
     bytes,
     invocations: productOf(space.extents.slice(0, space.parallel)),
   };
+}
+
+/** Lanes of a vector. */
+const lanes = 4;
+
+/** Scattered elements keep their order; what is computed as a vector stays one. */
+function granuleOf(shape: LoopShape): number {
+  if (shape.computed) return 0;
+  return vectorAxisOf(shape) === 0 ? lanes : 1;
 }
 
 /** Bytes that one operand reads or writes: once per iteration of the axes it moves along. */

@@ -78,7 +78,7 @@ function bindRecurrent(
     integerWord("xTime", stride(x, batchFirst ? 1 : 0)),
     integerWord("xBatch", stride(x, batchFirst ? 0 : 1)),
     addressWord("panels", { buffer: packed, offset: 0 }, "read"),
-    addressWord("scratch", { buffer: scratch, offset: 0 }, "read-write"),
+    addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch"),
     integerWord("time", time),
     integerWord("batch", batch),
     ...(lengths ? [addressWord("lengths", lengths, "read"), integerWord("lengthsBatch", stride(lengths, 0))] : []),

@@ -1,4 +1,5 @@
 /** Record words by name: a family lists its arguments once, and its kernel reads them by the same names. */
+import type { Access } from "../../../runtime/format/program.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression, Local } from "../../assemble/expression.ts";
 import type { Dim } from "../../graph/dimension.ts";
@@ -15,7 +16,7 @@ export const integerWord = (name: string, value: Dim): readonly [string, Argumen
 export const addressWord = (
   name: string,
   place: { readonly buffer: Buffer; readonly offset: Dim },
-  access: "read" | "write" | "read-write",
+  access: Access["mode"],
 ): readonly [string, Argument] => [name, { kind: "address", buffer: place.buffer, offset: place.offset, access }];
 
 /** Reads of the words of one record by name. */

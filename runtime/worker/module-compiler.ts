@@ -1,0 +1,65 @@
+/** The modules of one package: each is fetched, verified and compiled once. Throws LeafcutterError. */
+import { sharedForm } from "../engine/shared-module.ts";
+import { checkThreadModule } from "../engine/thread-control.ts";
+import { checkModule } from "../engine/wasm.ts";
+import { LeafcutterError } from "../format/diagnostic.ts";
+import type { FileReference, ThreadedVariantName, WasmVariantName } from "../format/manifest.ts";
+import type { PackageReader } from "../load/package.ts";
+
+type Variant = WasmVariantName | ThreadedVariantName;
+
+const threadsSuffix = /-threads$/;
+
+export class ModuleCompiler {
+  readonly #reader: PackageReader;
+  readonly #modules = new Map<Variant | "threads", Promise<WebAssembly.Module>>();
+
+  constructor(reader: PackageReader) {
+    this.#reader = reader;
+  }
+
+  /** The kernels of a variant; for several threads in the form that they share. */
+  kernels(variant: Variant): Promise<WebAssembly.Module> {
+    return this.#once(variant, async () => {
+      const base = variant.replace(threadsSuffix, "");
+      const file = this.#reader.manifest.modules.find((candidate) => candidate.variant === base);
+      const bytes = await this.#read(file, variant);
+      const module = await compile(base === variant ? bytes : sharedForm(bytes, file?.path ?? variant), file?.path);
+      checkModule(module, file?.path ?? variant);
+      return module;
+    });
+  }
+
+  /** The walk of several threads. */
+  threads(): Promise<WebAssembly.Module> {
+    return this.#once("threads", async () => {
+      const { threads } = this.#reader.manifest;
+      const module = await compile(await this.#read(threads, "threads"), threads?.path);
+      checkThreadModule(module, threads?.path ?? "");
+      return module;
+    });
+  }
+
+  #once(name: Variant | "threads", make: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+    const module = this.#modules.get(name) ?? make();
+    this.#modules.set(name, module);
+    return module;
+  }
+
+  async #read(file: FileReference | undefined, name: string): Promise<Uint8Array> {
+    if (file === undefined) throw new LeafcutterError({ code: "internal", message: `the package has no ${name}` });
+    return this.#reader.read(file);
+  }
+}
+
+async function compile(bytes: Uint8Array, where: string | undefined): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+  } catch (cause) {
+    const received = cause instanceof Error ? cause.message : String(cause);
+    throw new LeafcutterError(
+      { code: "package-invalid", message: "the module does not compile", where: where ?? "", received },
+      { cause },
+    );
+  }
+}
