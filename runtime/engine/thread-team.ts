@@ -17,8 +17,7 @@ import {
 } from "./thread-control.ts";
 import { stepsWithScratch, type ThreadLayout } from "./thread-layout.ts";
 
-/** Thread 0 waits so long for its helpers, in the middle of a walk, before it gives them up. */
-const patienceNanoseconds = 3_000_000_000n;
+const defaultPatience = 3_000_000_000n;
 /** Helpers that have not answered by then do not come. */
 const startMilliseconds = 10_000;
 
@@ -70,6 +69,8 @@ export interface TeamOptions {
   /** The package's thread module. */
   readonly walk: WebAssembly.Module;
   readonly start?: StartHelper;
+  /** Nanoseconds that thread 0 sleeps in the middle of a walk before it gives its helpers up. */
+  readonly patience?: bigint;
 }
 
 export class ThreadTeam {
@@ -82,12 +83,22 @@ export class ThreadTeam {
   readonly #walk: (table: WebAssembly.Table) => ThreadWalk;
   readonly #tableStart: number;
   readonly #controlAddress: number;
+  readonly #patience: bigint;
   #linked: ThreadWalk | undefined;
   #ready = 0;
   #ended: string | undefined;
   #settle: () => void = () => undefined;
 
-  constructor({ program, layout, memory, kernels, walk, start = startHelper }: TeamOptions) {
+  constructor({
+    program,
+    layout,
+    memory,
+    kernels,
+    walk,
+    start = startHelper,
+    patience = defaultPatience,
+  }: TeamOptions) {
+    this.#patience = patience;
     const { threads, control: address, spaces } = layout;
     this.threads = threads;
     this.#controlAddress = address;
@@ -146,7 +157,7 @@ export class ThreadTeam {
     Atomics.notify(words, control.order);
     let status: number | undefined;
     try {
-      status = this.#linked?.(first, begin, last, end, 0, this.threads, this.#controlAddress, patienceNanoseconds);
+      status = this.#linked?.(first, begin, last, end, 0, this.threads, this.#controlAddress, this.#patience);
     } catch (error) {
       this.end("the module trapped");
       throw error;

@@ -36,8 +36,11 @@ const argument = (record: Expression<"i32">, index: number): Expression<"i32"> =
 
 const kernelSignature = { params: ["i32", "i32", "i32"], results: [] } as const;
 
-/** The module of the tiny program. `foreign` makes it import a function, as no module of a package may. */
-export function tinyModule({ foreign = false, faultyAdd = false } = {}): Uint8Array {
+/**
+ * The module of the tiny program. `foreign` makes it import a function, as no module of a package may; `trapRow` is a
+ * row at which `add` traps.
+ */
+export function tinyModule({ foreign = false, faultyAdd = false, trapRow = -1 } = {}): Uint8Array {
   const module = new ModuleBuilder({ memory: { module: "env", name: "memory", initialPages: 1, maximumPages: 1 } });
   if (foreign) module.importFunction("env", "exfiltrate", ["i32"], []);
 
@@ -51,6 +54,7 @@ export function tinyModule({ foreign = false, faultyAdd = false } = {}): Uint8Ar
       const pointers = Array.from({ length: addresses }, (_, index) => body.local("i32", argument(record, index)));
       const columns = body.local("i32", argument(record, addresses));
       body.forRange(begin, end, 1, (row) => {
+        if (name === "add" && trapRow >= 0) body.if(i32.eq(row, trapRow), () => body.unreachable());
         body.forRange(0, columns, 1, (column) => {
           const offset = body.local("i32", i32.shl(i32.add(i32.mul(row, columns), column), 2));
           const element = (index: number, broadcast = false): Expression<"f32"> =>
@@ -99,6 +103,8 @@ export interface TinyOptions {
   /** A host step that computes z from y (same shape), by this key of the reference table. */
   readonly reference?: string;
   readonly probe?: boolean;
+  /** Threads divide the rows. */
+  readonly divided?: boolean;
 }
 
 const rowShape = ["batch", width] as const;
@@ -128,7 +134,8 @@ function kernelStep(
 const rowsAt = (word: number, start: number, mode: "read" | "write") =>
   ({ word, start, bytes: ["*", "batch", rowBytes], mode }) as const;
 
-export function tinyProgram({ slow, reference, probe = false }: TinyOptions = {}): Program {
+export function tinyProgram({ slow, reference, probe = false, divided = false }: TinyOptions = {}): Program {
+  const grain = divided ? { grain: 1 } : {};
   const add = kernelStep(
     "add",
     0,
@@ -149,7 +156,10 @@ export function tinyProgram({ slow, reference, probe = false }: TinyOptions = {}
     [rowsAt(0, sumAddress, "read"), rowsAt(1, outputAddress, "write")],
     ["*", "batch", width],
   );
-  const steps: ProgramStep[] = [add, relu];
+  const steps: ProgramStep[] = [
+    { ...add, ...grain },
+    { ...relu, ...grain },
+  ];
   if (slow !== undefined) {
     const access = { word: 0, start: countAddress, bytes: 4, mode: "read-write" } as const;
     const flops = slow.iterations * slow.rounds;
@@ -217,6 +227,8 @@ export interface PackageOptions extends TinyOptions {
   readonly program?: Program;
   readonly modules?: Partial<Record<WasmVariantName, Uint8Array>>;
   readonly selfTest?: Manifest["selfTest"];
+  /** The thread module. */
+  readonly threads?: Uint8Array;
 }
 
 /** Every file of a package, manifest last. */
@@ -244,6 +256,7 @@ export async function tinyPackage(options: PackageOptions = {}): Promise<Record<
       await reference("shard-0.bin", weightBytes.slice(0, rowBytes / 2)),
       await reference("shard-1.bin", weightBytes.slice(rowBytes / 2)),
     ],
+    ...(options.threads === undefined ? {} : { threads: await reference("threads.wasm", options.threads) }),
     ...(options.selfTest === undefined ? {} : { selfTest: options.selfTest }),
     provenance: { compiler: "test", source: { name: "tiny", bytes: 0, sha256: "" }, options: {} },
   };
