@@ -40,7 +40,7 @@ function errorAfter(
   return undefined;
 }
 
-const program = tinyProgram({ reference: "Double", probe: true, slow: { iterations: 2, rounds: 2 } });
+const program = tinyProgram({ reference: "Double", probe: true, divided: true, slow: { iterations: 2, rounds: 2 } });
 
 test("a program with everything in it is valid", () => {
   expect(validateProgram(JSON.parse(JSON.stringify(program)), references)).toEqual(program);
@@ -104,6 +104,13 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   ["a write to the weights", ["steps", 0, "accesses", 1, "mode"], "write", "steps[0].accesses[1]"],
   ["an address outside its access", ["steps", 0, "arguments", 0], 0, "steps[0].accesses[0]"],
   ["an access of no argument", ["steps", 0, "accesses", 0, "word"], 9, "steps[0].accesses[0].word"],
+  ["a grain of nothing", ["steps", 0, "grain"], 0, "steps[0].grain"],
+  [
+    "scratch that moves",
+    ["steps", 2, "accesses", 0],
+    { word: 0, start: ["+", 1584, "batch"], bytes: 4, mode: "scratch" },
+    "steps[2].accesses[0].start",
+  ],
   ["an unknown host step", ["steps", 3, "reference"], "Format disk", "steps[3].reference"],
   ["an inherited host step", ["steps", 3, "reference"], "constructor", "steps[3].reference"],
   ["a host step outside memory", ["steps", 3, "outputs", 0, "address"], 65532, "steps[3].outputs[0]"],
@@ -212,7 +219,7 @@ test("whatever replaces a value of a program, the answer is a program or a typed
   expect(outcomes.filter((code) => code === undefined).length).toBeLessThan(outcomes.length / 5);
 });
 
-const files = await tinyPackage();
+const files = await tinyPackage({ threads: new Uint8Array(8) });
 const manifest: unknown = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
 
 test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
