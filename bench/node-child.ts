@@ -51,6 +51,7 @@ async function visitLeafcutter(query: VisitQuery): Promise<Visit> {
   let readyMs: number | null = null;
   const session = await load(location, {
     backend: backend as Backend,
+    threads: 1,
     onProgress: ({ phase }) => {
       if (phase === "ready") readyMs ??= performance.now();
     },

@@ -11,6 +11,8 @@ export interface BrowserJob {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly runs: readonly Tensors[];
   readonly backend: Backend;
+  /** Most threads; default 1. */
+  readonly threads?: number;
 }
 
 export interface BrowserResult {
@@ -29,6 +31,7 @@ async function runJob(server: Server, browser: BenchBrowser, job: BrowserJob): P
       inputs: "/inputs/inputs.bin",
       result: "/result/outputs",
       backend: job.backend,
+      threads: job.threads ?? 1,
     };
     const stats = await page.evaluate<Stats>(`leafcutterVerify(${JSON.stringify(order)})`);
     return { outputs: decodeRuns(await server.result("outputs")), stats };

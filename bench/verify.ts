@@ -23,6 +23,8 @@ export interface VerifyOptions {
   readonly where: "node" | BrowserName;
   readonly dims?: Readonly<Record<string, DimBinding>>;
   readonly states?: StateNames;
+  /** Threads that every model has to run on; default 1. */
+  readonly threads?: number;
   /** One line a folder, as it is known. */
   readonly print: (line: string) => void;
 }
@@ -73,6 +75,7 @@ interface FolderResult {
 async function verifyFolder(folder: string, options: VerifyOptions, run: Runner): Promise<FolderResult> {
   const sets = await readDataSets(diskFolder(folder));
   if (sets.length === 0) throw missing(folder, "there is no test_data_set_0 in the folder");
+  const { threads = 1 } = options;
   let largestError = 0;
   let difference: string | undefined;
   let variant = "";
@@ -84,6 +87,7 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
       sampleShapes: first.inputs,
       batchFromSample: true,
       webgpu: options.backend === "webgpu",
+      ...(threads === 1 ? {} : { threads: true }),
       ...(options.dims ? { dims: options.dims } : {}),
       ...(options.states ? { states: options.states } : {}),
     });
@@ -92,8 +96,9 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
     const group = rest.filter((set) => fits(set, first, manifest.inputs));
     rest = rest.filter((set) => !group.includes(set));
     const inputs = group.map((set) => byPort(ports.inputs, set.inputs, folder));
-    const runs = await run(files, inputs, options.backend);
-    variant = runs.variant;
+    const runs = await run({ files, inputs, backend: options.backend, threads });
+    variant = threads === 1 ? runs.variant : `${runs.variant}, ${runs.threads} threads`;
+    if (runs.threads !== threads) difference ??= `runs on ${runs.threads} threads instead of ${threads}`;
     group.forEach((set, index) => {
       const expected = byPort(ports.outputs, set.outputs, folder);
       const agreement = compareOutputs(runs.outputs[index] as Named, expected);
@@ -139,11 +144,17 @@ function missing(folder: string, message: string): LeafcutterError {
 interface Runs {
   readonly outputs: readonly Named[];
   readonly variant: string;
+  readonly threads: number;
 }
 
-type Files = ReadonlyMap<string, Uint8Array>;
+interface RunOrder {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly inputs: readonly Named[];
+  readonly backend: Backend;
+  readonly threads: number;
+}
 
-type Runner = (files: Files, inputs: readonly Named[], backend: Backend) => Promise<Runs>;
+type Runner = (order: RunOrder) => Promise<Runs>;
 
 /** Where packages run, until it is closed. */
 interface Place {
@@ -157,19 +168,19 @@ async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
   const { openBrowserRunner } = await import("./verify-in-browser.ts");
   const runner = await openBrowserRunner(where);
   return {
-    run: async (files, runs, backend) => {
-      const { outputs, stats } = await runner.run({ files, runs, backend });
-      return { outputs, variant: stats.variant };
+    run: async ({ inputs, ...order }) => {
+      const { outputs, stats } = await runner.run({ ...order, runs: inputs });
+      return { outputs, variant: stats.variant, threads: stats.threads };
     },
     close: () => runner.close(),
   };
 }
 
-async function runInNode(files: Files, inputs: readonly Named[], backend: Backend): Promise<Runs> {
-  const session = await load(Object.fromEntries(files), { worker: false, backend });
+async function runInNode({ files, inputs, backend, threads: wanted }: RunOrder): Promise<Runs> {
+  const session = await load(Object.fromEntries(files), { worker: false, backend, threads: wanted });
   const outputs: Named[] = [];
   for (const input of inputs) outputs.push(await runModel(session, input));
-  const { variant } = await session.stats();
+  const { variant, threads } = await session.stats();
   await session.dispose();
-  return { outputs, variant };
+  return { outputs, variant, threads };
 }

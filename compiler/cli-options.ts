@@ -40,6 +40,12 @@ export function parseSize(text: string): number {
 }
 
 /** All values of a repeatable option. */
+export function parseThreads(text: string): number {
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 1) throw new InvalidArgumentError("Expected a number of threads.");
+  return threads;
+}
+
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];
 }

@@ -13,7 +13,7 @@ import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { type Tensor, tensorOf, zeros } from "../runtime/format/tensor.ts";
 import { type Backend, load } from "../runtime/index.ts";
-import { collect, type Dims, parseDim, parseSize, parseState, parseValue } from "./cli-options.ts";
+import { collect, type Dims, parseDim, parseSize, parseState, parseThreads, parseValue } from "./cli-options.ts";
 import { compile, formatBytes, formatReport, type Package, version } from "./compile.ts";
 import { diskFolder, fileSource } from "./file-source.ts";
 import { type DataTensor, readDataSets } from "./import/data-set.ts";
@@ -49,6 +49,7 @@ interface CompileFlags {
   readonly maxSize?: number;
   readonly samples?: string;
   readonly webgpu?: boolean;
+  readonly threads?: boolean;
   readonly costs?: string;
   readonly name?: string;
 }
@@ -84,6 +85,7 @@ async function compileModel(model: string, flags: CompileFlags): Promise<Package
         ? { samples: samples.map((tensors) => Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor]))) }
         : {}),
       ...(flags.webgpu ? { webgpu: true } : {}),
+      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
       ...(flags.costs === undefined ? {} : { costs: JSON.parse(await readFile(flags.costs, "utf8")) as CostTable }),
       onProgress: bar.update,
     });
@@ -227,10 +229,19 @@ function syntheticInputs(manifest: Manifest): Record<string, Tensor> {
 
 async function run(
   folder: string,
-  flags: { readonly input?: readonly string[]; readonly backend: Backend; readonly output?: string },
+  flags: {
+    readonly input?: readonly string[];
+    readonly backend: Backend;
+    readonly output?: string;
+    readonly threads?: number;
+  },
 ): Promise<void> {
   const { readInputFile } = await import("../bench/input-file.ts");
-  const session = await load((await readPackage(folder)).files, { worker: false, backend: flags.backend });
+  const session = await load((await readPackage(folder)).files, {
+    worker: false,
+    backend: flags.backend,
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+  });
   const inputs: Record<string, Tensor> = {};
   for (const text of flags.input ?? []) {
     const at = text.indexOf("=");
@@ -350,8 +361,10 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
 
 const backendOption = (): Option =>
   new Option("--backend <name>", "where to run")
-    .choices(["auto", "wasm", "wasm-simd", "wasm-relaxed", "webgpu"])
+    .choices(["auto", "wasm", "wasm-simd", "wasm-relaxed", "wasm-simd-threads", "wasm-relaxed-threads", "webgpu"])
     .default("auto");
+const threadsOption = (): Option =>
+  new Option("--threads <n>", "threads that run the model together (default: 1)").argParser(parseThreads);
 const dimOption = (): Option =>
   new Option(
     "--dim <name=N>",
@@ -385,6 +398,8 @@ function withCompileOptions(command: Command): Command {
       "folder with test_data_set_N/input_M.pb on which the size budget measures errors (default: seeded synthetic inputs)",
     )
     .option("--webgpu", "also emit WGSL for the same plan")
+    .option("--threads", "let several threads run the package (default: when they would save time)")
+    .option("--no-threads", "one thread, whatever the model")
     .option("--costs <file>", "cost table to choose kernels by, made by `leafcutter bench kernels --costs FILE`");
 }
 
@@ -440,6 +455,7 @@ program
   .option("--input <name=file>", "an input: .npy, .pb (TensorProto), .json or an image (repeatable)", collect)
   .option("-o, --output <dir>", "write every output as .npy")
   .addOption(backendOption())
+  .addOption(threadsOption())
   .action(run);
 
 program
@@ -450,6 +466,7 @@ program
   .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
   .addOption(dimOption())
   .addOption(stateOption())
+  .addOption(threadsOption())
   .action(
     async (
       folders: string[],
@@ -458,6 +475,7 @@ program
         readonly in: "node" | "chromium" | "firefox" | "webkit";
         readonly dim?: Dims;
         readonly state?: StateNames;
+        readonly threads?: number;
       },
     ) => {
       const { verifyFolders } = await import("../bench/verify.ts");
@@ -466,6 +484,7 @@ program
         where: flags.in,
         ...(flags.dim ? { dims: flags.dim } : {}),
         ...(flags.state ? { states: flags.state } : {}),
+        ...(flags.threads === undefined ? {} : { threads: flags.threads }),
         print: (line) => console.log(line),
       });
       console.log(`${passed} passed, ${failed} failed`);

@@ -1,4 +1,4 @@
-/** A fresh page that uses Leafcutter as an application does: everything by default, in its own Worker. */
+/** A fresh page that uses Leafcutter as an application does, in its own Worker, on one thread. */
 import { type Backend, load } from "../../runtime/index.ts";
 import { roundOf } from "../state.ts";
 import { fetchTensors, publish, runOn } from "./visit.ts";
@@ -9,6 +9,7 @@ publish(async (query) => {
   let readyMs: number | null = null;
   const session = await load(location, {
     backend: backend as Backend,
+    threads: 1,
     onProgress: ({ phase }) => {
       if (phase === "ready") readyMs ??= performance.now();
     },
