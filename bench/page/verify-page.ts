@@ -9,12 +9,13 @@ export interface VerifyJob {
   readonly inputs: string;
   readonly result: string;
   readonly backend: Backend;
-  readonly threads: number;
+  /** Most threads; default 1. */
+  readonly threads?: number;
 }
 
 async function run(job: VerifyJob): Promise<Stats> {
   const runs = decodeRuns(new Uint8Array(await (await fetch(job.inputs)).arrayBuffer()));
-  const session = await load(job.package, { backend: job.backend, threads: job.threads, cache: false });
+  const session = await load(job.package, { backend: job.backend, threads: job.threads ?? 1, cache: false });
   try {
     const outputs: Tensors[] = [];
     for (const inputs of runs) outputs.push(await runModel(session, inputs));

@@ -18,6 +18,9 @@ export interface FileReference {
 export type WasmVariantName = "wasm-simd" | "wasm-relaxed";
 /** A module of the package run by several threads over one shared memory. */
 export type ThreadedVariantName = `${WasmVariantName}-threads`;
+/** The variant whose module a threaded one runs. */
+export const moduleVariant = (variant: WasmVariantName | ThreadedVariantName): WasmVariantName =>
+  variant.startsWith("wasm-relaxed") ? "wasm-relaxed" : "wasm-simd";
 export type VariantName = WasmVariantName | ThreadedVariantName | "webgpu";
 
 export interface PortDescription {

@@ -8,7 +8,13 @@ import { runSelfTest, statesOf } from "../engine/self-test.ts";
 import type { Backend, EngineKind } from "../engine/variants.ts";
 import { WasmEngine } from "../engine/wasm.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
-import type { PortDescription, StateDescription, VariantName, WasmVariantName } from "../format/manifest.ts";
+import {
+  moduleVariant,
+  type PortDescription,
+  type StateDescription,
+  type VariantName,
+  type WasmVariantName,
+} from "../format/manifest.ts";
 import { type Program, pageBytes } from "../format/program.ts";
 import type { Tensor } from "../format/tensor.ts";
 import type { PackageReader } from "../load/package.ts";
@@ -193,7 +199,8 @@ export class Model implements LocalSession {
         received: this.#selfTest,
       });
     }
-    const { variant, program, weights } = engine;
+    const { program, weights } = engine;
+    const variant = moduleVariant(engine.variant);
     return { variant, program, module: await this.#maker.module(variant), weights: weights.slice() };
   }
 

@@ -3,12 +3,15 @@ import { sharedForm } from "../engine/shared-module.ts";
 import { checkThreadModule } from "../engine/thread-control.ts";
 import { checkModule } from "../engine/wasm.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
-import type { FileReference, ThreadedVariantName, WasmVariantName } from "../format/manifest.ts";
+import {
+  type FileReference,
+  moduleVariant,
+  type ThreadedVariantName,
+  type WasmVariantName,
+} from "../format/manifest.ts";
 import type { PackageReader } from "../load/package.ts";
 
 type Variant = WasmVariantName | ThreadedVariantName;
-
-const threadsSuffix = /-threads$/;
 
 export class ModuleCompiler {
   readonly #reader: PackageReader;
@@ -21,7 +24,7 @@ export class ModuleCompiler {
   /** The kernels of a variant; for several threads in the form that they share. */
   kernels(variant: Variant): Promise<WebAssembly.Module> {
     return this.#once(variant, async () => {
-      const base = variant.replace(threadsSuffix, "");
+      const base = moduleVariant(variant);
       const file = this.#reader.manifest.modules.find((candidate) => candidate.variant === base);
       const bytes = await this.#read(file, variant);
       const module = await compile(base === variant ? bytes : sharedForm(bytes, file?.path ?? variant), file?.path);
