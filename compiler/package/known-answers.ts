@@ -72,6 +72,8 @@ function probeOf(
     { readonly start: number; readonly bytes: number; readonly dtype: Tensor["dtype"]; readonly written: boolean }
   >();
   for (const access of step.accesses) {
+    // What a thread leaves in its own scratch is nobody's answer.
+    if (access.mode === "scratch") continue;
     const argument = planned.arguments[access.word];
     const start = evaluateExtent(access.start, bindings);
     if (argument?.kind !== "address" || start < arena.start) continue;
