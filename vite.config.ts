@@ -27,8 +27,8 @@ const isolation = {
 } as const;
 
 const pageEntries = ["runtime/index.ts"];
-/** An entry in one file: worklets have few modules and no imports on demand. */
-const workletEntries = ["runtime/worklet.ts"];
+/** Entries apart: a worklet has few modules and no imports on demand, and what is in index.ts is no chunk of another. */
+const separateEntries = ["runtime/worklet.ts", "runtime/ort.ts"];
 const nodeEntries = ["compiler/compile.ts", "compiler/cli.ts", "bench/start.ts", "bench/node-child.ts"];
 
 /** What the sources write to name a module worker (or another module that is loaded by its URL). */
@@ -84,6 +84,19 @@ function keepModuleUrls(): Plugin {
   };
 }
 
+/** An entry that stands on another finds it as a file of its own: a page that has both has it once. */
+function keepRuntimeEntry(): Plugin {
+  return {
+    name: "leafcutter:runtime-entry",
+    apply: "build",
+    enforce: "pre",
+    resolveId: (source, importer) =>
+      source === "./index.ts" && /\/runtime\/ort[a-z-]*\.ts$/.test(importer ?? "")
+        ? { id: "./index.js", external: true }
+        : undefined,
+  };
+}
+
 const nodeModules = new Set([...builtinModules, ...builtinModules.map((name) => `node:${name}`)]);
 
 function libraryEnvironment(entries: readonly string[], where: "page" | "node"): EnvironmentOptions {
@@ -117,7 +130,7 @@ function libraryBuild(): UserConfig {
   const existing = (entry: string): boolean => existsSync(join(root, entry));
   const builds: readonly (readonly [entries: readonly string[], where: "page" | "node"])[] = [
     [pageEntries.filter(existing), "page"],
-    ...[...workletEntries, ...modulesLoadedByUrl()].map((entry) => [[entry], "page"] as const),
+    ...[...separateEntries, ...modulesLoadedByUrl()].map((entry) => [[entry], "page"] as const),
     [nodeEntries.filter(existing), "node"],
   ];
   const environments = Object.fromEntries(
@@ -188,7 +201,7 @@ export default defineConfig(({ command }) => {
     /** `../shared` holds models and reference outputs that tests use when they are there. */
     server: { headers: isolation, fs: { allow: [root, resolve(root, "../shared")] } },
     preview: { headers: isolation },
-    plugins: [keepModuleUrls()],
+    plugins: [keepModuleUrls(), keepRuntimeEntry()],
     ...(command === "build" ? libraryBuild() : {}),
     test: {
       projects: [

@@ -141,8 +141,13 @@ const isNode = typeof process !== "undefined" && process.versions?.node !== unde
  */
 export function absoluteSource(source: string | URL | PackageFiles): string | PackageFiles {
   if (source instanceof URL) return source.href;
-  if (typeof source !== "string" || isNode) return source;
-  return new URL(source, typeof document === "undefined" ? location.href : document.baseURI).href;
+  return typeof source === "string" ? absoluteAddress(source) : source;
+}
+
+/** An address that means the same in a worker; in Node as it is. */
+export function absoluteAddress(address: string): string {
+  if (isNode) return address;
+  return new URL(address, typeof document === "undefined" ? location.href : document.baseURI).href;
 }
 
 /** A file of an absolute source that is a web address, the manifest by default, unverified; undefined for other sources, and when it fails. */

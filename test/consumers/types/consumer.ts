@@ -9,6 +9,7 @@ import {
   type Tensor,
 } from "leafcutter";
 import { compile, type Package, urlSource } from "leafcutter/compiler";
+import * as ort from "leafcutter/ort";
 import { instantiate } from "leafcutter/worklet";
 
 export async function classify(pixels: Float32Array): Promise<Tensor> {
@@ -32,3 +33,11 @@ export async function prepared(): Promise<LocalSession> {
 
 // @ts-expect-error a number is no address of a package
 export const refused = load(7);
+
+export async function asForOnnxRuntime(pixels: Float32Array): Promise<ort.Tensor.DataTypeMap["float32"]> {
+  const options: ort.InferenceSession.SessionOptions = { executionProviders: ["webgpu", "wasm"] };
+  const session: ort.InferenceSession = await ort.InferenceSession.create("/digits", options);
+  const feeds = { image: new ort.Tensor("float32", pixels, [1, 1, 28, 28]) };
+  const { logits } = await session.run(feeds);
+  return logits?.data as Float32Array;
+}
