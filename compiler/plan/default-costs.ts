@@ -12,6 +12,7 @@ export const defaultCosts: CostTable = {
     "conv/4x8": 26.8,
     "conv/2x16": 26,
     "conv/8x4": 22.5,
+    "conv/winograd": 26,
     "conv-transpose/6x8": 26,
     "conv-transpose/4x8": 25,
     "depthwise/4x8": 20,

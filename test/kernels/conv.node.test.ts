@@ -11,6 +11,17 @@ const residual = binary("maximum", binary("add", input(0), input(1)), constant(0
 
 const cases: Readonly<Record<string, Window & Layout>> = {
   "3x3": { size: [7, 9], channels: [8, 16], kernel: [3, 3], pads: [1, 1, 1, 1] },
+  "3x3, many panels": { size: [12, 13], channels: [64, 37], kernel: [3, 3], pads: [1, 1, 1, 1], bias: true },
+  "3x3, unpadded batch": { batch: 2, size: [9, 8], channels: [12, 16], kernel: [3, 3], epilogue: silu },
+  "3x3, one pixel": { size: [1, 1], channels: [16, 8], kernel: [3, 3], pads: [1, 1, 1, 1], bias: true },
+  "3x3 residual": {
+    size: [5, 6],
+    channels: [8, 19],
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    epilogue: residual,
+    operands: [[1, 5, 6, 19]],
+  },
   "1x1, one channel": { size: [5, 5], channels: [1, 1], kernel: [1, 1] },
   "1x1, ragged": { size: [5, 7], channels: [13, 21], kernel: [1, 1], bias: true },
   "no bias, relu": { size: [6, 6], channels: [5, 11], kernel: [3, 3], pads: [1, 1, 1, 1], bias: false, epilogue: relu },
@@ -61,10 +72,17 @@ const cases: Readonly<Record<string, Window & Layout>> = {
 
 describe.each(convFamily.variants.map((variant) => ({ variant, name: variant.name })))("$name", ({ variant }) => {
   describe.each(targets)("$name", (target) => {
-    test.each(Object.entries(cases))("%s", (_, window) => {
+    const built = Object.entries(cases).map(([name, window]) => {
       const { problem, groups, item, expected } = convolutionCase(window);
       const whole = { ...item, family: convFamily, variant, problem: { family: "conv", groups, ...problem } as const };
-      checkProduct(target, whole, expected, item.outputShape[0]! * item.outputShape[1]!);
+      return { name, whole, expected };
     });
+    test.each(built.filter(({ whole }) => convFamily.accepts(variant, whole.problem)))(
+      "$name",
+      ({ whole, expected }) => {
+        const [batch = 1, height = 1] = whole.outputShape;
+        checkProduct(target, whole, expected, batch * (variant.winograd ? Math.ceil(height / 2) : height));
+      },
+    );
   });
 });

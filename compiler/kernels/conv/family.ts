@@ -26,6 +26,8 @@ import { convExtents, packConv } from "./pack.ts";
 import { type ConvVariant, convVariants } from "./variants.ts";
 import { type ConvShape, emitConv } from "./wasm.ts";
 import { convWgsl } from "./wgsl.ts";
+import { emitWinograd } from "./winograd.ts";
+import { winogradBlock } from "./winograd-block.ts";
 
 /** Part of the second cache that a block of rows and the panel passing over it may fill, and the least for the rows. */
 const cacheBytes = 384 * 1024;
@@ -35,8 +37,10 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
   name: "conv",
   variants: convVariants,
   strided: true,
-  accepts: (_, problem) => isEpilogue(problem.epilogue, problem.epilogueOperands),
+  accepts: (variant, problem) =>
+    isEpilogue(problem.epilogue, problem.epilogueOperands) && (!variant.winograd || hasWinograd(problem)),
   work(variant, problem, extent) {
+    if (variant.winograd) return winogradWork(problem, extent);
     const { depth, panelsPerGroup } = convExtents(problem, panelWidth(variant));
     const pixels = extent(problem.batch) * extent(problem.outputHeight) * extent(problem.outputWidth);
     const tiles = Math.ceil(pixels / variant.rows) * panelsPerGroup * problem.groups;
@@ -48,9 +52,11 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
   pack: (variant, problem, [weights, bias], [storage]) =>
     packConv(problem, panelWidth(variant), weights as Tensor, bias, storage),
   scratchBytes: (variant, problem) =>
-    problem.storage === "float32"
-      ? 0
-      : widePanelBytes(panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
+    variant.winograd
+      ? winogradBlock(problem).scratchBytes
+      : problem.storage === "float32"
+        ? 0
+        : widePanelBytes(panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
   bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
     bindConv(
       variant,
@@ -62,6 +68,27 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
       scratch,
     ),
 };
+
+/** Whether the transform applies; with fewer channels the transforms would cost more than the products. */
+function hasWinograd(problem: ConvProblem): boolean {
+  const { kernelHeight, kernelWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = problem;
+  const isSquare = kernelHeight === 3 && kernelWidth === 3 && strideHeight === 1 && strideWidth === 1;
+  return (
+    isSquare && dilationHeight === 1 && dilationWidth === 1 && problem.groups === 1 && problem.inputChannels % 4 === 0
+  );
+}
+
+/** Multiply-adds of the 16 products, and what the transforms of input, weights and output cost beside them. */
+function winogradWork(problem: ConvProblem, extent: (dim: Dim) => number): number {
+  const { inputChannels, outputChannels, batch } = problem;
+  const block = winogradBlock(problem);
+  const rows = extent(batch) * extent(block.tileRows);
+  const blocks = Math.ceil(rows / extent(block.rows));
+  const tiles = Math.ceil((rows * extent(block.tileColumns)) / blocks);
+  const panels = Math.ceil(outputChannels / 8);
+  const products = Math.ceil(tiles / 6) * 6 * 16 * inputChannels * 8;
+  return blocks * (tiles * inputChannels * 90 + panels * (products + inputChannels * 400 + tiles * 720));
+}
 
 function bindConv(
   variant: ConvVariant,
@@ -89,6 +116,7 @@ function bindConv(
   // A panel touches one or two cache lines of every output pixel.
   const touched = multiplyDims(outputWidth, 64);
   const blockBytes = Math.max(leastBlockBytes, cacheBytes - panelBytes("float32", width, depth));
+  const block = variant.winograd && winogradBlock(problem);
   const named = [
     addressWord("input", { buffer: input.buffer, offset: first }, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
@@ -112,7 +140,20 @@ function bindConv(
     integerWord("filtersPerGroup", filtersPerGroup),
     integerWord("panelBytes", panelBytes(storage, width, depth)),
     integerWord("depth", depth),
-    integerWord("blockRows", maximumDim(1, divideDims(blockBytes, addDims(inputRowStep, touched)))),
+    integerWord(
+      "blockRows",
+      block ? block.rows : maximumDim(1, divideDims(blockBytes, addDims(inputRowStep, touched))),
+    ),
+    ...(block
+      ? [
+          integerWord("channels", channelsPerGroup),
+          integerWord("tileColumns", block.tileColumns),
+          integerWord("tileRows", block.tileRows),
+          integerWord("kernels", block.kernels),
+          integerWord("products", block.products),
+          integerWord("widened", block.widened),
+        ]
+      : []),
     ...operandWords(operands),
   ];
   const shape: ConvShape = {
@@ -130,13 +171,13 @@ function bindConv(
   const floats = addDims(inputs, multiplyDims(outputs, 1 + operands.length));
   return {
     kernel: {
-      key: `conv ${keyOf(shape)}`,
+      key: `${block ? "winograd" : "conv"} ${keyOf(shape)}`,
       name: `conv ${kernelHeight}x${kernelWidth} ${variant.name} ${storage}`,
-      emitWasm: (context) => emitConv(context, shape),
+      emitWasm: (context) => (block ? emitWinograd(context, shape) : emitConv(context, shape)),
       emitWgsl: () => convWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
-    range: multiplyDims(batch, outputHeight),
+    range: multiplyDims(batch, block ? block.tileRows : outputHeight),
     flops: multiplyDims(outputs, 2 * depth),
     bytes: addDims(multiplyDims(floats, 4), packed.bytes),
     invocations: multiplyDims(batch, outputHeight, outputWidth, groups, Math.ceil(filtersPerGroup / quad)),

@@ -9,11 +9,12 @@ import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
+import { applyInline, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
+import { finishRow } from "./finish.ts";
 
 /** Everything the code depends on. */
 export interface ConvShape {
@@ -210,24 +211,10 @@ class ConvCode {
   #finish(begin: Address, end: Address, channel: Address, valid: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { epilogue, operandChannels } = this.#shape;
-    if (!epilogue) return;
     body.forRange(begin, end, 1, (row) => {
       const image = body.local("i32", i32.divU(row, words.word("outputHeight")));
       const y = body.local("i32", i32.sub(row, i32.mul(image, words.word("outputHeight"))));
-      const runOf = (name: string, isContiguous: boolean) => {
-        const start = i32.add(
-          i32.add(words.word(name), isContiguous ? i32.shl(channel, 2) : i32.const(0)),
-          i32.add(i32.mul(image, words.word(`${name}Image`)), i32.mul(y, words.word(`${name}Row`))),
-        );
-        return { address: body.local("i32", start), step: words.local(`${name}Pixel`) };
-      };
-      emitPass(this.#context, body, epilogue, operandChannels, {
-        count: words.local("outputWidth"),
-        valid,
-        output: runOf("output", true),
-        operands: operandChannels.map((channels, k) => runOf(`operand${k}`, channels === "contiguous")),
-      });
+      finishRow(this.#context, body, words, this.#shape, { image, y }, channel, valid);
     });
   }
 }

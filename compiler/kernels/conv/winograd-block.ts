@@ -1,0 +1,67 @@
+/** How much of the output a Winograd convolution works on at a time, and the scratch that this takes. */
+import {
+  addDims,
+  ceilDivideDims,
+  type Dim,
+  divideDims,
+  maximumDim,
+  minimumDim,
+  multiplyDims,
+} from "../../graph/dimension.ts";
+import type { ConvProblem } from "../problem.ts";
+import { widePanelBytes } from "../tile/panel.ts";
+
+/** Points of a transformed tile, and floats in a panel of output channels. */
+export const points = 16;
+export const width = 8;
+/** Bytes between the points' regions: without it, strides of powers of two fall into one set of the cache. */
+export const pointGap = 64;
+/** Part of the second cache that a block's transformed input, products and weights fill together. */
+const cacheBytes = 640 * 1024;
+/** Fewer tiles do not pay for the transform of the weights. */
+const leastTiles = 16;
+
+export interface WinogradBlock {
+  /** Tiles of 2x2 pixels in a row of the output, and rows of them in an image. */
+  readonly tileColumns: Dim;
+  readonly tileRows: Dim;
+  /** Rows of tiles of a block. */
+  readonly rows: Dim;
+  /** Byte offsets in the scratch, behind the transformed input at 0. */
+  readonly kernels: Dim;
+  readonly products: Dim;
+  readonly widened: Dim;
+  readonly scratchBytes: Dim;
+}
+
+export function winogradBlock({
+  batch,
+  inputChannels,
+  outputHeight,
+  outputWidth,
+  storage,
+}: ConvProblem): WinogradBlock {
+  const tileColumns = ceilDivideDims(outputWidth, 2);
+  const kernelBytes = points * inputChannels * width * 4;
+  const inputBytes = points * inputChannels * 4;
+  const productBytes = points * width * 4;
+  const tiles = Math.max(leastTiles, Math.floor((cacheBytes - kernelBytes) / (inputBytes + productBytes)));
+  const rows = maximumDim(1, divideDims(tiles, tileColumns));
+  const tileRows = ceilDivideDims(outputHeight, 2);
+  // At least one row, otherwise no more than `tiles`, and never more than there are.
+  const most = minimumDim(maximumDim(tiles, tileColumns), multiplyDims(batch, tileRows, tileColumns));
+  const gaps = points * pointGap;
+  const kernels = addDims(multiplyDims(most, inputBytes), gaps);
+  const products = addDims(kernels, kernelBytes + gaps);
+  const widened = addDims(products, multiplyDims(most, productBytes), gaps);
+  const wide = storage === "float32" ? 0 : widePanelBytes(width, 9 * inputChannels);
+  return {
+    tileColumns,
+    tileRows,
+    rows,
+    kernels,
+    products,
+    widened,
+    scratchBytes: addDims(widened, wide),
+  };
+}
