@@ -4,6 +4,8 @@
  * driver is enough). There, results of the device arrive on a tick of about 100 ms.
  */
 
+import { setTimeout as pause } from "node:timers/promises";
+import type { Page } from "puppeteer-core";
 import { asJson, type DrivenBrowser, type DrivenPage, fromJson, within } from "./driven-browser.ts";
 import { firstThatStarts, onPath } from "./executable.ts";
 import { descendants } from "./process-tree.ts";
@@ -21,11 +23,35 @@ const preferences = {
 
 const launchMilliseconds = 120_000;
 const loadMilliseconds = 120_000;
+const watchMilliseconds = 2000;
+const answerMilliseconds = 20_000;
 const closeMilliseconds = 20_000;
 
 /** The path of a Firefox that starts, or undefined when this machine has none. */
 export function findFirefox(): string | undefined {
   return firstThatStarts([process.env.FIREFOX, ...onPath(["firefox", "firefox-esr"]), ...applications]);
+}
+
+/**
+ * Rejects when the page's process has ended, of which Firefox sends no event: one of the processes has gone, and the
+ * page does not answer any more. Nothing is asked of the page as long as they are all there.
+ */
+async function crashed(
+  page: Page,
+  processes: readonly number[],
+  renderers: () => Promise<readonly number[]>,
+  signal: AbortSignal,
+): Promise<never> {
+  let known = processes;
+  for (;;) {
+    await pause(watchMilliseconds, undefined, { signal, ref: false });
+    const running = new Set(await renderers());
+    if (known.every((id) => running.has(id))) continue;
+    known = [...running];
+    const answer = page.evaluate("1");
+    answer.catch(() => undefined);
+    await within(answerMilliseconds, "an answer of a page whose process may have ended", answer);
+  }
 }
 
 export async function launchFirefox(executablePath: string): Promise<DrivenBrowser> {
@@ -41,6 +67,8 @@ export async function launchFirefox(executablePath: string): Promise<DrivenBrows
     extraPrefsFirefox: { ...preferences },
   });
   const process = browser.process();
+  const renderers = async (): Promise<readonly number[]> =>
+    process?.pid === undefined ? [] : descendants(process.pid, /-contentproc .* tab\s*$/);
   const open = async (address: string): Promise<DrivenPage> => {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
@@ -51,9 +79,18 @@ export async function launchFirefox(executablePath: string): Promise<DrivenBrows
     });
     lost.catch(() => undefined);
     await page.goto(address, { timeout: loadMilliseconds });
+    const processes = await renderers();
     return {
-      evaluate: async <T>(expression: string) =>
-        fromJson<T>(await Promise.race([page.evaluate(asJson(expression)), lost])),
+      evaluate: async <T>(expression: string) => {
+        const watch = new AbortController();
+        const answer = page.evaluate(asJson(expression));
+        answer.catch(() => undefined);
+        try {
+          return fromJson<T>(await Promise.race([answer, lost, crashed(page, processes, renderers, watch.signal)]));
+        } finally {
+          watch.abort();
+        }
+      },
       close: () => within(closeMilliseconds, "closing a page of Firefox", context.close()),
     };
   };
@@ -63,7 +100,7 @@ export async function launchFirefox(executablePath: string): Promise<DrivenBrows
       return browser.connected;
     },
     open,
-    renderers: async () => (process?.pid === undefined ? [] : descendants(process.pid, /-contentproc .* tab\s*$/)),
+    renderers,
     close: async () => {
       await within(closeMilliseconds, "closing Firefox", browser.close()).catch(() => undefined);
       process?.kill("SIGKILL");
