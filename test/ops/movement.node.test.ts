@@ -55,7 +55,6 @@ const onHost = new Set([
   "NonZero",
   "Compress",
   "Unique",
-  "TopK",
   "Col2Im",
   "GridSample",
   "AffineGrid",
