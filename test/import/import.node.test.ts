@@ -197,6 +197,18 @@ describe("functions of the model are inlined", () => {
     const pass = { name: "ScaledLeaky", domain: "local", inputs: ["a"], outputs: ["a"], nodes: [] };
     expect(describeNodes(await importModel(model([call("x", "z")], [pass])))).toEqual(["Identity(x) -> z"]);
   });
+  test("a function of the overload that the call names", async () => {
+    const functions = ["", "negative"].map((overload) => ({
+      name: "f",
+      domain: "local",
+      overload,
+      inputs: ["a"],
+      outputs: ["r"],
+      nodes: [{ op: overload === "" ? "Relu" : "Neg", inputs: ["a"], outputs: ["r"] }],
+    }));
+    const nodes = [{ op: "f", domain: "local", overload: "negative", inputs: ["x"], outputs: ["z"] }];
+    expect(describeNodes(await importModel(model(nodes, functions)))).toEqual(["Neg(x) -> z"]);
+  });
   test("a function that calls itself is refused", async () => {
     const selfCall = { ...scaleAndClip, nodes: [call("a", "r")] };
     await expect(importModel(model([call("x", "z")], [selfCall]))).rejects.toThrow(/calls itself.*\[model-invalid\]/);

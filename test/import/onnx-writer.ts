@@ -37,6 +37,7 @@ export interface NodeFields {
   readonly outputs?: readonly string[];
   readonly name?: string;
   readonly domain?: string;
+  readonly overload?: string;
   readonly attributes?: Readonly<Record<string, AttributeFields>>;
 }
 
@@ -59,6 +60,7 @@ export interface GraphFields {
 export interface FunctionFields {
   readonly name: string;
   readonly domain: string;
+  readonly overload?: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes?: readonly string[];
@@ -145,6 +147,7 @@ function writeNode(node: NodeFields, pbf: PbfWriter): void {
   pbf.writeStringField(4, node.op);
   for (const attribute of Object.entries(node.attributes ?? {})) pbf.writeMessage(5, writeAttribute, attribute);
   if (node.domain !== undefined) pbf.writeStringField(7, node.domain);
+  if (node.overload !== undefined) pbf.writeStringField(8, node.overload);
 }
 
 function writePort(port: PortFields, pbf: PbfWriter): void {
@@ -194,6 +197,7 @@ function writeFunction(definition: FunctionFields, pbf: PbfWriter): void {
   pbf.writeMessage(9, writeOpset, ["", 17]);
   pbf.writeStringField(10, definition.domain);
   for (const attribute of Object.entries(definition.defaults ?? {})) pbf.writeMessage(11, writeAttribute, attribute);
+  if (definition.overload !== undefined) pbf.writeStringField(13, definition.overload);
 }
 
 function writeOpset([domain, version]: readonly [string, number], pbf: PbfWriter): void {
