@@ -15,6 +15,7 @@ import { inlineBranches } from "./passes/inline-branches.ts";
 import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
 import type { Pass } from "./passes/pass.ts";
+import { recogniseAttention } from "./passes/recognise-attention.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
 import { recogniseRecurrent } from "./passes/recognise-recurrent.ts";
 import { recogniseRms } from "./passes/recognise-rms.ts";
@@ -41,13 +42,16 @@ export const pipeline: readonly Pass[] = [
   foldConstants,
   // Duplicates hide that two means are the same one.
   mergeDuplicates,
-  // Spelled-out patterns, before fusion takes them apart; tables before biases join the product.
+  // Spelled-out patterns, before fusion and sinking transposes take them apart; tables before biases join the product.
   recogniseNorm,
   recogniseRms,
   recogniseRotary,
   recogniseRecurrent,
+  recogniseAttention,
   recogniseTable,
   foldConstants,
+  // Views around what was recognised join, so that the transposes between them meet when they sink.
+  canonicalise,
   // Needs leafcutter.MatMul and BatchNormalization's neighbours next to each other; before layout, where channels are at axis 1 as its constants are.
   foldBatchNorm,
   // On NCHW operators, where Slices that were split by axis are one already.

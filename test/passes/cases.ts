@@ -6,90 +6,14 @@ import {
   integersAttribute,
   stringAttribute,
 } from "../../compiler/graph/attribute.ts";
-import { GraphBuilder } from "../../compiler/graph/build.ts";
-import type { Graph, Value } from "../../compiler/graph/graph.ts";
-import { inferNode } from "../../compiler/ops/infer.ts";
+import type { Value } from "../../compiler/graph/graph.ts";
 import { binary, input, unary } from "../../runtime/format/expression.ts";
-import { fillRandom } from "../../runtime/format/random.ts";
-import { type Tensor, tensorOf, zeros } from "../../runtime/format/tensor.ts";
-
-export interface PassCase {
-  readonly name: string;
-  readonly build: () => Graph;
-  /** Values of the symbols when results are compared. */
-  readonly bindings?: ReadonlyMap<string, number>;
-}
-
-export function randomTensor(shape: readonly number[], seed: number): Tensor {
-  const tensor = zeros("float32", shape);
-  fillRandom("float32", tensor.data, seed);
-  return tensor;
-}
-
-/** A builder with the few things that the cases write again and again. */
-class CaseBuilder extends GraphBuilder {
-  #seed = 1;
-
-  constructor(name: string) {
-    super(name, inferNode);
-  }
-
-  weights(name: string, ...shape: readonly number[]): Value {
-    return this.constant(name, randomTensor(shape, this.#seed++));
-  }
-
-  /** Positive numbers: variances, divisors. */
-  positive(name: string, ...shape: readonly number[]): Value {
-    const tensor = randomTensor(shape, this.#seed++);
-    return this.constant(
-      name,
-      tensorOf(
-        "float32",
-        shape,
-        Array.from(tensor.data as Float32Array, (value) => 1.5 + value),
-      ),
-    );
-  }
-
-  scalar(name: string, value: number): Value {
-    return this.constant(name, tensorOf("float32", [], [value]));
-  }
-
-  integers(name: string, ...values: readonly number[]): Value {
-    return this.constant(name, tensorOf("int64", [values.length], values));
-  }
-
-  conv(name: string, x: Value, channels: number, kernel: number, ...[group = 1]: readonly number[]): Value {
-    const weights = this.weights(`${name}.w`, channels, (x.type.shape[1] as number) / group, kernel, kernel);
-    const pads = integersAttribute(new Array<number>(4).fill(Math.floor(kernel / 2)));
-    return this.add(
-      "Conv",
-      [x, weights, this.weights(`${name}.b`, channels)],
-      { pads, group: integerAttribute(group) },
-      { name },
-    );
-  }
-}
-
-const build =
-  (name: string, fill: (builder: CaseBuilder) => void): (() => Graph) =>
-  () => {
-    const builder = new CaseBuilder(name);
-    fill(builder);
-    return builder.finish();
-  };
-
-const passCase = (
-  name: string,
-  fill: (builder: CaseBuilder) => void,
-  bindings?: ReadonlyMap<string, number>,
-): PassCase => ({
-  name,
-  build: build(name, fill),
-  ...(bindings ? { bindings } : {}),
-});
+import { tensorOf } from "../../runtime/format/tensor.ts";
+import { attentionCases } from "./attention-cases.ts";
+import { type PassCase, passCase } from "./pass-case.ts";
 
 export const passCases: readonly PassCase[] = [
+  ...attentionCases,
   passCase("conv-relu", (b) => {
     const x = b.input("x", "float32", [1, 3, 6, 5]);
     b.output("y", b.add("Relu", [b.conv("conv", x, 4, 3)]));
@@ -257,28 +181,6 @@ export const passCases: readonly PassCase[] = [
         axis: integerAttribute(-1),
       }),
     );
-  }),
-  passCase("attention", (b) => {
-    const x = b.input("x", "float32", [2, 4, 6]);
-    const heads = (name: string, order: readonly number[]): Value => {
-      const projected = b.add("Add", [b.add("MatMul", [x, b.weights(`${name}.w`, 6, 6)]), b.weights(`${name}.b`, 6)]);
-      return b.add("Transpose", [b.add("Reshape", [projected, b.integers(`${name}.shape`, 0, 0, 2, 3)])], {
-        perm: integersAttribute(order),
-      });
-    };
-    const scores = b.add("Div", [
-      b.add("MatMul", [heads("q", [0, 2, 1, 3]), heads("k", [0, 2, 3, 1])]),
-      b.scalar("root", Math.sqrt(3)),
-    ]);
-    const mixed = b.add("MatMul", [
-      b.add("Softmax", [scores], { axis: integerAttribute(-1) }),
-      heads("v", [0, 2, 1, 3]),
-    ]);
-    const joined = b.add("Reshape", [
-      b.add("Transpose", [mixed], { perm: integersAttribute([0, 2, 1, 3]) }),
-      b.integers("joined", 0, 0, 6),
-    ]);
-    b.output("y", b.add("Add", [b.add("MatMul", [joined, b.weights("o", 6, 6)]), x]));
   }),
   passCase("flattened-into-product", (b) => {
     const x = b.conv("stem", b.input("x", "float32", [2, 3, 4, 5]), 4, 3);

@@ -5,7 +5,7 @@ import { sameShape } from "../../compiler/graph/dimension.ts";
 import type { Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import { randomTensor } from "./cases.ts";
+import { randomTensor } from "./pass-case.ts";
 
 /** Numbers below a bound from the multiplicative generator of Park and Miller. */
 function generatorOf(seed: number): (bound: number) => number {

@@ -6,7 +6,7 @@ import type { Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import { randomTensor } from "../passes/cases.ts";
+import { randomTensor } from "../passes/pass-case.ts";
 import { runPlanned } from "./execute.ts";
 import { expectPlanned, expectRuns, randomInputs } from "./expect-planned.ts";
 

@@ -8,7 +8,7 @@ import { sameShape } from "../../compiler/graph/dimension.ts";
 import type { Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { elementCount, tensorOf } from "../../runtime/format/tensor.ts";
-import { randomTensor } from "../passes/cases.ts";
+import { randomTensor } from "../passes/pass-case.ts";
 
 function generatorOf(seed: number): (bound: number) => number {
   let state = (seed * 16807 + 11) % 2147483647;

@@ -11,7 +11,7 @@ import { roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
 import { difference } from "../ops/compare.ts";
-import { randomTensor } from "../passes/cases.ts";
+import { randomTensor } from "../passes/pass-case.ts";
 import { runPlanned } from "./execute.ts";
 
 const [vocabulary, width] = [101, 48];

@@ -10,7 +10,7 @@ import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { attentionCases } from "../ops/cases/attention.ts";
-import { randomTensor } from "../passes/cases.ts";
+import { randomTensor } from "../passes/pass-case.ts";
 
 export interface FamilyGraph {
   readonly name: string;
