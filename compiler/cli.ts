@@ -236,32 +236,34 @@ async function run(
     readonly threads?: number;
   },
 ): Promise<void> {
-  const { readInputFile } = await import("../bench/input-file.ts");
+  const [{ readInputFile }, { runModel }] = await Promise.all([
+    import("../bench/input-file.ts"),
+    import("../bench/state.ts"),
+  ]);
   const session = await load((await readPackage(folder)).files, {
     worker: false,
     backend: flags.backend,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   });
+  const ports = [...session.inputs, ...session.states];
   const inputs: Record<string, Tensor> = {};
   for (const text of flags.input ?? []) {
     const at = text.indexOf("=");
     const port =
-      at < 0 && session.inputs.length === 1
-        ? session.inputs[0]
-        : session.inputs.find(({ name }) => name === text.slice(0, at));
+      at < 0 && session.inputs.length === 1 ? session.inputs[0] : ports.find(({ name }) => name === text.slice(0, at));
     if (!port) {
       throw new LeafcutterError({
         code: "input-unknown",
         where: `--input ${text}`,
         message: "the model has no such input",
-        expected: session.inputs.map(portText).join("; "),
+        expected: ports.map(portText).join("; "),
         advice: "Write --input name=FILE.",
       });
     }
     inputs[port.name] = await readInputFile(text.slice(at + 1), port);
   }
   const started = performance.now();
-  const outputs = await session.run(inputs);
+  const outputs = await runModel(session, inputs);
   const milliseconds = performance.now() - started;
   const { variant } = await session.stats();
   await session.dispose();
@@ -452,7 +454,11 @@ program
   .command("run")
   .description("run a package once and print its outputs")
   .argument("<dir>", "package folder")
-  .option("--input <name=file>", "an input: .npy, .pb (TensorProto), .json or an image (repeatable)", collect)
+  .option(
+    "--input <name=file>",
+    "an input, or a state (default zero): .npy, .pb (TensorProto), .json or an image (repeatable)",
+    collect,
+  )
   .option("-o, --output <dir>", "write every output as .npy")
   .addOption(backendOption())
   .addOption(threadsOption())
