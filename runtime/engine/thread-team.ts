@@ -116,6 +116,7 @@ export class ThreadTeam {
         resolve();
       };
     });
+    if (spaces.length === 0) this.#settle();
     for (const [index, { table }] of spaces.entries()) {
       if (this.#ended !== undefined) break;
       const parts = { kernels, walk, memory, control: address, table, thread: index + 1, threads };

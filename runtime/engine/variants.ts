@@ -7,7 +7,8 @@ import type { Engine } from "./engine.ts";
 import type { LoadedReferences } from "./host-step.ts";
 import { layOutThreads } from "./thread-layout.ts";
 import { ThreadTeam } from "./thread-team.ts";
-import { createMemory, createWasmEngine } from "./wasm.ts";
+import { createWasmEngine } from "./wasm.ts";
+import { createMemory } from "./wasm-module.ts";
 
 export type Backend = "auto" | "wasm" | VariantName;
 

@@ -9,7 +9,7 @@ import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { ThreadedVariantName, WasmVariantName } from "../format/manifest.ts";
-import { type KernelStep, type Port, type Program, type ProgramStep, pageBytes, undivided } from "../format/program.ts";
+import { type KernelStep, type Port, type Program, type ProgramStep, undivided } from "../format/program.ts";
 import { allocate, elementCount, type Tensor, type TensorArray, viewOf } from "../format/tensor.ts";
 import { type Block, ControlFlow } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime, ThreadStatus } from "./engine.ts";
@@ -21,6 +21,7 @@ import { type Position, Slices, sliceMilliseconds } from "./slices.ts";
 import { States } from "./states.ts";
 import { HelperLost, type ThreadTeam } from "./thread-team.ts";
 import { nextTurn } from "./turn.ts";
+import { compileModule, createMemory, instantiateKernels, type Walk } from "./wasm-module.ts";
 
 export interface WasmEngineOptions {
   readonly program: Program;
@@ -34,9 +35,6 @@ export interface WasmEngineOptions {
   /** Helpers over the same module and memory, which is then shared. The engine ends them with itself. */
   readonly team?: ThreadTeam;
 }
-
-/** `walk(first record, begin, last record, end)`: see runtime/format/README.md. */
-type Walk = (first: number, begin: number, last: number, end: number) => void;
 
 /** Arrays that outputs are written into, by name. */
 type Targets = Readonly<Record<string, TensorArray>>;
@@ -60,87 +58,6 @@ export function createWasmEngine(options: WasmEngineOptions): WasmEngine {
 /** Imports the reference functions of the program's host steps, then creates the engine. */
 export async function openWasmEngine(options: Omit<WasmEngineOptions, "references">): Promise<WasmEngine> {
   return new WasmEngine({ ...options, references: await loadReferences(options.program) });
-}
-
-/** A memory of exactly so many pages. Throws LeafcutterError memory-exceeded. */
-export function createMemory(pages: number, shared = false): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
-  } catch (cause) {
-    const received = cause instanceof Error ? cause.message : String(cause);
-    throw new LeafcutterError(
-      {
-        code: "memory-exceeded",
-        message: "the browser does not give the memory that the model needs",
-        expected: `${pages * pageBytes} bytes`,
-        received,
-        advice: "Close other pages, or compile the model for smaller dimensions or with fewer bytes of weights.",
-      },
-      { cause },
-    );
-  }
-}
-
-/**
- * The import section is the only way out of a module: it may name the memory and nothing else.
- * Throws LeafcutterError package-invalid.
- */
-export function checkModule(module: WebAssembly.Module, where: string): void {
-  const foreign = WebAssembly.Module.imports(module).filter(
-    ({ module: from, name, kind }) => from !== "env" || name !== "memory" || kind !== "memory",
-  );
-  const exports = WebAssembly.Module.exports(module);
-  const has = (name: string, kind: string): boolean =>
-    exports.some((entry) => entry.name === name && entry.kind === kind);
-  if (foreign.length === 0 && has("walk", "function") && has("table", "table")) return;
-  throw new LeafcutterError({
-    code: "package-invalid",
-    message: foreign.length > 0 ? "the module imports what it must not" : "the module lacks an export of the format",
-    where,
-    expected: "the import env.memory alone, and the exports walk and table",
-    received:
-      foreign.length > 0
-        ? foreign.map(({ module: from, name, kind }) => `${kind} ${from}.${name}`).join(", ")
-        : exports.map(({ name }) => name).join(", ") || "no exports",
-  });
-}
-
-function compileModule(module: WebAssembly.Module | Uint8Array): WebAssembly.Module {
-  return module instanceof WebAssembly.Module ? module : new WebAssembly.Module(module as Uint8Array<ArrayBuffer>);
-}
-
-interface Kernels {
-  readonly walk: Walk;
-  readonly table: WebAssembly.Table;
-}
-
-function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, program: Program, where: string): Kernels {
-  checkModule(module, where);
-  let exports: WebAssembly.Exports;
-  try {
-    exports = new WebAssembly.Instance(module, { env: { memory } }).exports;
-  } catch (cause) {
-    throw new LeafcutterError(
-      {
-        code: "package-invalid",
-        message: "the module does not fit the program's memory",
-        where,
-        received: cause instanceof Error ? cause.message : String(cause),
-      },
-      { cause },
-    );
-  }
-  const { walk, table } = exports;
-  if (table instanceof WebAssembly.Table && table.length < program.kernels.length) {
-    throw new LeafcutterError({
-      code: "package-invalid",
-      message: "the module's function table is shorter than the program's list of kernels",
-      where,
-      expected: `${program.kernels.length} functions`,
-      received: String(table.length),
-    });
-  }
-  return { walk: walk as Walk, table: table as WebAssembly.Table };
 }
 
 /** One for each block of control flow. */
@@ -183,7 +100,7 @@ export class WasmEngine implements Engine {
     this.variant = variant;
     this.program = program;
     this.memory = memory ?? createMemory(program.memory.pages);
-    const { walk, table } = instantiate(compileModule(module), this.memory, program, variant);
+    const { walk, table } = instantiateKernels(compileModule(module), this.memory, program, variant);
     this.#walk = walk;
     this.#team = team;
     team?.link(table);

@@ -18,7 +18,8 @@ import { bindInputs, type TensorInput } from "./input.ts";
 import { matchesProbe, numberOf, type ProbeMismatch } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
 import { States } from "./states.ts";
-import { createMemory, createWasmEngine } from "./wasm.ts";
+import { createWasmEngine } from "./wasm.ts";
+import { createMemory } from "./wasm-module.ts";
 import { type Dispatch, WebGpuDevice } from "./webgpu-device.ts";
 import {
   type Bindings,

@@ -1,7 +1,7 @@
 /** The modules of one package: each is fetched, verified and compiled once. Throws LeafcutterError. */
 import { sharedForm } from "../engine/shared-module.ts";
 import { checkThreadModule } from "../engine/thread-control.ts";
-import { checkModule } from "../engine/wasm.ts";
+import { checkModule } from "../engine/wasm-module.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
 import {
   type FileReference,
