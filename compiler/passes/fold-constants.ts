@@ -99,6 +99,7 @@ const parameters: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   Expand: { 1: "shape" },
   Slice: { 1: "starts", 2: "ends", 3: "axes", 4: "steps" },
   Tile: { 1: "repeats" },
+  "com.microsoft.GroupQueryAttention": { 6: "total_sequence_length" },
   Range: { 0: "start", 1: "limit" },
   ConstantOfShape: { 0: "shape" },
   Pad: { 1: "pads", 3: "axes" },

@@ -4,11 +4,14 @@
  */
 import type { Tensor } from "../format/tensor.ts";
 import { attend, type Heads, headsFirst, tensorOfHeads, tokensFirst, tokensTogether } from "./attend.ts";
-import { inputOf, numberOf } from "./call.ts";
+import { inputOf, integersOf, numberOf, refuse } from "./call.ts";
 import { scoreBias } from "./microsoft-attention.ts";
 import { numbersOf } from "./numbers.ts";
 import type { Reference, ReferenceCall } from "./reference.ts";
 import { rotated } from "./rotary-embedding.ts";
+
+const totalOf = (call: ReferenceCall): number =>
+  integersOf(call, "total_sequence_length", 6)?.[0] ?? refuse("the total length is missing");
 
 interface Lengths {
   /** Tokens of the present key and value. */
@@ -20,7 +23,7 @@ interface Lengths {
 /** In the first call every batch starts at 0, however long its own prompt is. */
 function lengthsOf(call: ReferenceCall, tokens: number): Lengths {
   const last = numbersOf(inputOf(call, 5));
-  const total = numbersOf(inputOf(call, 6))[0] as number;
+  const total = totalOf(call);
   const past = call.inputs[3]?.shape[2] ?? 0;
   return {
     present: Math.max(total, past),
@@ -80,7 +83,7 @@ export const groupQueryAttention: Reference = (call) => {
   const value = written(call.inputs[4], v, lengths);
   const window = numberOf(call, "local_window_size", -1);
   const isCausal = numberOf(call, "causal", 1) === 1;
-  const total = numbersOf(inputOf(call, 6))[0] as number;
+  const total = totalOf(call);
   const bias = scoreBias(call.inputs[10], [batch, heads, tokens, call.inputs[10]?.shape[3] ?? 1]);
   const sinks = call.inputs[11] && numbersOf(call.inputs[11]);
   const smooth = numberOf(call, "smooth_softmax", 0) === 1;

@@ -8,6 +8,7 @@ import { microsoftAttention, multiHeadAttention } from "../../../runtime/referen
 import { integerOf, integersOf } from "../../graph/attribute.ts";
 import { addDims, type Dim, divideDims, maximumDim, multiplyDims, sameDim } from "../../graph/dimension.ts";
 import type { TensorType } from "../../graph/graph.ts";
+import { isAtLeast } from "../movement/copy.ts";
 import { defineOperator, type Operator, type OperatorContext, sumTolerance } from "../operator.ts";
 
 const outputsOf = (context: OperatorContext, types: readonly TensorType[]): readonly TensorType[] =>
@@ -98,6 +99,10 @@ export interface GroupedExtents {
   readonly present: Dim;
 }
 
+/** The greater one, as one of the two wherever that can be told. */
+const longerOf = (left: Dim, right: Dim): Dim =>
+  isAtLeast(left, right) ? left : isAtLeast(right, left) ? right : maximumDim(left, right);
+
 export function groupedExtents(context: OperatorContext): GroupedExtents {
   const { shape } = context.type(0);
   const [heads, groups] = [headCount(context, "num_heads"), headCount(context, "kv_num_heads")];
@@ -108,14 +113,14 @@ export function groupedExtents(context: OperatorContext): GroupedExtents {
   const packed = !context.has(1);
   const width = divideDims(size, packed ? heads + 2 * groups : heads);
   const past = context.has(3) ? (context.type(3).shape[2] ?? 0) : 0;
-  const total = context.elements(6)?.[0];
+  const total = context.integers("total_sequence_length", 6)?.[0];
   if (total === undefined)
     context.fail(
       "the total length must follow from the shapes of the inputs",
       "an integer known when the model is compiled, or the extent of an input",
       "a computed value",
     );
-  return { batch, tokens, heads, groups, width, packed, past, present: maximumDim(total, past) };
+  return { batch, tokens, heads, groups, width, packed, past, present: longerOf(total, past) };
 }
 
 function inferGrouped(context: OperatorContext): readonly TensorType[] {
