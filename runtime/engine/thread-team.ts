@@ -4,6 +4,7 @@
  * ends for good, says why, and its engine goes on alone.
  */
 import type { Program } from "../format/program.ts";
+import { HelperLost } from "./helper-lost.ts";
 import { Records } from "./records.ts";
 import {
   control,
@@ -20,9 +21,6 @@ import { stepsWithScratch, type ThreadLayout } from "./thread-layout.ts";
 const defaultPatience = 3_000_000_000n;
 /** Helpers that have not answered by then do not come. */
 const startMilliseconds = 10_000;
-
-/** A helper did not do its part: what the walk has computed is incomplete. */
-export class HelperLost extends Error {}
 
 /** A thread of the host that runs thread-helper.ts. */
 export interface HelperThread {

@@ -5,8 +5,6 @@ import type { FileReference, Manifest, ThreadedVariantName, VariantName, WasmVar
 import { type Program, pageBytes } from "../format/program.ts";
 import type { Engine } from "./engine.ts";
 import type { LoadedReferences } from "./host-step.ts";
-import { layOutThreads } from "./thread-layout.ts";
-import { ThreadTeam } from "./thread-team.ts";
 import { createWasmEngine } from "./wasm.ts";
 import { createMemory } from "./wasm-module.ts";
 
@@ -45,11 +43,11 @@ export interface EngineKind {
   /** Why this host cannot run it; undefined when it can. */
   readonly missing: (host: Missing) => Promise<string | undefined>;
   /** Bytes of linear memory. */
-  readonly memoryBytes: (program: Program, threads: number) => number;
+  readonly memoryBytes: (program: Program, threads: number) => Promise<number>;
   readonly create: (parts: EngineParts) => Promise<Engine>;
 }
 
-const plannedBytes = ({ memory }: Program): number => memory.pages * pageBytes;
+const plannedBytes = async ({ memory }: Program): Promise<number> => memory.pages * pageBytes;
 
 function wasmKind(variant: WasmVariantName): EngineKind {
   return {
@@ -73,12 +71,16 @@ function wasmKind(variant: WasmVariantName): EngineKind {
   };
 }
 
+/** The code of several threads is loaded by those who have them. */
 function threadedKind(base: WasmVariantName): EngineKind {
   const variant = `${base}-threads` as const;
   return {
     variant,
     takesMemory: false,
-    memoryBytes: (program, threads) => layOutThreads(program, threads).pages * pageBytes,
+    memoryBytes: async (program, threads) => {
+      const { layOutThreads } = await import("./thread-layout.ts");
+      return layOutThreads(program, threads).pages * pageBytes;
+    },
     selfTestFirst: false,
     files: ({ modules, threads }) => {
       const module = modules.find((candidate) => candidate.variant === base);
@@ -86,7 +88,12 @@ function threadedKind(base: WasmVariantName): EngineKind {
     },
     missing: async ({ missingFeature, missingThreads }) => missingThreads() ?? missingFeature(base),
     create: async ({ program, references, module, threadModule, threads }) => {
-      const [kernels, walk] = await Promise.all([module(variant), threadModule()]);
+      const [kernels, walk, { layOutThreads }, { ThreadTeam }] = await Promise.all([
+        module(variant),
+        threadModule(),
+        import("./thread-layout.ts"),
+        import("./thread-team.ts"),
+      ]);
       const layout = layOutThreads(program, threads);
       const memory = createMemory(layout.pages, true);
       const team = new ThreadTeam({ program, layout, memory, kernels, walk });

@@ -13,13 +13,14 @@ import { type KernelStep, type Port, type Program, type ProgramStep, undivided }
 import { allocate, elementCount, type Tensor, type TensorArray, viewOf } from "../format/tensor.ts";
 import { type Block, ControlFlow } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime, ThreadStatus } from "./engine.ts";
+import { HelperLost } from "./helper-lost.ts";
 import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
 import { type Position, Slices, sliceMilliseconds } from "./slices.ts";
 import { States } from "./states.ts";
-import { HelperLost, type ThreadTeam } from "./thread-team.ts";
+import type { ThreadTeam } from "./thread-team.ts";
 import { nextTurn } from "./turn.ts";
 import { compileModule, createMemory, instantiateKernels, type Walk } from "./wasm-module.ts";
 

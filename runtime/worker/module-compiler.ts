@@ -1,6 +1,4 @@
 /** The modules of one package: each is fetched, verified and compiled once. Throws LeafcutterError. */
-import { sharedForm } from "../engine/shared-module.ts";
-import { checkThreadModule } from "../engine/thread-control.ts";
 import { checkModule } from "../engine/wasm-module.ts";
 import { LeafcutterError } from "../format/diagnostic.ts";
 import {
@@ -27,7 +25,8 @@ export class ModuleCompiler {
       const base = moduleVariant(variant);
       const file = this.#reader.manifest.modules.find((candidate) => candidate.variant === base);
       const bytes = await this.#read(file, variant);
-      const module = await compile(base === variant ? bytes : sharedForm(bytes, file?.path ?? variant), file?.path);
+      const form = base === variant ? bytes : await sharedFormOf(bytes, file?.path ?? variant);
+      const module = await compile(form, file?.path);
       checkModule(module, file?.path ?? variant);
       return module;
     });
@@ -38,6 +37,7 @@ export class ModuleCompiler {
     return this.#once("threads", async () => {
       const { threads } = this.#reader.manifest;
       const module = await compile(await this.#read(threads, "threads"), threads?.path);
+      const { checkThreadModule } = await import("../engine/thread-control.ts");
       checkThreadModule(module, threads?.path ?? "");
       return module;
     });
@@ -53,6 +53,11 @@ export class ModuleCompiler {
     if (file === undefined) throw new LeafcutterError({ code: "internal", message: `the package has no ${name}` });
     return this.#reader.read(file);
   }
+}
+
+async function sharedFormOf(bytes: Uint8Array, where: string): Promise<Uint8Array> {
+  const { sharedForm } = await import("../engine/shared-module.ts");
+  return sharedForm(bytes, where);
 }
 
 async function compile(bytes: Uint8Array, where: string | undefined): Promise<WebAssembly.Module> {

@@ -84,15 +84,19 @@ class ProgressMeter {
 }
 
 /** The engines whose memory is small enough. Throws memory-exceeded when none is. */
-function withinMemory(choice: Choice, program: Program, { maxMemory, threads }: MemoryOptions): Choice {
+async function withinMemory(choice: Choice, program: Program, { maxMemory, threads }: MemoryOptions): Promise<Choice> {
   if (maxMemory === undefined) return choice;
-  const needs = (kind: EngineKind): number => kind.memoryBytes(program, threads);
-  const [first, ...rest] = choice.kinds.filter((kind) => needs(kind) <= maxMemory);
-  const rejected = choice.kinds
-    .filter((kind) => needs(kind) > maxMemory)
-    .map((kind) => ({ variant: kind.variant, why: `it needs ${needs(kind)} bytes, more than maxMemory allows` }));
-  if (first !== undefined) return { kinds: [first, ...rest], rejected: [...choice.rejected, ...rejected] };
-  const bytes = Math.min(...choice.kinds.map(needs));
+  const kinds: EngineKind[] = [];
+  const rejected = [...choice.rejected];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const kind of choice.kinds) {
+    const needed = await kind.memoryBytes(program, threads);
+    bytes = Math.min(bytes, needed);
+    if (needed <= maxMemory) kinds.push(kind);
+    else rejected.push({ variant: kind.variant, why: `it needs ${needed} bytes, more than maxMemory allows` });
+  }
+  const [first, ...rest] = kinds;
+  if (first !== undefined) return { kinds: [first, ...rest], rejected };
   throw new LeafcutterError({
     code: "memory-exceeded",
     message: "the model needs more memory than maxMemory allows",
@@ -185,7 +189,7 @@ export async function openModel(
     const program = validateProgram(parsed, new Set(Object.keys(knownReferences)));
     checkAgreement(manifest, program);
     options.accept?.(program);
-    const choice = withinMemory(available, program, { maxMemory: options.maxMemory, threads });
+    const choice = await withinMemory(available, program, { maxMemory: options.maxMemory, threads });
     const references = await loadReferences(program);
     const maker = new EngineMaker({ reader, modules, program, references, threads });
     const [engine, usable] = await createFirst(maker, choice);
