@@ -80,6 +80,29 @@ export const attentionCases: readonly PassCase[] = [
     const mixed = product(b, reshaped(b, softmax(b, masked), 6, 5, 5), heads("v"));
     b.output("y", reshaped(b, transposed(b, reshaped(b, mixed, 2, 3, 5, 4), 0, 2, 1, 3), 2, 5, 12));
   }),
+  passCase(
+    "attention-any-length",
+    (b) => {
+      const [batch, seq, past] = [b.symbol("batch", 1, 3), b.symbol("seq", 1, 8), b.symbol("past", 1, 8)];
+      const x = b.input("x", "float32", [batch, seq, 12]);
+      const heads = (name: string, width: number): Value => {
+        const projected = product(b, x, b.weights(name, 12, width));
+        return transposed(b, reshaped(b, projected, 0, 0, width / 4, 4), 0, 2, 1, 3);
+      };
+      const cached = (name: string): Value =>
+        b.add("Concat", [b.input(`past ${name}`, "float32", [batch, 3, past, 4]), heads(name, 12)], {
+          axis: integerAttribute(2),
+        });
+      const scores = product(b, heads("q", 12), transposed(b, cached("k"), 0, 1, 3, 2));
+      const mixed = product(b, softmax(b, b.add("Mul", [scores, b.scalar("scale", 0.5)])), cached("v"));
+      b.output("y", reshaped(b, transposed(b, mixed, 0, 2, 1, 3), 0, 0, 12));
+    },
+    new Map([
+      ["batch", 2],
+      ["seq", 3],
+      ["past", 5],
+    ]),
+  ),
   passCase("attention-keys-first", (b) => {
     const [q, k, v] = operands(b);
     const scores = transposed(b, product(b, k, transposed(b, q, 0, 1, 3, 2)), 0, 1, 3, 2);
