@@ -5,7 +5,7 @@ import { i32 } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { emitPass } from "../tile/finish.ts";
 import type { RecordReader } from "../tile/words.ts";
-import type { ConvShape } from "./wasm.ts";
+import type { ConvShape } from "./shape.ts";
 
 type Address = Local<"i32">;
 

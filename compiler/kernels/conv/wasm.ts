@@ -3,32 +3,17 @@
  * channels, then all pixels of the block in tiles that run across row ends (per-pixel pointers, so views may have any
  * strides). A ragged last tile repeats its last pixel: the same value is stored again.
  */
-import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import type { WeightStorage } from "../problem.ts";
-import { applyInline, type EpilogueForm, type OperandChannels } from "../tile/finish.ts";
-import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
+import { applyInline } from "../tile/finish.ts";
+import { biasAccumulators, emitMultiply, panelWidth, rowsOn } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
-
-/** Everything the code depends on. */
-export interface ConvShape {
-  readonly tile: TileShape;
-  readonly storage: WeightStorage;
-  readonly epilogue: Expression | undefined;
-  readonly form: EpilogueForm;
-  readonly operandChannels: readonly OperandChannels[];
-  /** Taps of a kernel row are one run of floats. */
-  readonly contiguous: boolean;
-  /** One kernel row. */
-  readonly singleRow: boolean;
-  readonly names: readonly string[];
-}
+import type { ConvShape } from "./shape.ts";
 
 export function emitConv(context: WasmKernelContext, planned: ConvShape): FunctionReference {
   const { rows, vectors } = planned.tile;

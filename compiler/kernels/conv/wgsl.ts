@@ -5,7 +5,7 @@ import { panelWidth } from "../tile/multiply.ts";
 import { finishQuad, panelQuad, pixelOperands, pixelPlace, quad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
-import type { ConvShape } from "./wasm.ts";
+import type { ConvShape } from "./shape.ts";
 
 export function convWgsl(shape: ConvShape): WgslKernel | undefined {
   const { epilogue, operandChannels, storage } = shape;

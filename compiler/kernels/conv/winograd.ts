@@ -17,7 +17,7 @@ import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
-import type { ConvShape } from "./wasm.ts";
+import type { ConvShape } from "./shape.ts";
 import { pointGap, points, width } from "./winograd-block.ts";
 
 type Address = Local<"i32">;
