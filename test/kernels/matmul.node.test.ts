@@ -33,6 +33,8 @@ const cases: Readonly<Record<string, Product>> = {
   "computed B": { batch: [3], extents: [7, 6, 11], b: "shared" },
   "computed B per batch": { batch: [2, 2], extents: [7, 6, 11], b: "batched", bias: true, epilogue: relu },
   operand: { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[2, 7, 11]] },
+  "operand, whole panels": { batch: [2], extents: [7, 6, 16], epilogue: sum, operands: [[2, 7, 16]] },
+  "operand of every batch, whole panels": { batch: [2, 3], extents: [4, 6, 16], epilogue: sum, operands: [[3, 4, 16]] },
   "operand of every batch": { batch: [2, 3], extents: [4, 6, 11], epilogue: sum, operands: [[3, 4, 11]] },
   "operand per column": { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[11]] },
   "operand of one value": { batch: [2], extents: [7, 6, 11], epilogue: sum, operands: [[1, 1]] },

@@ -202,7 +202,7 @@ class ConvTransposeCode {
           outer: { count: row.taps.count, jump: pixelRowJump, weightJump: rowJump },
         });
       });
-      if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, sums);
+      if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, sums, [], []);
       storeTile(this.#context, body, targets, sums, valid);
       body.set(source, i32.add(source, sourceStep));
       body.set(target, i32.add(target, targetStep));

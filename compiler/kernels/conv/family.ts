@@ -16,7 +16,7 @@ import {
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { ConvProblem } from "../problem.ts";
-import { epilogueForm, isEpilogue } from "../tile/finish.ts";
+import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
@@ -161,7 +161,7 @@ function bindConv(
     tile: { rows: variant.rows, vectors: variant.vectors },
     storage,
     epilogue: problem.epilogue,
-    form: epilogueForm(problem.epilogue, operands.length),
+    form: epilogueForm(problem.epilogue, operands.length, isAligned(output, operands, width)),
     operandChannels: operands.map((view) => (view.strides[3] === 0 ? "single" : "contiguous")),
     contiguous,
     singleRow: kernelHeight === 1,

@@ -7,7 +7,7 @@ import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import { applyInline } from "../tile/finish.ts";
+import { applyInline, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
@@ -178,7 +178,7 @@ class ConvCode {
   #tile(panel: Address, sources: readonly Address[], targets: readonly Address[], valid: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { tile, contiguous, singleRow, form, epilogue } = this.#shape;
+    const { tile, contiguous, singleRow, form, epilogue, operandChannels } = this.#shape;
     body.scope(() => {
       const sums = biasAccumulators(body, tile, panel);
       const weights = body.local("i32", i32.add(panel, panelWidth(tile) * 4));
@@ -187,7 +187,10 @@ class ConvCode {
         ...(contiguous ? {} : { middle: { count: words.word("kernelWidth"), jump: words.local("tapJump") } }),
         ...(singleRow ? {} : { outer: { count: words.word("kernelHeight"), jump: words.local("rowJump") } }),
       });
-      if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, sums);
+      if (form === "inline" && epilogue) {
+        const distances = operandDistances(body, words, "output", operandChannels.length);
+        applyInline(body, this.#context.math, epilogue, sums, targets, distances);
+      }
       storeTile(this.#context, body, targets, sums, valid);
     });
   }

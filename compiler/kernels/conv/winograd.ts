@@ -11,7 +11,7 @@ import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import { applyInline } from "../tile/finish.ts";
+import { applyInline, operandDistances } from "../tile/finish.ts";
 import { emitMultiply, rowsOn } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
@@ -204,8 +204,9 @@ class WinogradCode {
   #transformBack(begin: Address, end: Address, tiles: Address, panel: Address, channel: Address, valid: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { form, epilogue } = this.#shape;
+    const { form, epilogue, operandChannels } = this.#shape;
     body.scope(() => {
+      const distances = form === "inline" ? operandDistances(body, words, "output", operandChannels.length) : [];
       const pointBytes = body.local("i32", i32.add(i32.mul(tiles, width * 4), pointGap));
       const source = this.#region("products");
       const rowStep = words.local("outputRow");
@@ -238,11 +239,12 @@ class WinogradCode {
                 pixels[r * 2 + c]?.push(body.local("v128", f32x4.add(value, bias)));
               });
           }
-          if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, pixels);
           const hasSecond = body.local("i32", i32.ltS(i32.add(x, 1), columns));
           const below = body.local("i32", i32.add(target, rowStep));
           const store = (address: Address, pixel: number): void => {
-            const values = pixels[pixel] as readonly Vector[];
+            const values = pixels[pixel] as readonly Local<"v128">[];
+            if (form === "inline" && epilogue)
+              applyInline(body, this.#context.math, epilogue, [values], [address], distances);
             storeTile(this.#context, body, [address], [values], valid);
           };
           const pair = (address: Address, pixel: number): void => {

@@ -190,7 +190,7 @@ class DepthwiseCode {
       body.set(tap, i32.add(tap, rowStep));
       body.branchIf(again, body.tee(rows, i32.sub(rows, 1)));
     });
-    if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, sums);
+    if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, sums, [], []);
     const target = body.local("i32", output);
     const outputPixel = words.local("outputPixel");
     sums.forEach((sum, index) => {

@@ -17,7 +17,7 @@ import {
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { MatmulProblem } from "../problem.ts";
-import { epilogueForm, isEpilogue } from "../tile/finish.ts";
+import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { panelBytes, widePanelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
@@ -119,7 +119,7 @@ function bindMatmul(
     storage,
     dynamicB,
     epilogue: problem.epilogue,
-    form: epilogueForm(problem.epilogue, operands.length),
+    form: epilogueForm(problem.epilogue, operands.length, isAligned(output, operands, matmulWidth)),
     operandChannels: repeats.map(({ single }) => (single ? "single" : "contiguous")),
     periodic: repeats.some(({ period, step }) => step !== 0 && !sameDim(period, allRows)),
     names: named.map(([name]) => name),

@@ -11,7 +11,7 @@ import { multiplyAdd } from "../../assemble/target.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { WeightStorage } from "../problem.ts";
-import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
+import { applyInline, type EpilogueForm, emitPass, type OperandChannels, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
 import { narrowReader, readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
@@ -169,7 +169,7 @@ class MatmulCode {
   ): void {
     const body = this.#body;
     const rows = sources.length;
-    const { sets, dynamicB, form, epilogue, overPanels, storage } = this.#shape;
+    const { sets, dynamicB, form, epilogue, operandChannels, overPanels, storage } = this.#shape;
     const vectors = matmulWidth / 4;
     const narrow = overPanels && storage !== "float32" ? storage : undefined;
     const zero = f32x4.const(0, 0, 0, 0);
@@ -199,7 +199,10 @@ class MatmulCode {
             body.set(sum, multiplyAdd(this.#context.target, sum, scale, biased[i]?.[j] ?? zero));
           });
         });
-      if (form === "inline" && epilogue) applyInline(body, this.#context.math, epilogue, first);
+      if (form === "inline" && epilogue) {
+        const distances = operandDistances(body, this.#words, "c", operandChannels.length);
+        applyInline(body, this.#context.math, epilogue, first, targets, distances);
+      }
       storeTile(this.#context, body, targets, first, valid);
     });
   }

@@ -9,10 +9,12 @@ import type { Expression as Code, FunctionReference, Local } from "../../assembl
 import type { MathLibrary } from "../../assemble/math.ts";
 import { i32 } from "../../assemble/scalar.ts";
 import { v128 } from "../../assemble/vector.ts";
-import type { WasmKernelContext } from "../contract.ts";
+import { sameDim } from "../../graph/dimension.ts";
+import type { View, WasmKernelContext } from "../contract.ts";
 import { isApplicable } from "../expression/apply.ts";
 import { keyOf } from "../expression/memo.ts";
 import { emitVector } from "../expression/vector.ts";
+import type { RecordReader } from "./words.ts";
 
 type Vector = Code<"v128">;
 
@@ -40,9 +42,10 @@ const inlineLimit = 3;
 
 export type EpilogueForm = "none" | "inline" | "pass";
 
-export function epilogueForm(epilogue: Expression | undefined, operands: number): EpilogueForm {
+/** `aligned`: whether operands can be read beside the accumulators (see `isAligned`). */
+export function epilogueForm(epilogue: Expression | undefined, operands: number, aligned = false): EpilogueForm {
   if (!epilogue || (epilogue.kind === "input" && epilogue.index === 0)) return "none";
-  if (operands > 0) return "pass";
+  if (operands > 0 && !aligned) return "pass";
   let cost = 0;
   mapExpression(epilogue, (node) => {
     if (node.kind === "unary" || node.kind === "binary") cost += cheap.has(node.operation) ? 1 : inlineLimit + 1;
@@ -164,13 +167,49 @@ function definePass(
   });
 }
 
-/** Every accumulator through a short epilogue. */
+/** Whether an element of every operand lies as far from its start as the output's does, and no panel of `width` is ragged. */
+export const isAligned = (output: View, operands: readonly View[], width: number): boolean => {
+  const channels = output.shape.at(-1);
+  return (
+    typeof channels === "number" &&
+    channels % width === 0 &&
+    operands.every(({ shape, strides }) =>
+      output.strides.every(
+        (stride, axis) =>
+          output.shape[axis] === 1 ||
+          (sameDim(shape[axis] ?? 1, output.shape[axis] ?? 1) && sameDim(strides[axis] ?? 0, stride)),
+      ),
+    )
+  );
+};
+
+/** Bytes from an element of the output to that of each aligned operand. */
+export const operandDistances = (
+  body: BodyBuilder,
+  words: RecordReader,
+  output: string,
+  operands: number,
+): readonly Local<"i32">[] =>
+  Array.from({ length: operands }, (_, k) => body.local("i32", i32.sub(words.word(`operand${k}`), words.word(output))));
+
+/** The accumulators of each output address through a short epilogue. */
 export function applyInline(
   body: BodyBuilder,
   math: MathLibrary,
   epilogue: Expression,
   values: readonly (readonly Local<"v128">[])[],
+  addresses: readonly Local<"i32">[],
+  distances: readonly Local<"i32">[],
 ): void {
-  for (const row of values)
-    for (const value of row) body.scope(() => body.set(value, applyEpilogue(body, math, epilogue, [value])));
+  values.forEach((row, i) => {
+    row.forEach((value, j) => {
+      body.scope(() => {
+        const operands = distances.map((distance) =>
+          v128.load(i32.add(addresses[i] as Local<"i32">, distance), { offset: j * 16 }),
+        );
+        const inputs = [value, ...operands.map((operand) => body.local("v128", operand))];
+        body.set(value, applyEpilogue(body, math, epilogue, inputs));
+      });
+    });
+  });
 }
