@@ -172,6 +172,7 @@ export function rowsOf(result: JobResult, context: RowContext): readonly Row[] {
       ...row,
       ...(row.status === "ok" && Object.keys(ratio).length > 0 ? { ratio } : {}),
       ...(steps === undefined ? {} : { profile: steps }),
+      ...(result.weightStream === undefined ? {} : { weightStream: result.weightStream }),
     };
   });
 }

@@ -2,6 +2,7 @@
 import {
   bytes,
   denseShare,
+  digits,
   errorText,
   memorySummaries,
   milliseconds,
@@ -72,7 +73,14 @@ export function renderTable(results: Results): string {
       ? []
       : [`${row.model} in ${row.where}: dense layers at ${(100 * share).toFixed(0)} % of the roof`];
   });
+  const streams = results.rows.flatMap(({ model, where, weightStream }) => {
+    if (weightStream === undefined) return [];
+    const { bytes: read, runMs, readMs } = weightStream;
+    return [
+      `${model} in ${where}: ${bytes(read)} of weights at ${digits(read / runMs / 1e6)} GB/s, ${((100 * readMs) / runMs).toFixed(0)} % of reading as many bytes`,
+    ];
+  });
   const roofs = Object.entries(results.host.roof).map(([where, roof]) => `roof ${roofText(where as Where, roof)}`);
-  const sums = [...means, ...memory, ...dense, ...roofs];
+  const sums = [...means, ...memory, ...dense, ...streams, ...roofs];
   return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...sums].join("\n");
 }

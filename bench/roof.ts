@@ -85,8 +85,7 @@ export function bandwidthModule(): Uint8Array<ArrayBuffer> {
 
 type Exported = Readonly<Record<string, (...values: number[]) => number>>;
 
-function instantiate(bytes: Uint8Array<ArrayBuffer>, memoryPages: number): Exported {
-  const memory = new WebAssembly.Memory({ initial: memoryPages });
+function instantiate(bytes: Uint8Array<ArrayBuffer>, memory: WebAssembly.Memory): Exported {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
   return exports as unknown as Exported;
 }
@@ -105,15 +104,26 @@ function fastest(call: () => void, calls: number): number {
 function gflops(target: WasmTarget): number | null {
   const bytes = multiplyAddModule(target);
   if (!WebAssembly.validate(bytes)) return null;
-  const { rate } = instantiate(bytes, 1);
+  const { rate } = instantiate(bytes, new WebAssembly.Memory({ initial: 1 }));
   const rounds = 100_000;
   const milliseconds = fastest(() => void rate?.(rounds), 200);
   return (rounds * 4 * accumulators * lanes * 2) / milliseconds / 1e6;
 }
 
+/** Reads `bytes` (rounded up to 128) of a memory of its own, every page of it touched before. */
+export function readStream(bytes: number): () => void {
+  const block = vectorBytes * streams;
+  const length = Math.ceil(bytes / block) * block;
+  const memory = new WebAssembly.Memory({ initial: Math.ceil((length + block) / 65536) });
+  new Uint8Array(memory.buffer).fill(1);
+  const { read } = instantiate(bandwidthModule(), memory);
+  for (let i = 0; i < 200; i++) read?.(block, 2 ** 16);
+  return () => void read?.(block, length);
+}
+
 /** About a second. */
 export function measureRoof(): Roof {
-  const { read, copy } = instantiate(bandwidthModule(), pages);
+  const { read, copy } = instantiate(bandwidthModule(), new WebAssembly.Memory({ initial: pages }));
   const start = vectorBytes * streams;
   const bytes = megabytes * 2 ** 20;
   // Short calls first, for the optimising compiler; and every page touched.

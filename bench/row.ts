@@ -1,6 +1,7 @@
 /** What the bench reports: the JSON file's content. */
 import type { Stats } from "../runtime/index.ts";
 import type { BrowserName } from "./driven-browser.ts";
+import type { WeightStream } from "./measure/weight-stream.ts";
 import type { EngineName } from "./page/engine.ts";
 import type { Roof } from "./roof.ts";
 
@@ -55,6 +56,8 @@ export interface Row {
   readonly ratio?: Partial<Readonly<Record<EngineName, number>>>;
   /** On Leafcutter's rows: time of each step. */
   readonly profile?: Profile;
+  /** On Leafcutter's rows of models that are bound by their weights: runs beside reads of as many bytes. */
+  readonly weightStream?: WeightStream;
 }
 
 export interface Results {

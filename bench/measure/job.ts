@@ -12,6 +12,7 @@ import { openTfjs, type TfjsModule } from "../page/tfjs.ts";
 import { decodeTensors, type Tensors } from "../tensor-bundle.ts";
 import { interleave } from "./interleave.ts";
 import { type Latency, latencyOf, median } from "./statistics.ts";
+import { isBoundByWeights, measureWeightStream, type WeightStream } from "./weight-stream.ts";
 
 export type PeerName = Exclude<EngineName, "leafcutter">;
 
@@ -58,6 +59,8 @@ export interface JobResult {
   readonly engines: readonly EngineResult[];
   /** Leafcutter's own account, with a profile of its steps. */
   readonly stats?: Stats;
+  /** Of a model that is bound by its weights. */
+  readonly weightStream?: WeightStream;
 }
 
 export async function fetchBytes(address: string): Promise<Uint8Array> {
@@ -188,6 +191,14 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
   });
   const works = candidates.some(({ opened }) => opened === leafcutter);
   const stats = leafcutter !== undefined && works ? await profileOf(leafcutter) : undefined;
+  const weightStream =
+    leafcutter !== undefined && stats !== undefined && isBoundByWeights(stats)
+      ? await measureWeightStream(leafcutter.run, stats.weightBytes)
+      : undefined;
   for (const { opened } of candidates) await opened.dispose();
-  return { engines: [...measured, ...failures], ...(stats === undefined ? {} : { stats }) };
+  return {
+    engines: [...measured, ...failures],
+    ...(stats === undefined ? {} : { stats }),
+    ...(weightStream === undefined ? {} : { weightStream }),
+  };
 }
