@@ -8,6 +8,8 @@ import { integerOf } from "../graph/attribute.ts";
 import { addDims, type Dim, productOf } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { Buffer, Halo, View } from "../kernels/contract.ts";
+import type { AffineIndex } from "../loop/loop.ts";
+import { chooseParts, partsOf, partView } from "./parts.ts";
 import type { Variables } from "./regions.ts";
 import type { SelectedNode } from "./select.ts";
 import type { BoundPair, GrowingPair } from "./states.ts";
@@ -16,7 +18,8 @@ import { denseBytes, denseStrides, denseView, haloBytes, haloView, isDense, resh
 /** A value that lives inside another one. */
 type Alias =
   | { readonly kind: "reshape"; readonly of: Value }
-  | { readonly kind: "window"; readonly of: Value; readonly axis: number; readonly offset: Dim };
+  | { readonly kind: "window"; readonly of: Value; readonly axis: number; readonly offset: Dim }
+  | { readonly kind: "part"; readonly of: Value; readonly access: readonly AffineIndex[] };
 
 export interface Layout {
   /** The view of a non-constant value. */
@@ -27,6 +30,8 @@ export interface Layout {
   borderOf(buffer: Buffer): { readonly name: string; readonly view: View; readonly halo: Halo } | undefined;
   /** Whether concatenation member `input` already lies in its place in `output`. */
   isPlaced(input: Value, output: Value): boolean;
+  /** What `value` is a window of, when no step makes it. */
+  partOf(value: Value): Value | undefined;
   /** Whether `left` and `right` are the same bytes. */
   sharesBytes(left: Value, right: Value): boolean;
 }
@@ -83,7 +88,8 @@ export function layOut(
     const grown = growing.get(value);
     let view: View;
     if (grown) view = grownView(grown);
-    else if (alias?.kind === "reshape") view = reshapedView(viewOf(alias.of), dtype, shape);
+    else if (alias?.kind === "reshape") view = reshapedView(viewOf(alias.of), dtype, shape) as View;
+    else if (alias?.kind === "part") view = partView(viewOf(alias.of), alias.access, shape);
     else if (alias) view = windowOf(viewOf(alias.of), alias.axis, alias.offset, shape);
     else {
       const halo = halos.get(value) ?? noHalo;
@@ -95,13 +101,36 @@ export function layOut(
     views.set(value, view);
     return view;
   };
+  const lying = new Map<Value, Value[]>();
+  for (const [value, alias] of aliases) lying.set(alias.of, [...(lying.get(alias.of) ?? []), value]);
+  const outputs = new Set(graph.outputs.map(({ value }) => value));
+  chooseParts(
+    {
+      graph,
+      selected,
+      isFree: (value) => !aliases.has(value) && !wanted.has(value) && !outputs.has(value) && !variables.has(value),
+      rootOf,
+      isVariable: (value) => variables.has(value),
+      reshapesOf: (value) => lying.get(value) ?? [],
+      viewOf,
+    },
+    ({ source, output, access }) => aliases.set(output, { kind: "part", of: source, access }),
+  );
+  const isPart = (value: Value): boolean => {
+    const alias = aliases.get(value);
+    return alias !== undefined && (alias.kind === "part" || isPart(alias.of));
+  };
   return {
     viewOf,
-    haloOf: (value) => halos.get(rootOf(value)) ?? noHalo,
+    haloOf: (value) => (isPart(value) ? noHalo : (halos.get(rootOf(value)) ?? noHalo)),
     borderOf: (buffer) => borders.get(buffer),
     isPlaced: (input, output) => {
       const alias = aliases.get(input);
       return alias?.kind === "window" && alias.of === output;
+    },
+    partOf: (value) => {
+      const alias = aliases.get(value);
+      return alias?.kind === "part" ? alias.of : undefined;
     },
     sharesBytes: (left, right) => aliases.get(left)?.of === right || aliases.get(right)?.of === left,
   };
@@ -180,8 +209,9 @@ function chooseAliases(
   wanted: ReadonlyMap<Value, Halo>,
   growing: ReadonlyMap<Value, GrowingPair>,
   variables: Variables,
-): ReadonlyMap<Value, Alias> {
+): Map<Value, Alias> {
   const aliases = new Map<Value, Alias>();
+  const parts = new Set(selected.flatMap((entry) => partsOf(entry, graph.constants)).map(({ output }) => output));
   /** Growing states, before and after the run, whose rows have gaps between them. */
   const gapped = new Set<Value>();
   for (const state of growing.values()) {
@@ -210,8 +240,10 @@ function chooseAliases(
     if (entry.kind === "view") {
       const source = node.inputs[0];
       if (!source || gapped.has(source)) continue;
-      // A value that others already live in keeps its own place, so that no chain turns back on itself.
-      if (isFree(source) && !hosts.has(source) && variables.mayHold(rootOf(output), node, source)) {
+      // A value that others already live in keeps its own place, so that no chain turns back on itself; and so does
+      // a part, which may become a window of what it is a part of.
+      const isPart = parts.has(source) && isFree(output);
+      if (!isPart && isFree(source) && !hosts.has(source) && variables.mayHold(rootOf(output), node, source)) {
         aliases.set(source, { kind: "reshape", of: output });
         hosts.add(output);
       } else if (isFree(output) && rootOf(source) !== output) {

@@ -8,7 +8,7 @@ import { type Dim, multiplyDims, productOf, upperBound } from "../graph/dimensio
 import type { Graph, Value } from "../graph/graph.ts";
 import type { Buffer, View } from "../kernels/contract.ts";
 import type { CostTable } from "./cost-table.ts";
-import { layOut } from "./layout.ts";
+import { type Layout, layOut } from "./layout.ts";
 import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";
 import type { Plan, PlannedPort, PlannedState, PlannedStep } from "./plan.ts";
 import { flattenRegions, isSelected } from "./regions.ts";
@@ -92,7 +92,7 @@ export function makePlan(nested: Graph, costs: CostTable, states: readonly State
     weights: built.weights,
     memory: { pages, weights, table, arena: { start, bytes: placement.bytes } },
     addresses,
-    liveBytes: liveBytes(graph, selected, bound),
+    liveBytes: liveBytes(graph, selected, bound, layout),
   };
 }
 
@@ -156,7 +156,12 @@ function spanLoops(steps: readonly PlannedStep[], spans: readonly { first: numbe
 }
 
 /** Largest sum of the unpadded sizes of tensors alive at one node; values that only rename another one's bytes count once. */
-function liveBytes(graph: Graph, selected: readonly SelectedNode[], states: readonly BoundPair[]): number {
+function liveBytes(
+  graph: Graph,
+  selected: readonly SelectedNode[],
+  states: readonly BoundPair[],
+  layout: Layout,
+): number {
   const roots = new Map<Value, Value>();
   for (const state of states) if (state.kind === "growing") roots.set(state.input, state.output);
   const rootOf = (value: Value): Value => {
@@ -167,6 +172,10 @@ function liveBytes(graph: Graph, selected: readonly SelectedNode[], states: read
     const [source] = node.inputs;
     const [output] = node.outputs;
     if (kind === "view" && source && output) roots.set(output, source);
+    for (const value of node.outputs) {
+      const whole = layout.partOf(value);
+      if (whole) roots.set(value, whole);
+    }
   }
   const last = new Map<Value, number>();
   for (const { input } of states) last.set(rootOf(input), selected.length);

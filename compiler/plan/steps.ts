@@ -208,6 +208,7 @@ class StepBuilder {
       this.#addFamilyStep(node, step, temporaries);
       return;
     }
+    if (step.output.kind === "output" && this.#layout.partOf(node.outputs[step.output.index] as Value)) return;
     const only = step.operands[0];
     const member = only?.kind === "input" && step.operands.length === 1 ? node.inputs[only.index] : undefined;
     const output = node.outputs[0];

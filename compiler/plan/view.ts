@@ -89,13 +89,38 @@ export const windowOf = (view: View, axis: number, offset: Dim, shape: readonly 
   offset: addDims(view.offset, multiplyDims(offset, view.strides[axis] as Dim)),
 });
 
-/** The same dense bytes under another shape. */
-export const reshapedView = (view: View, dtype: DType, shape: readonly Dim[]): View => ({
-  ...view,
-  dtype,
-  shape,
-  strides: denseStrides(dtype, shape),
-});
+/** The same elements in row-major order under another shape; undefined when their places have no strides there. */
+export function reshapedView(view: View, dtype: DType, shape: readonly Dim[]): View | undefined {
+  if (isDense(view)) return { ...view, dtype, shape, strides: denseStrides(dtype, shape) };
+  if (byteSize[dtype] !== byteSize[view.dtype]) return undefined;
+  const strides: Dim[] = shape.map(() => byteSize[dtype]);
+  let axis = shape.length - 1;
+  // From the last axis: what can be walked with one stride is taken by one or more of the new axes.
+  for (const { extent, stride } of joinedAxes(view).reverse()) {
+    let taken: Dim = 1;
+    while (!sameDim(taken, extent)) {
+      if (axis < 0 || (typeof taken === "number" && typeof extent === "number" && taken > extent)) return undefined;
+      strides[axis] = multiplyDims(stride, taken);
+      taken = multiplyDims(taken, shape[axis] as Dim);
+      axis--;
+    }
+  }
+  return shape.slice(0, axis + 1).every((extent) => extent === 1) ? { ...view, dtype, shape, strides } : undefined;
+}
+
+/** The axes of a view without those of extent 1, neighbours joined where one stride walks both. */
+function joinedAxes({ shape, strides }: View): { readonly extent: Dim; readonly stride: Dim }[] {
+  const joined: { extent: Dim; stride: Dim }[] = [];
+  shape.forEach((extent, axis) => {
+    const stride = strides[axis] as Dim;
+    const last = joined.at(-1);
+    if (extent === 1) return;
+    if (last && sameDim(last.stride, multiplyDims(stride, extent)))
+      joined[joined.length - 1] = { extent: multiplyDims(last.extent, extent), stride };
+    else joined.push({ extent, stride });
+  });
+  return joined;
+}
 
 /** `view` with numpy broadcasting to `shape`: repeated axes get stride 0. */
 export function broadcastView(view: View, shape: readonly Dim[]): View {

@@ -145,6 +145,45 @@ const graphs: Readonly<Record<string, (b: PlacementBuilder) => void>> = {
     const x = b.image();
     b.output("y", b.conv(b.join(0, b.conv(x, 8), b.conv(b.add("Relu", [x]), 8)), 4));
   },
+  "parts of one value: every reader takes strides": (b) => {
+    const y = b.add("Neg", [b.image()]);
+    const row = b.add("Gather", [y, b.constant("i", tensorOf("int64", [], [-2]))], { axis: integerAttribute(2) });
+    b.output("row", b.add("Abs", [b.add("Unsqueeze", [row, b.integers(1)])]));
+    const odd = b.add("Slice", [y, b.integers(5), b.integers(0), b.integers(3), b.integers(-2)]);
+    b.output("odd", b.add("Exp", [odd]));
+    const turned = b.add("Transpose", [odd], { perm: integersAttribute([3, 1, 0, 2]) });
+    b.output("turned", b.add("Sigmoid", [b.reshape(turned, 3, 4, 5)]));
+    b.output("joined", b.join(3, b.add("Abs", [y]), odd));
+  },
+  "parts of one value: outputs, products and paddings need more": (b) => {
+    const y = b.add("Neg", [b.image()]);
+    const right = b.add("Slice", [y, b.integers(2), b.integers(6), b.integers(3)]);
+    b.output("right", right);
+    const lower = b.add("Slice", [y, b.integers(1), b.integers(4), b.integers(2)]);
+    b.output("product", b.add("MatMul", [lower, b.weights(6, 3)]));
+    b.output("sum", b.add("ReduceSum", [lower, b.integers(3)]));
+    b.output("conv", b.conv(lower, 3));
+    b.output("flat", b.add("Abs", [b.reshape(lower, 4, 18)]));
+    b.output("flat right", b.add("Exp", [b.reshape(b.add("Transpose", [right]), 20, 4)]));
+  },
+  "a part of a part, of a bordered value": (b) => {
+    const y = b.conv(b.image(), 8);
+    b.output("y", b.conv(y, 8));
+    const part = b.add("Slice", [y, b.integers(2), b.integers(7), b.integers(1)]);
+    const inner = b.add("Slice", [part, b.integers(1), b.integers(4), b.integers(3)]);
+    b.output("part", b.add("Abs", [part]));
+    b.output("inner", b.add("Abs", [inner]));
+    b.output("point", b.conv(part, 4, 0));
+    b.output("padded", b.conv(inner, 4));
+  },
+  "parts of an input and of a member": (b) => {
+    const x = b.image();
+    const slice = (y: Value, start: number): Value =>
+      b.add("Slice", [y, b.integers(start), b.integers(4), b.integers(1)]);
+    const member = b.add("Neg", [slice(x, 1)]);
+    const joined = b.join(1, member, slice(x, 2), b.add("Exp", [slice(member, 1)]));
+    b.output("y", b.add("Abs", [slice(joined, 2)]));
+  },
   "two parts of one value, joined the other way round": (b) => {
     const parts = b.addNode(
       "Split",
@@ -183,6 +222,14 @@ describe("places in images of any height", () => {
       const y = b.add("Add", [b.conv(b.add("Relu", [x]), 4), x]);
       const up = b.add("Resize", [b.conv(y, 8), undefined, b.constant("s", tensorOf("float32", [4], [1, 1, 2, 2]))]);
       b.output("y", b.conv(b.join(1, up, b.add("Relu", [up])), 4));
+    },
+    "parts: columns, the first row, axes turned": (b, x) => {
+      const y = b.add("Neg", [x]);
+      b.output("columns", b.add("Abs", [b.add("Slice", [y, b.integers(1), b.integers(3), b.integers(3)])]));
+      b.output("row", b.add("Abs", [b.add("Gather", [y, b.integers(0)], { axis: integerAttribute(2) })]));
+      const turned = b.add("Transpose", [y], { perm: integersAttribute([0, 2, 1, 3]) });
+      b.output("turned", b.add("Exp", [b.add("Unsqueeze", [turned, b.integers(0)])]));
+      b.output("below", b.add("Exp", [b.add("Slice", [y, b.integers(1), b.integers(99), b.integers(2)])]));
     },
     "heads in one list": (b, x) => {
       const head = (y: Value): Value =>
