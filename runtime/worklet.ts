@@ -3,6 +3,7 @@
  * the language and WebAssembly, for scopes that have nothing else (AudioWorkletGlobalScope).
  */
 import type { TensorInput } from "./engine/input.ts";
+import { States } from "./engine/states.ts";
 import { WasmEngine } from "./engine/wasm.ts";
 import { LeafcutterError } from "./format/diagnostic.ts";
 import type { PortDescription, StateDescription } from "./format/manifest.ts";
@@ -31,7 +32,7 @@ class PreparedSession implements LocalSession {
     this.outputs = ports.outputs;
     this.states = ports.states;
     this.#stats = stats;
-    this.#engine = new WasmEngine({ program, module, variant });
+    this.#engine = new WasmEngine({ program, module, variant, extensions: { states: States } });
     this.#engine.writeWeights(0, weights);
   }
 

@@ -11,11 +11,11 @@ import { allocate, elementCount, type Tensor, viewOf } from "../format/tensor.ts
 import type { Reference, ReferenceAttribute } from "../reference/reference.ts";
 import { references } from "../reference/table.ts";
 
-/** Key of the reference table -> function. */
-export type LoadedReferences = ReadonlyMap<string, Reference>;
-
-/** Imports every reference function that the program's host steps name. */
-export async function loadReferences(program: Program): Promise<LoadedReferences> {
+/**
+ * Imports every reference function that the program's host steps name; what it gives binds them. Throws program-invalid
+ * for a name that is not in the table.
+ */
+export async function loadHostSteps(program: Program): Promise<(step: HostStep) => BoundHostStep> {
   const names = new Set(program.steps.flatMap((step) => (step.kind === "host" ? [step.reference] : [])));
   const entries = [...names].map(async (name) => {
     const load = Object.hasOwn(references, name) ? references[name] : undefined;
@@ -27,7 +27,8 @@ export async function loadReferences(program: Program): Promise<LoadedReferences
       advice: "Compile the model again with the compiler of this version.",
     });
   });
-  return new Map(await Promise.all(entries));
+  const loaded = new Map(await Promise.all(entries));
+  return (step) => new BoundHostStep(step, loaded);
 }
 
 function decodeBase64(text: string): Uint8Array {
@@ -60,7 +61,8 @@ export class BoundHostStep {
   readonly #reference: Reference;
   readonly #attributes: Readonly<Record<string, ReferenceAttribute>>;
 
-  constructor(step: HostStep, loaded: LoadedReferences) {
+  /** @param loaded functions by their key in the reference table. */
+  constructor(step: HostStep, loaded: ReadonlyMap<string, Reference>) {
     const reference = loaded.get(step.reference);
     if (reference === undefined) {
       throw new LeafcutterError({

@@ -3,12 +3,13 @@
  * becomes longer, in `commit` alone: a run that fails or is aborted leaves every state as it was (rows that it wrote
  * behind a growing state's length mean nothing). All growing states of one symbol have one length.
  */
-import { closest, LeafcutterError } from "../format/diagnostic.ts";
+import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { GrowingState, Program, Region, State } from "../format/program.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
+import { unknownState } from "./unknown-state.ts";
 
 /** Bytes to copy from the place a run leaves a state at to the place the next one finds it. */
 export interface Move {
@@ -129,15 +130,7 @@ export class States {
   find(name: string): State {
     const found = this.list.find((state) => state.name === name);
     if (found !== undefined) return found;
-    const names = this.list.map((state) => state.name);
-    const near = closest(name, names);
-    throw new LeafcutterError({
-      code: "input-unknown",
-      message: "the package has no such state",
-      where: name,
-      expected: names.join(", ") || "no states: the model was compiled without --state",
-      ...(near === undefined ? {} : { advice: `Did you mean ${near}?` }),
-    });
+    throw unknownState(name, this.list);
   }
 
   /** All bytes of a state, to its capacity. */

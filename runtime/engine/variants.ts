@@ -4,7 +4,7 @@
 import type { FileReference, Manifest, ThreadedVariantName, VariantName, WasmVariantName } from "../format/manifest.ts";
 import { type Program, pageBytes } from "../format/program.ts";
 import type { Engine } from "./engine.ts";
-import type { LoadedReferences } from "./host-step.ts";
+import type { Extensions } from "./extensions.ts";
 import { createWasmEngine } from "./wasm.ts";
 import { createMemory } from "./wasm-module.ts";
 
@@ -13,7 +13,7 @@ export type Backend = "auto" | "wasm" | VariantName;
 /** What an engine is made of. */
 export interface EngineParts {
   readonly program: Program;
-  readonly references: LoadedReferences;
+  readonly extensions: Extensions;
   /** A memory of the same program with the weights in it, not shared. */
   readonly memory: WebAssembly.Memory | undefined;
   /** The compiled module of a variant, verified. */
@@ -60,10 +60,10 @@ function wasmKind(variant: WasmVariantName): EngineKind {
       return module === undefined ? undefined : [module];
     },
     missing: async ({ missingFeature }) => missingFeature(variant),
-    create: async ({ program, references, memory, module }) =>
+    create: async ({ program, extensions, memory, module }) =>
       createWasmEngine({
         program,
-        references,
+        extensions,
         variant,
         module: await module(variant),
         ...(memory === undefined ? {} : { memory }),
@@ -87,7 +87,7 @@ function threadedKind(base: WasmVariantName): EngineKind {
       return module === undefined || threads === undefined ? undefined : [module, threads];
     },
     missing: async ({ missingFeature, missingThreads }) => missingThreads() ?? missingFeature(base),
-    create: async ({ program, references, module, threadModule, threads }) => {
+    create: async ({ program, extensions, module, threadModule, threads }) => {
       const [kernels, walk, { layOutThreads }, { ThreadTeam }] = await Promise.all([
         module(variant),
         threadModule(),
@@ -98,7 +98,7 @@ function threadedKind(base: WasmVariantName): EngineKind {
       const memory = createMemory(layout.pages, true);
       const team = new ThreadTeam({ program, layout, memory, kernels, walk });
       try {
-        return createWasmEngine({ program, references, variant, module: kernels, memory, team });
+        return createWasmEngine({ program, extensions, variant, module: kernels, memory, team });
       } catch (error) {
         team.end("the engine could not be made");
         throw error;
@@ -118,9 +118,9 @@ const webgpu: EngineKind = {
     return shaders === undefined || module === undefined ? undefined : [shaders];
   },
   missing: async () => (await import("./webgpu-device.ts")).missingWebGpu(),
-  create: async ({ program, references, memory, module, shaders }) => {
+  create: async ({ program, extensions, memory, module, shaders }) => {
     const [{ createWebGpuEngine }, set] = await Promise.all([import("./webgpu.ts"), shaders()]);
-    return createWebGpuEngine({ program, references, memory, shaders: set, module: () => module("wasm-simd") });
+    return createWebGpuEngine({ program, extensions, memory, shaders: set, module: () => module("wasm-simd") });
   },
 };
 

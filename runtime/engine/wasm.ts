@@ -13,15 +13,17 @@ import { type KernelStep, type Port, type Program, type ProgramStep, undivided }
 import { allocate, elementCount, type Tensor, type TensorArray, viewOf } from "../format/tensor.ts";
 import { type Block, ControlFlow } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime, ThreadStatus } from "./engine.ts";
+import { type Extensions, extension, loadExtensions } from "./extensions.ts";
 import { HelperLost } from "./helper-lost.ts";
-import { BoundHostStep, type LoadedReferences, loadReferences } from "./host-step.ts";
+import type { BoundHostStep } from "./host-step.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { runKernelProbe } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
 import { type Position, Slices, sliceMilliseconds } from "./slices.ts";
-import { States } from "./states.ts";
+import type { States } from "./states.ts";
 import type { ThreadTeam } from "./thread-team.ts";
 import { nextTurn } from "./turn.ts";
+import { unknownState } from "./unknown-state.ts";
 import { compileModule, createMemory, instantiateKernels, type Walk } from "./wasm-module.ts";
 
 export interface WasmEngineOptions {
@@ -29,8 +31,8 @@ export interface WasmEngineOptions {
   readonly module: WebAssembly.Module | Uint8Array;
   /** What the module was built for; default "wasm-simd". */
   readonly variant?: WasmVariantName | ThreadedVariantName;
-  /** The reference functions of the program's host steps: `loadReferences(program)`. */
-  readonly references?: LoadedReferences;
+  /** `loadExtensions(program)`; none when the program has neither host steps nor states. */
+  readonly extensions?: Extensions;
   /** A memory of the same program that already holds the weights; default a new one. */
   readonly memory?: WebAssembly.Memory;
   /** Helpers over the same module and memory, which is then shared. The engine ends them with itself. */
@@ -56,22 +58,23 @@ export function createWasmEngine(options: WasmEngineOptions): WasmEngine {
   return new WasmEngine(options);
 }
 
-/** Imports the reference functions of the program's host steps, then creates the engine. */
-export async function openWasmEngine(options: Omit<WasmEngineOptions, "references">): Promise<WasmEngine> {
-  return new WasmEngine({ ...options, references: await loadReferences(options.program) });
+/** Imports what the program needs, then creates the engine. */
+export async function openWasmEngine(options: Omit<WasmEngineOptions, "extensions">): Promise<WasmEngine> {
+  return new WasmEngine({ ...options, extensions: await loadExtensions(options.program) });
 }
 
 /** One for each block of control flow. */
 function stretches(
   blocks: readonly Block<ProgramStep>[],
   steps: readonly ProgramStep[],
-  references: LoadedReferences,
+  { bindHostStep }: Extensions,
 ): readonly Stretch[] {
   let kernelSteps = 0;
   const before = steps.map(({ kind }) => (kind === "kernel" ? kernelSteps++ : kernelSteps));
   return blocks.map(({ first, end, last }): Stretch => {
-    const host = last?.kind === "host" ? { bound: new BoundHostStep(last, references), index: end } : undefined;
-    return { first: before[first] ?? kernelSteps, end: before[end] ?? kernelSteps, host };
+    const straight = { first: before[first] ?? kernelSteps, end: before[end] ?? kernelSteps };
+    if (last?.kind !== "host") return { ...straight, host: undefined };
+    return { ...straight, host: { bound: extension(bindHostStep, "host steps")(last), index: end } };
   });
 }
 
@@ -90,14 +93,15 @@ export class WasmEngine implements Engine {
   readonly #stretches: readonly Stretch[];
   readonly #records: Records;
   readonly #slices: Slices;
-  readonly #states: States;
+  /** undefined when the program has none. */
+  readonly #states: States | undefined;
   readonly #team: ThreadTeam | undefined;
   /** Before each kernel step, how many of them a team divides. */
   readonly #dividedBefore: Uint32Array;
   #bindings: ReadonlyMap<string, number> | undefined;
   #disposed = false;
 
-  constructor({ program, module, variant = "wasm-simd", references = new Map(), memory, team }: WasmEngineOptions) {
+  constructor({ program, module, variant = "wasm-simd", extensions = {}, memory, team }: WasmEngineOptions) {
     this.variant = variant;
     this.program = program;
     this.memory = memory ?? createMemory(program.memory.pages);
@@ -108,10 +112,10 @@ export class WasmEngine implements Engine {
     this.#kernelSteps = program.steps.filter((step) => step.kind === "kernel");
     this.#programIndices = program.steps.flatMap((step, index) => (step.kind === "kernel" ? [index] : []));
     this.#flow = new ControlFlow(program.steps, this.memory, ({ kind }) => kind === "kernel");
-    this.#stretches = stretches(this.#flow.blocks, program.steps, references);
+    this.#stretches = stretches(this.#flow.blocks, program.steps, extensions);
     this.#records = new Records(this.memory, program.memory, this.#kernelSteps);
     this.#slices = new Slices(this.#kernelSteps);
-    this.#states = new States(this.memory, program);
+    if (program.states !== undefined) this.#states = new (extension(extensions.states, "states"))(this.memory, program);
     this.#dividedBefore = new Uint32Array(this.#kernelSteps.length + 1);
   }
 
@@ -234,11 +238,14 @@ export class WasmEngine implements Engine {
     this.resetSync(values);
   }
 
-  resetSync(values?: Readonly<Record<string, TensorInput>>): void {
-    this.#states.reset(values);
+  resetSync(values: Readonly<Record<string, TensorInput>> = {}): void {
+    const [name] = Object.keys(values);
+    if (this.#states !== undefined) this.#states.reset(values);
+    else if (name !== undefined) throw unknownState(name);
   }
 
   async state(name: string): Promise<Tensor> {
+    if (this.#states === undefined) throw unknownState(name);
     return this.#states.read(name);
   }
 
@@ -253,9 +260,9 @@ export class WasmEngine implements Engine {
 
   #begin(inputs: Readonly<Record<string, TensorInput>>): void {
     if (this.#disposed) throw new LeafcutterError({ code: "disposed", message: "the engine is disposed" });
-    this.#states.check();
+    this.#states?.check();
     const { inputs: ports, symbols } = this.program;
-    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states.lengths, this.#states.list);
+    const { tensors, bindings } = bindInputs(ports, symbols, inputs, this.#states?.lengths, this.#states?.list);
     this.#bind(bindings);
     this.#flow.begin();
     for (const [index, port] of this.program.inputs.entries()) {
@@ -339,7 +346,7 @@ export class WasmEngine implements Engine {
         this.#read(port, bindings, Object.hasOwn(into, port.name) ? into[port.name] : undefined),
       ]),
     );
-    this.#states.commit(bindings);
+    this.#states?.commit(bindings);
     if (times === undefined) return { outputs };
     return { outputs, steps: this.program.steps.map((step, index) => this.#stepTime(step, times[index] ?? 0)) };
   }

@@ -6,7 +6,7 @@ import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
 import type { Access, HostOperand, HostStep, KernelStep, MemoryMap, Program, Region } from "../format/program.ts";
 import type { ShaderSet } from "../format/shader.ts";
-import { BoundHostStep, type LoadedReferences } from "./host-step.ts";
+import { type Extensions, extension } from "./extensions.ts";
 import type { WasmEngine } from "./wasm.ts";
 
 export type Bindings = ReadonlyMap<string, number>;
@@ -33,7 +33,7 @@ export type PlacedStep = DeviceStep | HostedStep;
 
 export interface HostSide {
   readonly memory: WebAssembly.Memory;
-  readonly references: LoadedReferences;
+  readonly extensions: Extensions;
   /** Over the same memory; undefined when every kernel that is used has a shader. */
   readonly wasm: WasmEngine | undefined;
 }
@@ -48,7 +48,7 @@ export function placeSteps(program: Program, set: ShaderSet, host: HostSide): re
   return program.steps.map((step, index): PlacedStep | undefined => {
     if (step.kind === "jump" || step.kind === "repeat") return undefined;
     if (step.kind === "host") {
-      const bound = new BoundHostStep(step, host.references);
+      const bound = extension(host.extensions.bindHostStep, "host steps")(step);
       return {
         where: "host",
         index,

@@ -13,7 +13,7 @@ import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
 import { validateShaders } from "../format/validate-shaders.ts";
 import { type Block, ControlFlow, isControl } from "./control-flow.ts";
 import type { Engine, KernelFailure, RunControl, RunResult, StepTime } from "./engine.ts";
-import type { LoadedReferences } from "./host-step.ts";
+import type { Extensions } from "./extensions.ts";
 import { bindInputs, type TensorInput } from "./input.ts";
 import { matchesProbe, numberOf, type ProbeMismatch } from "./kernel-probe.ts";
 import { Records } from "./records.ts";
@@ -34,7 +34,7 @@ export interface WebGpuEngineOptions {
   readonly program: Program;
   /** Parsed JSON of the package's shader set, not validated. */
   readonly shaders: unknown;
-  readonly references: LoadedReferences;
+  readonly extensions: Extensions;
   /** The package's `wasm-simd` module: asked for only when a step has no shader. */
   readonly module: () => Promise<WebAssembly.Module>;
   /** A memory of the same program that already holds the weights; default a new one. */
@@ -64,14 +64,14 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined):
 
 /** Opens the device. Shaders compile while the caller fills the weights; the first use waits for them. */
 export async function createWebGpuEngine(options: WebGpuEngineOptions): Promise<WebGpuEngine> {
-  const { program, references } = options;
+  const { program, extensions } = options;
   const set = validateShaders(options.shaders, program.kernels.length);
   const memory = options.memory ?? createMemory(program.memory.pages);
   const needsWasm = program.steps.some((step) => step.kind === "kernel" && set.shaders[step.kernel] === null);
   const wasm = needsWasm
-    ? createWasmEngine({ program, references, memory, module: await options.module() })
+    ? createWasmEngine({ program, extensions, memory, module: await options.module() })
     : undefined;
-  const steps = placeSteps(program, set, { memory, references, wasm });
+  const steps = placeSteps(program, set, { memory, extensions, wasm });
   const kernelSteps = program.steps.filter(({ kind }) => kind === "kernel").length;
   const device = await WebGpuDevice.open(program.memory.pages * pageBytes, kernelSteps, set.workgroupSize);
   const pipelines = program.kernels.map(({ name }, index) => {

@@ -1,17 +1,23 @@
 /** SHA-256 in lower-case hexadecimal, by the host's crypto.subtle where there is one, else by our own. */
-import { Sha256 } from "../format/sha256.ts";
+import type { Sha256 } from "../format/sha256.ts";
 
 const hexadecimal = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Hashes bytes that arrive in pieces and end up together in `target`. */
+/** Hashes bytes that arrive in pieces and are in one place in the end. */
 export class StreamDigest {
   readonly #subtle: SubtleCrypto | undefined;
   readonly #own: Sha256 | undefined;
 
-  constructor(subtle: SubtleCrypto | undefined) {
+  private constructor(subtle: SubtleCrypto | undefined, own: Sha256 | undefined) {
     this.#subtle = subtle;
-    this.#own = subtle === undefined ? new Sha256() : undefined;
+    this.#own = own;
+  }
+
+  /** Our own code is loaded where the host has none. */
+  static async of(subtle: SubtleCrypto | undefined): Promise<StreamDigest> {
+    if (subtle !== undefined) return new StreamDigest(subtle, undefined);
+    return new StreamDigest(undefined, new (await import("../format/sha256.ts")).Sha256());
   }
 
   update(piece: Uint8Array): void {

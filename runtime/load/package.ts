@@ -181,7 +181,7 @@ export class PackageReader {
     if (early !== undefined) return once(early);
     const bytes = await this.#cache.read(reference.sha256);
     if (bytes !== undefined) {
-      const digest = new StreamDigest(this.#environment.subtle);
+      const digest = await StreamDigest.of(this.#environment.subtle);
       digest.update(bytes);
       if (bytes.byteLength === reference.bytes && (await digest.digest(bytes)) === reference.sha256) return bytes;
       await this.#cache.remove(reference.sha256);
@@ -192,7 +192,7 @@ export class PackageReader {
   /** Returns the hash of what arrived. */
   async #fill({ path, bytes }: FileReference, target: Uint8Array, chunks: Chunks): Promise<string> {
     const { signal, onBytes } = this.#options;
-    const digest = new StreamDigest(this.#environment.subtle);
+    const digest = await StreamDigest.of(this.#environment.subtle);
     let offset = 0;
     try {
       for await (const chunk of chunks) {
@@ -248,7 +248,7 @@ export async function openPackage(
     }));
   options.onBytes?.(bytes.byteLength);
   if (pinned !== undefined) {
-    const digest = new StreamDigest(environment.subtle);
+    const digest = await StreamDigest.of(environment.subtle);
     digest.update(bytes);
     const received = await digest.digest(bytes);
     if (received !== pinned) throw mismatch(path, `SHA-256 ${pinned}`, received);

@@ -1,6 +1,6 @@
 /** Makes the engines of one package. Throws LeafcutterError. */
 import type { Engine } from "../engine/engine.ts";
-import type { LoadedReferences } from "../engine/host-step.ts";
+import type { Extensions } from "../engine/extensions.ts";
 import type { EngineKind } from "../engine/variants.ts";
 import type { WasmVariantName } from "../format/manifest.ts";
 import type { Program } from "../format/program.ts";
@@ -11,7 +11,7 @@ export interface EngineMakerOptions {
   readonly reader: PackageReader;
   readonly modules: ModuleCompiler;
   readonly program: Program;
-  readonly references: LoadedReferences;
+  readonly extensions: Extensions;
   readonly threads: number;
 }
 
@@ -29,10 +29,10 @@ export class EngineMaker {
 
   /** `memory` holds the weights already, and the kind takes it over. */
   create(kind: EngineKind, memory: WebAssembly.Memory | undefined): Promise<Engine> {
-    const { reader, modules, program, references, threads } = this.#options;
+    const { reader, modules, program, extensions, threads } = this.#options;
     return kind.create({
       program,
-      references,
+      extensions,
       memory,
       threads,
       module: (variant) => modules.kernels(variant),

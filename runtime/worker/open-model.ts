@@ -3,7 +3,7 @@
  * weights to their place, known answers. Throws LeafcutterError.
  */
 import type { Engine } from "../engine/engine.ts";
-import { loadReferences } from "../engine/host-step.ts";
+import { loadExtensions } from "../engine/extensions.ts";
 import { missingFeature, missingThreads } from "../engine/probe.ts";
 import { type Backend, type EngineKind, kindsOf, type Missing } from "../engine/variants.ts";
 import { type DiagnosticCode, LeafcutterError } from "../format/diagnostic.ts";
@@ -14,7 +14,6 @@ import { validateProgram } from "../format/validate-program.ts";
 import { type Environment, hostEnvironment } from "../load/environment.ts";
 import { openPackage, parseJson } from "../load/package.ts";
 import { loadAborted, type PackageFiles } from "../load/source.ts";
-import { references as knownReferences } from "../reference/table.ts";
 import type { LoadOptions, Progress } from "./contract.ts";
 import { defaultThreads } from "./default-threads.ts";
 import type { EarlyFiles } from "./early-files.ts";
@@ -185,13 +184,12 @@ export async function openModel(
     ]);
     // Behind what the engine needs, before the engine is made of it.
     reader.prefetchShards();
-    const parsed = parseJson(bytes, manifest.program.path);
-    const program = validateProgram(parsed, new Set(Object.keys(knownReferences)));
+    const program = validateProgram(parseJson(bytes, manifest.program.path));
     checkAgreement(manifest, program);
     options.accept?.(program);
     const choice = await withinMemory(available, program, { maxMemory: options.maxMemory, threads });
-    const references = await loadReferences(program);
-    const maker = new EngineMaker({ reader, modules, program, references, threads });
+    const extensions = await loadExtensions(program);
+    const maker = new EngineMaker({ reader, modules, program, extensions, threads });
     const [engine, usable] = await createFirst(maker, choice);
     opened = engine;
     checkAborted();

@@ -22,7 +22,7 @@ const programOf = ({ files }: Package): Program =>
 
 async function engineOf(built: Package): Promise<WasmEngine> {
   const engine = await openWasmEngine({
-    program: validateProgram(programOf(built), new Set()),
+    program: validateProgram(programOf(built)),
     module: built.files.get("wasm-simd.wasm") as Uint8Array,
   });
   let offset = 0;

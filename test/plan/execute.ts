@@ -9,7 +9,6 @@ import { openWasmEngine } from "../../runtime/engine/wasm.ts";
 import type { Program } from "../../runtime/format/program.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { validateProgram } from "../../runtime/format/validate-program.ts";
-import { references } from "../../runtime/reference/table.ts";
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -27,7 +26,7 @@ export async function runPlanned(
 ): Promise<PlannedRun> {
   const plan = makePlan(graph, defaultCosts);
   const { program, kernels } = generateProgram(plan);
-  validateProgram(JSON.parse(JSON.stringify(program)), new Set(Object.keys(references)));
+  validateProgram(JSON.parse(JSON.stringify(program)));
   const engine = await openWasmEngine({ program, module: generateModule(kernels, target, plan.memory.pages) });
   for (const { buffer, bytes } of plan.weights)
     engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);

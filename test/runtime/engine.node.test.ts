@@ -1,7 +1,10 @@
 /** The WASM engine on a program of two kernels, a slow one and a host step. */
 import { expect, test } from "vitest";
+import { loadExtensions } from "../../runtime/engine/extensions.ts";
+import { BoundHostStep } from "../../runtime/engine/host-step.ts";
 import { createWasmEngine, type WasmEngine } from "../../runtime/engine/wasm.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { HostStep } from "../../runtime/format/program.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import type { Reference } from "../../runtime/reference/reference.ts";
 import {
@@ -27,7 +30,9 @@ const double: Reference = ({ inputs: [x] }) => {
 
 function engine(options: TinyOptions = {}, module = tinyModule()): WasmEngine {
   const program = tinyProgram(options);
-  const created = createWasmEngine({ program, module, references: new Map([["Double", double]]) });
+  const references = new Map([["Double", double]]);
+  const extensions = { bindHostStep: (step: HostStep) => new BoundHostStep(step, references) };
+  const created = createWasmEngine({ program, module, extensions });
   created.writeWeights(0, new Uint8Array(weights.buffer));
   return created;
 }
@@ -43,6 +48,12 @@ function codeOf(action: () => unknown): string {
   }
   return "none";
 }
+
+test.each(["Format disk", "constructor"])("a host step of the function %s is refused", async (reference) => {
+  await expect(loadExtensions(tinyProgram({ reference }))).rejects.toMatchObject({
+    diagnostic: { code: "program-invalid", where: reference },
+  });
+});
 
 test("runs at every batch size with the extents of the input", () => {
   const created = engine();

@@ -9,7 +9,7 @@ import type { Graph } from "../../compiler/graph/graph.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { defaultCosts } from "../../compiler/plan/default-costs.ts";
 import { makePlan } from "../../compiler/plan/make-plan.ts";
-import { loadReferences } from "../../runtime/engine/host-step.ts";
+import { loadExtensions } from "../../runtime/engine/extensions.ts";
 import { createWebGpuEngine, type WebGpuEngine } from "../../runtime/engine/webgpu.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
@@ -32,7 +32,7 @@ export async function openOptimised(graph: Graph): Promise<WebGpuEngine> {
   const engine = await createWebGpuEngine({
     program,
     shaders: generateShaders(kernels),
-    references: await loadReferences(program),
+    extensions: await loadExtensions(program),
     module: async () => new WebAssembly.Module(generateModule(kernels, wasmSimd, plan.memory.pages) as BufferSource),
     memory: undefined,
   });
