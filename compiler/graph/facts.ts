@@ -22,7 +22,7 @@ export interface Inferred {
   readonly elements: readonly Dim[] | undefined;
 }
 
-/** Types of a node's outputs from its inputs; the node's own outputs are not looked at. */
+/** Types of a node's outputs from its inputs; of the node's own outputs only the number counts. */
 export type TypeRule = (node: Node, facts: Facts) => Inferred;
 
 /** The integers in a constant, when it is short enough to be a shape. */

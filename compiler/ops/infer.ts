@@ -38,7 +38,7 @@ export function operatorContext(node: Node, facts: Facts): OperatorContext {
   return context;
 }
 
-/** Types of a node's outputs (and the integers in output 0 where they follow). The node's own outputs are not looked at. */
+/** Types of a node's outputs (and the integers in output 0 where they follow). Of the node's own outputs only the number counts. */
 export function inferNode(node: Node, facts: Facts): Inferred {
   const operator = operatorOf(node);
   const context = operatorContext(node, facts);

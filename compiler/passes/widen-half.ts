@@ -66,7 +66,9 @@ function widen(graph: Graph): Graph {
   const nodeNames = new Set(graph.nodes.map(({ name }) => name));
 
   const add = (node: Omit<Node, "outputs">, outputs: readonly string[]): readonly Value[] => {
-    const { types, elements } = inferNode({ ...node, outputs: [] }, facts);
+    // Rules may ask how many outputs there are, not what they are.
+    const untyped = outputs.map((name): Value => ({ name, type: { dtype: "float32", shape: [] } }));
+    const { types, elements } = inferNode({ ...node, outputs: untyped }, facts);
     const values = outputs.map((name, index): Value => ({ name, type: types[index] as TensorType }));
     if (values[0] && elements) facts.setElements(values[0], elements);
     nodes.push({ ...node, outputs: values });

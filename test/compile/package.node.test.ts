@@ -26,7 +26,8 @@ describe("a compiled package", () => {
 
   it("hashes every file, and names shards of at most 4 MiB after their hash", async () => {
     const { files, manifest } = await compile(source());
-    const references = [manifest.program, ...manifest.modules, ...manifest.shards];
+    const threads = manifest.threads ? [manifest.threads] : [];
+    const references = [manifest.program, ...manifest.modules, ...threads, ...manifest.shards];
     expect(files.size).toBe(references.length + 1);
     for (const { path, bytes, sha256 } of references) {
       const content = files.get(path) ?? new Uint8Array();

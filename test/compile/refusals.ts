@@ -13,6 +13,11 @@ const refusals: readonly Refusal[] = [
   { code: "model-unsupported", message: /sequence or an optional/, reason: "sequences and optional values" },
   { code: "model-unsupported", message: /Scan of operator sets before 9/, reason: "Scan of operator sets before 9" },
   { code: "model-unsupported", message: /shape of the result depends on data/, reason: "results of unknown size" },
+  {
+    code: "model-unsupported",
+    message: /attribute (score|prob)_mod is a graph/,
+    reason: "FlexAttention with graphs of its own, a preview operator",
+  },
   { code: "operator-invalid", message: /training mode/, reason: "training" },
   {
     code: "operator-unknown",
