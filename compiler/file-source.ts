@@ -1,5 +1,5 @@
 /**
- * A file on disk as a ByteSource. Stands beside cli.ts because it touches Node; nothing else of the compiler does.
+ * A file on disk as a ByteSource. With the command line the only part of the compiler that touches Node.
  * A file beside the model is refused when its real path (after symbolic links) leaves the model's folder.
  */
 import { open, readdir, realpath, stat } from "node:fs/promises";

@@ -1,5 +1,5 @@
 /** The command line as a person uses it: every command on an embedded model, exit codes, errors that say what to do. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -31,6 +31,17 @@ describe("leafcutter", { timeout: 120_000 }, () => {
     const { code, stdout } = await leafcutter("--help");
     expect(code).toBe(0);
     for (const word of ["compile", "inspect", "run", "verify", "bench", "--max-size"]) expect(stdout).toContain(word);
+  });
+
+  it("ends without a word when its output is no longer read", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", resolve("compiler/cli.ts"), "--help"]);
+    child.stdout.destroy();
+    let complaint = "";
+    child.stderr.on("data", (bytes: Buffer) => {
+      complaint += bytes.toString();
+    });
+    const code = await new Promise((settle) => child.on("close", settle));
+    expect({ code, complaint }).toEqual({ code: 0, complaint: "" });
   });
 
   it("compiles, inspects and runs", async () => {

@@ -1,8 +1,8 @@
 /** Values of the command line's options, parsed. Each throws commander's InvalidArgumentError with what was expected. */
 import { InvalidArgumentError } from "commander";
-import type { DimBinding } from "./import/onnx/dimensions.ts";
-import type { InputValues } from "./import/onnx/fixed-input.ts";
-import type { StateNames } from "./plan/states.ts";
+import type { DimBinding } from "../import/onnx/dimensions.ts";
+import type { InputValues } from "../import/onnx/fixed-input.ts";
+import type { StateNames } from "../plan/states.ts";
 
 export type Dims = Readonly<Record<string, DimBinding>>;
 
@@ -39,13 +39,14 @@ export function parseSize(text: string): number {
   return Math.floor(value * unit);
 }
 
-/** All values of a repeatable option. */
+/** `--threads N`. */
 export function parseThreads(text: string): number {
   const threads = Number(text);
   if (!Number.isInteger(threads) || threads < 1) throw new InvalidArgumentError("Expected a number of threads.");
   return threads;
 }
 
+/** All values of a repeatable option. */
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];
 }

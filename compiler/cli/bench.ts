@@ -1,0 +1,83 @@
+/** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet. */
+import type { Command } from "commander";
+import type { Backend } from "../../runtime/index.ts";
+import type { StateNames } from "../plan/states.ts";
+import { backendOption, dimOption, stateOption } from "./options.ts";
+import { collect, type Dims } from "./parse.ts";
+import { oneOf, places } from "./places.ts";
+
+export function addBench(program: Command): void {
+  program
+    .command("bench")
+    .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
+    .argument(
+      "<target...>",
+      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
+    )
+    .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
+    .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
+    .option("--peer <name=path>", "a twin of the model in the peer's own format: tfjs=PATH/model.json", collect)
+    .addOption(backendOption())
+    .option("--rounds <n>", "interleaved rounds", Number)
+    .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
+    .option("--json <file>", "write the rows")
+    .option("--html <file>", "write the report")
+    .option("--seconds <n>", "with `worklet`: length of the audio", Number, 600)
+    .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
+    .addOption(dimOption())
+    .addOption(stateOption())
+    .action(bench);
+}
+
+interface BenchFlags {
+  readonly in: string;
+  readonly peers: string;
+  readonly peer?: readonly string[];
+  readonly backend: Backend;
+  readonly rounds?: number;
+  readonly visits: number;
+  readonly json?: string;
+  readonly html?: string;
+  readonly costs?: string;
+  readonly seconds: number;
+  readonly dim?: Dims;
+  readonly state?: StateNames;
+}
+
+async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
+  const wanted = oneOf("--in", flags.in, places);
+  if (targets.length === 1 && targets[0] === "kernels") {
+    const { runKernelBench } = await import("../../bench/kernels.ts");
+    await runKernelBench({
+      where: wanted[0] ?? "chromium",
+      ...(flags.costs === undefined ? {} : { costs: flags.costs }),
+      ...(flags.json === undefined ? {} : { json: flags.json }),
+      print: (line) => console.log(line),
+    });
+    return;
+  }
+  const [what, ...models] = targets;
+  if (what === "worklet") {
+    const { runWorkletBench } = await import("../../bench/worklet.ts");
+    const json = flags.json === undefined ? {} : { json: flags.json };
+    await runWorkletBench({ targets: models, seconds: flags.seconds, ...json, print: (line) => console.log(line) });
+    return;
+  }
+  const { runBench } = await import("../../bench/bench.ts");
+  const twins = Object.fromEntries(
+    (flags.peer ?? []).map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
+  );
+  await runBench({
+    targets,
+    where: wanted,
+    peers: oneOf("--peers", flags.peers, ["ort", "tfjs"]),
+    twins,
+    backend: flags.backend,
+    visits: flags.visits,
+    ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }),
+    ...(flags.json === undefined ? {} : { json: flags.json }),
+    ...(flags.html === undefined ? {} : { html: flags.html }),
+    compile: { ...(flags.dim ? { dims: flags.dim } : {}), ...(flags.state ? { states: flags.state } : {}) },
+    print: (line) => console.log(line),
+  });
+}

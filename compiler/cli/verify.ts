@@ -1,0 +1,44 @@
+/** `leafcutter verify`: golden data of model folders, compared with what their packages compute. */
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { Backend } from "../../runtime/index.ts";
+import type { StateNames } from "../plan/states.ts";
+import { backendOption, dimOption, stateOption, threadsOption } from "./options.ts";
+import type { Dims } from "./parse.ts";
+import { places } from "./places.ts";
+
+export function addVerify(program: Command): void {
+  program
+    .command("verify")
+    .description("compile model folders to float32 and compare every output with their golden data")
+    .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
+    .addOption(backendOption())
+    .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
+    .addOption(dimOption())
+    .addOption(stateOption())
+    .addOption(threadsOption())
+    .action(
+      async (
+        folders: string[],
+        flags: {
+          readonly backend: Backend;
+          readonly in: (typeof places)[number];
+          readonly dim?: Dims;
+          readonly state?: StateNames;
+          readonly threads?: number;
+        },
+      ) => {
+        const { verifyFolders } = await import("../../bench/verify.ts");
+        const { passed, failed } = await verifyFolders(folders, {
+          backend: flags.backend,
+          where: flags.in,
+          ...(flags.dim ? { dims: flags.dim } : {}),
+          ...(flags.state ? { states: flags.state } : {}),
+          ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+          print: (line) => console.log(line),
+        });
+        console.log(`${passed} passed, ${failed} failed`);
+        if (failed > 0) process.exitCode = 1;
+      },
+    );
+}
