@@ -59,9 +59,9 @@ export function sinkReshape(
     node.name,
   );
   const after = inverseOf(order);
-  // Splitting axes pays only when the Transpose then vanishes or joins another one.
-  const output = node.outputs[0] as Value;
-  const joins = context.consumers(output).length > 0 && context.consumers(output).every(({ op }) => op === "Transpose");
+  // Splitting axes pays only when the Transpose then vanishes, joins another one, or moves on.
+  const consumers = context.consumers(node.outputs[0] as Value);
+  const joins = consumers.length > 0 && consumers.every(({ op }) => passes.has(op));
   return isIdentity(after) || to.length <= from.length || joins ? restore(context, node, viewed, after) : undefined;
 }
 
@@ -111,6 +111,9 @@ export function intoWeights(node: Node, context: RewriteContext): Value | undefi
     node.attributes,
   );
 }
+
+/** Operators behind a split that a Transpose meets or moves past. */
+const passes: ReadonlySet<string> = new Set(["Transpose", "Resize", "Upsample", "Concat"]);
 
 interface Group {
   readonly from: readonly number[];
