@@ -1,9 +1,10 @@
 /**
  * `leafcutter verify`: every model folder compiled to a float32 package and run on its data sets; every output
- * compared. A folder without data, or an output that nothing was compared with, is a failure.
+ * compared. A folder without data, an output that nothing was compared with, or another variant than the one asked
+ * for is a failure.
  */
 import { join } from "node:path";
-import { compile } from "../compiler/compile.ts";
+import { compile, type Package } from "../compiler/compile.ts";
 import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
@@ -12,8 +13,11 @@ import { portNames } from "../compiler/import/onnx/import.ts";
 import type { StateNames } from "../compiler/plan/states.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { PortDescription } from "../runtime/format/manifest.ts";
+import { placesText } from "../runtime/format/placement.ts";
+import type { Program } from "../runtime/format/program.ts";
+import type { ShaderSet } from "../runtime/format/shader.ts";
 import type { Tensor } from "../runtime/format/tensor.ts";
-import { type Backend, load } from "../runtime/index.ts";
+import { type Backend, load, type Stats } from "../runtime/index.ts";
 import { type Agreement, compareOutputs } from "./compare.ts";
 import type { BrowserName } from "./driven-browser.ts";
 import { runModel } from "./state.ts";
@@ -49,7 +53,7 @@ export async function verifyFolders(folders: readonly string[], options: VerifyO
       if (agreement.difference === undefined) {
         passed++;
         options.print(
-          `ok      ${name}: ${error}, ${sets} data set${sets === 1 ? "" : "s"}, ${variant} in ${options.where}${where}`,
+          `ok      ${name}: ${error}, ${sets} data set${sets === 1 ? "" : "s"}, ${variant} in ${options.where}, steps: ${where}`,
         );
       } else {
         failed++;
@@ -68,14 +72,14 @@ interface FolderResult {
   readonly agreement: Agreement;
   readonly variant: string;
   readonly sets: number;
-  /** Steps by the place they ran, when not all on the same. */
+  /** Numbers of steps by the place where they run: "92 webgpu, 1 wasm, 0 host". */
   readonly where: string;
 }
 
 async function verifyFolder(folder: string, options: VerifyOptions, run: Runner): Promise<FolderResult> {
   const sets = await readDataSets(diskFolder(folder));
   if (sets.length === 0) throw missing(folder, "there is no test_data_set_0 in the folder");
-  const { threads = 1 } = options;
+  const { backend, threads = 1 } = options;
   let largestError = 0;
   let difference: string | undefined;
   let variant = "";
@@ -83,21 +87,22 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
   let rest = sets;
   while (rest.length > 0) {
     const first = rest[0] as DataSet;
-    const { files, manifest, report } = await compile(fileSource(join(folder, "model.onnx")), {
+    const { files, manifest } = await compile(fileSource(join(folder, "model.onnx")), {
       sampleShapes: first.inputs,
       batchFromSample: true,
-      webgpu: options.backend === "webgpu",
+      webgpu: backend === "webgpu",
       ...(threads === 1 ? {} : { threads: true }),
       ...(options.dims ? { dims: options.dims } : {}),
       ...(options.states ? { states: options.states } : {}),
     });
-    if (report.hostSteps.length > 0) where = `, ${report.hostSteps.length} host steps`;
     const ports = options.states ? await portNames(fileSource(join(folder, "model.onnx"))) : manifest;
     const group = rest.filter((set) => fits(set, first, manifest.inputs));
     rest = rest.filter((set) => !group.includes(set));
     const inputs = group.map((set) => byPort(ports.inputs, set.inputs, folder));
-    const runs = await run({ files, inputs, backend: options.backend, threads });
+    const runs = await run({ files, inputs, backend, threads });
     variant = threads === 1 ? runs.variant : `${runs.variant}, ${runs.threads} threads`;
+    where = placesOf(files, manifest, runs.variant);
+    if (!["auto", "wasm", runs.variant].includes(backend)) difference ??= `runs on ${runs.variant}: ${runs.reason}`;
     if (runs.threads !== threads) difference ??= `runs on ${runs.threads} threads instead of ${threads}`;
     group.forEach((set, index) => {
       const expected = byPort(ports.outputs, set.outputs, folder);
@@ -107,6 +112,12 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
     });
   }
   return { agreement: { difference, largestError }, variant, sets: sets.length, where };
+}
+
+function placesOf(files: Package["files"], { program, shaders }: Package["manifest"], variant: string): string {
+  const read = <T>(path: string): T => JSON.parse(new TextDecoder().decode(files.get(path))) as T;
+  const set = shaders && variant === "webgpu" ? read<ShaderSet>(shaders.path).shaders : [];
+  return placesText(read<Program>(program.path), set);
 }
 
 /** Whether a package made for `first` serves `set`: the same shapes, and the values that the ports fix. */
@@ -144,6 +155,8 @@ function missing(folder: string, message: string): LeafcutterError {
 interface Runs {
   readonly outputs: readonly Named[];
   readonly variant: string;
+  /** Why that variant: what was rejected before it. */
+  readonly reason: string;
   readonly threads: number;
 }
 
@@ -170,17 +183,21 @@ async function openPlace(where: VerifyOptions["where"]): Promise<Place> {
   return {
     run: async ({ inputs, ...order }) => {
       const { outputs, stats } = await runner.run({ ...order, runs: inputs });
-      return { outputs, variant: stats.variant, threads: stats.threads };
+      return { outputs, ...chosen(stats) };
     },
     close: () => runner.close(),
   };
+}
+
+function chosen({ variant, reason, rejected, threads }: Stats): Omit<Runs, "outputs"> {
+  return { variant, threads, reason: [reason, ...rejected.map((one) => `${one.variant}: ${one.why}`)].join("; ") };
 }
 
 async function runInNode({ files, inputs, backend, threads: wanted }: RunOrder): Promise<Runs> {
   const session = await load(Object.fromEntries(files), { worker: false, backend, threads: wanted });
   const outputs: Named[] = [];
   for (const input of inputs) outputs.push(await runModel(session, input));
-  const { variant, threads } = await session.stats();
+  const stats = await session.stats();
   await session.dispose();
-  return { outputs, variant, threads };
+  return { outputs, ...chosen(stats) };
 }

@@ -3,7 +3,9 @@ import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
 import type { Manifest } from "../../runtime/format/manifest.ts";
+import { placeOf, placesText } from "../../runtime/format/placement.ts";
 import type { Program } from "../../runtime/format/program.ts";
+import type { ShaderSet } from "../../runtime/format/shader.ts";
 import { type Tensor, tensorOf, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
 import { formatBytes } from "../compile.ts";
@@ -75,9 +77,14 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   );
   console.log(`  runs    ${stats.variant}: ${stats.reason}`);
   const hosts = program.steps.filter(({ kind }) => kind === "host");
-  console.log(
-    `  steps   ${program.steps.length}, of which ${hosts.length === 0 ? "none is a host step" : `${hosts.length} host steps: ${hosts.map(({ op }) => op).join(", ")}`}`,
-  );
+  const names = hosts.length === 0 ? "" : `: ${hosts.map(({ op }) => op).join(", ")}`;
+  console.log(`  steps   ${program.steps.length}: ${placesText(program, [])}${names}`);
+  if (manifest.shaders) {
+    const { shaders } = JSON.parse(new TextDecoder().decode(files[manifest.shaders.path])) as ShaderSet;
+    const beside = program.steps.filter((step) => step.kind === "kernel" && placeOf(step, shaders) === "wasm");
+    const list = beside.length === 0 ? "" : `; on wasm: ${beside.map(({ name }) => name).join(", ")}`;
+    console.log(`  webgpu  ${placesText(program, shaders)}${list}`);
+  }
   console.log(
     `\n${"ms".padStart(9)} ${"share".padStart(6)} ${"MFLOP".padStart(9)} ${"GFLOP/s".padStart(8)} ${"weights".padStart(10)}  kernel                         step`,
   );

@@ -4,7 +4,8 @@
  */
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
-import type { Access, HostOperand, HostStep, KernelStep, MemoryMap, Program, Region } from "../format/program.ts";
+import { isPlaced, placeOf } from "../format/placement.ts";
+import type { Access, HostOperand, KernelStep, MemoryMap, Program, Region } from "../format/program.ts";
 import type { ShaderSet } from "../format/shader.ts";
 import { type Extensions, extension } from "./extensions.ts";
 import type { WasmEngine } from "./wasm.ts";
@@ -38,15 +39,11 @@ export interface HostSide {
   readonly wasm: WasmEngine | undefined;
 }
 
-/** Whether a step runs on the device. */
-export const isOnDevice = (step: KernelStep | HostStep, { shaders }: ShaderSet): boolean =>
-  step.kind === "kernel" && typeof shaders[step.kernel] === "string";
-
 /** By index of the step; undefined for jumps and repetitions. */
 export function placeSteps(program: Program, set: ShaderSet, host: HostSide): readonly (PlacedStep | undefined)[] {
   let slot = 0;
   return program.steps.map((step, index): PlacedStep | undefined => {
-    if (step.kind === "jump" || step.kind === "repeat") return undefined;
+    if (!isPlaced(step)) return undefined;
     if (step.kind === "host") {
       const bound = extension(host.extensions.bindHostStep, "host steps")(step);
       return {
@@ -58,7 +55,7 @@ export function placeSteps(program: Program, set: ShaderSet, host: HostSide): re
       };
     }
     const own = slot++;
-    if (isOnDevice(step, set)) return { where: "webgpu", index, step, slot: own };
+    if (placeOf(step, set.shaders) === "webgpu") return { where: "webgpu", index, step, slot: own };
     return {
       where: "wasm",
       index,

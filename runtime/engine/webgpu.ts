@@ -7,6 +7,7 @@
 import { LeafcutterError } from "../format/diagnostic.ts";
 import { byteSize } from "../format/dtype.ts";
 import { evaluateExtent } from "../format/extent.ts";
+import { isPlaced, placeOf } from "../format/placement.ts";
 import { type KernelProbe, type Program, type ProgramStep, pageBytes, type Region } from "../format/program.ts";
 import { fillRandom } from "../format/random.ts";
 import { elementCount, type Tensor, viewOf } from "../format/tensor.ts";
@@ -21,14 +22,7 @@ import { States } from "./states.ts";
 import { createWasmEngine } from "./wasm.ts";
 import { createMemory } from "./wasm-module.ts";
 import { type Dispatch, WebGpuDevice } from "./webgpu-device.ts";
-import {
-  type Bindings,
-  type DeviceStep,
-  type HostedStep,
-  isOnDevice,
-  type PlacedStep,
-  placeSteps,
-} from "./webgpu-steps.ts";
+import { type Bindings, type DeviceStep, type HostedStep, type PlacedStep, placeSteps } from "./webgpu-steps.ts";
 
 export interface WebGpuEngineOptions {
   readonly program: Program;
@@ -67,7 +61,7 @@ export async function createWebGpuEngine(options: WebGpuEngineOptions): Promise<
   const { program, extensions } = options;
   const set = validateShaders(options.shaders, program.kernels.length);
   const memory = options.memory ?? createMemory(program.memory.pages);
-  const needsWasm = program.steps.some((step) => step.kind === "kernel" && set.shaders[step.kernel] === null);
+  const needsWasm = program.steps.some((step) => isPlaced(step) && placeOf(step, set.shaders) === "wasm");
   const wasm = needsWasm
     ? createWasmEngine({ program, extensions, memory, module: await options.module() })
     : undefined;
@@ -78,7 +72,7 @@ export async function createWebGpuEngine(options: WebGpuEngineOptions): Promise<
     const code = set.shaders[index];
     return typeof code === "string" ? device.pipeline(code, name) : undefined;
   });
-  const flow = new ControlFlow(program.steps, memory, (step) => isOnDevice(step, set));
+  const flow = new ControlFlow(program.steps, memory, (step) => placeOf(step, set.shaders) === "webgpu");
   return new WebGpuEngine(program, memory, device, Promise.all(pipelines), steps, flow);
 }
 
