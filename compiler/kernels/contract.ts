@@ -55,12 +55,14 @@ export interface WasmKernelContext {
 
 /**
  * WGSL of one kernel: the body of `fn run(index: u32, record: u32)`, run for every index in 0..invocations.
- * It sees `memory: array<u32>` (the whole linear memory), `word(record, i) -> u32` (argument i) and
- * `range(record) -> u32`, plus what `prelude` declares.
+ * It sees the whole linear memory by words, `cell(i) -> u32` and `setCell(i, value)`, `word(record, i) -> u32`
+ * (argument i) and `range(record) -> u32`, plus what `prelude` declares.
  */
 export interface WgslKernel {
   readonly prelude: readonly string[];
   readonly body: string;
+  /** Invocations write parts of one word: `mergeCell(i, mask, bits)` is there, and words are atomic. */
+  readonly writesParts: boolean;
 }
 
 /** Generated code; kernels with equal keys are the same function. */

@@ -1,11 +1,12 @@
 /**
  * The operator tables on WebGPU: every case that lowers without a host step, as a graph of one node, against the
- * reference function. Steps that write elements narrower than a word run beside the device, and must agree too.
+ * reference function. What has no shader runs beside the device, and must agree too.
  */
 import { describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
+import type { DType } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { numbersOf, tensorOfNumbers } from "../../runtime/reference/numbers.ts";
 import type { OperatorCase } from "../ops/case.ts";
@@ -30,9 +31,12 @@ const cases: readonly OperatorCase[] = [
 ].filter(({ inputs, outputCount = 1 }) => outputCount === 1 && isOnDevice(inputs));
 const operators = [...new Set(cases.map(({ op }) => op))];
 
-/** float64 is not a type of the device, and every case of float16 is widened first. */
+/** Of types whose last place may round the other way. */
+const precision: Readonly<Partial<Record<DType, number>>> = { float16: 1e-3, bfloat16: 8e-3 };
+
+/** float64 is not a type of the device. */
 function isOnDevice(inputs: readonly (Tensor | undefined)[]): boolean {
-  return inputs.every((input) => !input || ["float32", "int32", "uint32", "int64", "bool"].includes(input.dtype));
+  return inputs.every((input) => input?.dtype !== "float64");
 }
 
 function graphOf({ op, version, attributes, inputs }: OperatorCase): Graph {
@@ -52,7 +56,7 @@ function withinDomain({ op, inputs }: OperatorCase, output: Tensor): Tensor {
 }
 
 describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `, skipped: ${reason}`}`, () => {
-  let onDevice = 0;
+  const beside = new Set<string>();
 
   test.each(operators)("%s", { timeout: gpuTimeout }, async (op) => {
     const problems: string[] = [];
@@ -66,9 +70,9 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
       );
       try {
         const { outputs, steps = [] } = await engine.run(inputs, { profile: true });
-        if (steps.some(({ where }) => where === "webgpu")) onDevice++;
+        if (steps.some(({ where }) => where !== "webgpu")) beside.add(op);
         const received = outputs.y && withinDomain(one, outputs.y);
-        const bound = { absolute: 0, relative: 2e-5, least: 2e-6 };
+        const bound = { absolute: 0, relative: precision[expected.dtype] ?? 2e-5, least: 2e-6 };
         const problem = difference(received, withinDomain(one, expected), bound);
         if (problem !== undefined) problems.push(`${one.name} by ${steps.map(({ where }) => where)}: ${problem}`);
       } finally {
@@ -78,5 +82,7 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     expect(problems).toEqual([]);
   });
 
-  test("most cases reach the device", () => expect(onDevice).toBeGreaterThan(150));
+  test("all but casts to float64 and powers of integers run on the device", () => {
+    expect([...beside].sort()).toEqual(["Cast", "Pow"]);
+  });
 });

@@ -78,7 +78,7 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
   test("wrong numbers are found before the first result, and a WebAssembly variant takes over", {
     timeout: gpuTimeout,
   }, async () => {
-    const wrong = await withShaders((shader) => shader.replaceAll("bitcast<u32>(x); }", "bitcast<u32>(x * 1.5f); }"));
+    const wrong = await withShaders((shader) => shader.replaceAll("bitcast<u32>(x)); }", "bitcast<u32>(x * 1.5f)); }"));
     await withSession(wrong, { backend: "webgpu" }, async (session) => {
       const { variant, rejected, notes } = await session.stats();
       expect(variant).toMatch(/^wasm-/);

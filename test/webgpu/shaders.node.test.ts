@@ -43,15 +43,16 @@ describe("a generated shader", () => {
     return generateShaders([step.kernel]).shaders[0];
   };
 
-  it("is there where every work item owns the words it writes", () => {
+  it("is there for whole and for narrow elements", () => {
     expect(shaderOf("int32", "float32")).toContain("fn main(");
     expect(shaderOf("int32", "int64")).toContain("fn main(");
     expect(shaderOf("uint8", "float32")).toContain("loadUint8");
   });
 
-  it("is missing where several would write into one word", () => {
-    expect(shaderOf("float32", "uint8")).toBeNull();
-    expect(shaderOf("float32", "bool")).toBeNull();
+  it("has atomic words where several write into one", () => {
+    for (const dtype of ["uint8", "bool", "float16"] as const)
+      expect(shaderOf("float32", dtype)).toContain("array<atomic<u32>>");
+    expect(shaderOf("uint8", "float32")).not.toContain("atomic");
   });
 
   it("is missing for types that the device does not compute with", () => {

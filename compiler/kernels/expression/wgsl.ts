@@ -1,6 +1,6 @@
 /**
- * Scalar expressions in WGSL. Floats are f32, integers up to 32 bits i32 or u32; 64-bit elements can be moved,
- * selected, compared for equality and converted, but not computed with. What has no form is told by `hasWgsl`.
+ * Scalar expressions in WGSL. Floats are f32, integers up to 32 bits i32 or u32, 64-bit integers vec2u(low, high).
+ * float64 can be moved and selected, but not computed with. What has no form is told by `hasWgsl`.
  */
 import type { DType } from "../../../runtime/format/dtype.ts";
 import {
@@ -24,8 +24,35 @@ export interface WgslEnvironment {
   leaf(expression: Leaf, visit: (expression: Expression) => Wgsl): Wgsl;
 }
 
-const pairUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>(["bitNot"]);
-const pairBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>(["equal", "bitAnd", "bitOr", "bitXor"]);
+const pairUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>([
+  "negate",
+  "abs",
+  "sign",
+  "bitNot",
+  "isNaN",
+  "isPositiveInfinity",
+  "isNegativeInfinity",
+]);
+const pairBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>([
+  "add",
+  "subtract",
+  "multiply",
+  "divide",
+  "modulo",
+  "remainder",
+  "minimum",
+  "maximum",
+  "equal",
+  "less",
+  "lessOrEqual",
+  "greater",
+  "greaterOrEqual",
+  "bitAnd",
+  "bitOr",
+  "bitXor",
+  "shiftLeft",
+  "shiftRight",
+]);
 const boolUnary: ReadonlySet<UnaryOperation> = new Set<UnaryOperation>(["not", "bitNot"]);
 const boolBinary: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>([
   "equal",
@@ -54,9 +81,10 @@ export function hasWgsl(expression: Expression, operands: readonly DType[]): boo
     case "load":
       return expression.at.every(recur);
     case "unary": {
-      const type = wgslType(expressionType(expression.value, operands));
+      const dtype = expressionType(expression.value, operands);
+      const type = wgslType(dtype);
       const { operation } = expression;
-      if (type === "vec2u" && !pairUnary.has(operation)) return false;
+      if (type === "vec2u" && (dtype === "float64" || !pairUnary.has(operation))) return false;
       if (type === "bool" && !boolUnary.has(operation)) return false;
       return recur(expression.value);
     }
@@ -64,7 +92,6 @@ export function hasWgsl(expression: Expression, operands: readonly DType[]): boo
       const dtype = expressionType(expression.left, operands);
       const type = wgslType(dtype);
       const { operation } = expression;
-      // float64 zeros of both signs are equal, but not their bits.
       if (type === "vec2u" && (dtype === "float64" || !pairBinary.has(operation))) return false;
       if (type === "bool" && !boolBinary.has(operation)) return false;
       if (operation === "power" && type !== "f32") return false;
@@ -75,8 +102,7 @@ export function hasWgsl(expression: Expression, operands: readonly DType[]): boo
     case "cast": {
       const from = expressionType(expression.value, operands);
       if (from !== expression.dtype && (from === "float64" || expression.dtype === "float64")) return false;
-      const isWide = wgslType(expression.dtype) === "vec2u" && wgslType(from) === "f32";
-      return !isWide && recur(expression.value);
+      return recur(expression.value);
     }
   }
 }
@@ -170,6 +196,7 @@ const floatFunctions: Readonly<Partial<Record<UnaryOperation, WgslFunctionName>>
 function unaryOf(body: WgslBody, operation: UnaryOperation, dtype: DType, x: Wgsl): Wgsl {
   const type = wgslType(dtype);
   if (type === "bool") return `!${x}`;
+  if (type === "vec2u") return pairUnaryOf(body, operation, dtype, x);
   if (type === "f32") {
     const name = floatFunctions[operation];
     if (name !== undefined) return body.call(name, x);
@@ -205,6 +232,22 @@ function unaryOf(body: WgslBody, operation: UnaryOperation, dtype: DType, x: Wgs
       return "false";
     default:
       return x;
+  }
+}
+
+function pairUnaryOf(body: WgslBody, operation: UnaryOperation, dtype: DType, x: Wgsl): Wgsl {
+  const signed = dtype === "int64";
+  switch (operation) {
+    case "negate":
+      return body.call("negatePair", x);
+    case "abs":
+      return signed ? body.call("absLong", x) : x;
+    case "sign":
+      return body.call(signed ? "signLong" : "signUlong", x);
+    case "bitNot":
+      return `~${x}`;
+    default:
+      return "false";
   }
 }
 
@@ -259,11 +302,49 @@ function binaryOf(body: WgslBody, operation: BinaryOperation, dtype: DType, a: W
           return `u32(${a}) ${infix[operation]} u32(${b})`;
       }
     case "vec2u":
-      return operation === "equal" ? `all(${a} == ${b})` : `${a} ${infix[operation]} ${b}`;
+      return pairBinaryOf(body, operation, dtype === "int64", a, b);
     case "i32":
       return wrap(integerResult(operation, dtype), integerBinary(body, operation, true, a, b));
     case "u32":
       return wrap(integerResult(operation, dtype), integerBinary(body, operation, false, a, b));
+  }
+}
+
+function pairBinaryOf(body: WgslBody, operation: BinaryOperation, signed: boolean, a: Wgsl, b: Wgsl): Wgsl {
+  const less = (left: Wgsl, right: Wgsl): Wgsl => body.call(signed ? "lessLong" : "lessUlong", left, right);
+  switch (operation) {
+    case "add":
+      return body.call("addPair", a, b);
+    case "subtract":
+      return body.call("subtractPair", a, b);
+    case "multiply":
+      return body.call("multiplyPair", a, b);
+    case "divide":
+      return body.call(signed ? "divideLong" : "divideUlong", a, b);
+    case "remainder":
+      return body.call(signed ? "remainderLong" : "remainderUlong", a, b);
+    case "modulo":
+      return body.call(signed ? "moduloLong" : "remainderUlong", a, b);
+    case "minimum":
+      return `select(${b}, ${a}, ${less(a, b)})`;
+    case "maximum":
+      return `select(${b}, ${a}, ${less(b, a)})`;
+    case "equal":
+      return `all(${a} == ${b})`;
+    case "less":
+      return less(a, b);
+    case "lessOrEqual":
+      return `!${less(b, a)}`;
+    case "greater":
+      return less(b, a);
+    case "greaterOrEqual":
+      return `!${less(a, b)}`;
+    case "shiftLeft":
+      return body.call("shiftLeftPair", a, `${b}.x`);
+    case "shiftRight":
+      return body.call(signed ? "shiftRightLong" : "shiftRightUlong", a, `${b}.x`);
+    default:
+      return `${a} ${infix[operation]} ${b}`;
   }
 }
 
@@ -312,6 +393,7 @@ function castOf(body: WgslBody, from: DType, to: DType, x: Wgsl): Wgsl {
   }
   if (target === "vec2u") {
     if (source === "vec2u") return x;
+    if (source === "f32") return body.call(to === "int64" ? "longOfFloat" : "ulongOfFloat", x);
     return source === "i32" ? body.call("pairOfInt", x) : `vec2u(u32(${x}), 0u)`;
   }
   const convert = target === "i32" ? "i32" : "u32";

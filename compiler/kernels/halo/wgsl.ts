@@ -18,7 +18,7 @@ export function haloWgsl(): WgslKernel {
       );
       body.statement(`${keep} |= select(0xffu << (8u * b), 0u, ${border});`);
     });
-    body.statement(`memory[${place}] &= ${keep};`);
+    body.statement(`setCell(${place}, cell(${place}) & ${keep});`);
   });
   return body.end();
 }

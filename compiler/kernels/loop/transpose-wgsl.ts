@@ -17,6 +17,6 @@ export function transposeWgsl(outerAxes: number): WgslKernel {
   const steps = (side: "from" | "to"): string => axes.map((axis, place) => ` + ${at[place]} * ${axis[side]}`).join("");
   const source = `${input} + ${column} * 4u + ${row} * ${inputPitch}${steps("from")}`;
   const target = `${output} + ${row} * 4u + ${column} * ${outputPitch}${steps("to")}`;
-  body.statement(`memory[(${target}) >> 2u] = memory[(${source}) >> 2u];`);
+  body.statement(`setCell((${target}) >> 2u, cell((${source}) >> 2u));`);
   return body.end();
 }

@@ -4,17 +4,17 @@ import { type BinaryOperation, type Expression, expressionType } from "../../../
 import type { WgslKernel } from "../contract.ts";
 import { emitWgslExpression, hasWgsl } from "../expression/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
-import { floatLiteral, isStorable, loadElement, storeElement, wgslType } from "../wgsl/element.ts";
+import { floatLiteral, loadElement, storeElement, wgslType } from "../wgsl/element.ts";
 import { bodyTypes, finishTypes, type LoopShape, type ShapeOperand } from "./shape.ts";
 
 type Leaf = Extract<Expression, { kind: "input" | "load" | "axis" | "parameter" }>;
 
-/** The kernel, or undefined: computed outputs (later iterations win), outputs narrower than a word, 64-bit arithmetic. */
+/** The kernel, or undefined: computed outputs (later iterations win), arithmetic of float64. */
 export function loopWgsl(shape: LoopShape): WgslKernel | undefined {
-  if (shape.computed || !isStorable(shape.output.dtype) || !hasWgsl(shape.body, bodyTypes(shape))) return undefined;
+  if (shape.computed || !hasWgsl(shape.body, bodyTypes(shape))) return undefined;
   if (shape.finish && !hasWgsl(shape.finish, finishTypes(shape))) return undefined;
-  const reduced = wgslType(expressionType(shape.body, bodyTypes(shape)));
-  if (shape.reductions > 0 && (reduced === "vec2u" || reduced === "bool")) return undefined;
+  const reduced = expressionType(shape.body, bodyTypes(shape));
+  if (shape.reductions > 0 && (reduced === "float64" || reduced === "bool")) return undefined;
   return new LoopWriter(shape).write();
 }
 
@@ -152,18 +152,32 @@ function combined(body: WgslBody, combine: Combine, dtype: DType, left: Wgsl, ri
 
 function identityOf(body: WgslBody, combine: Combine, dtype: DType): Wgsl {
   const type = wgslType(dtype);
-  const unsigned = type === "u32";
-  const span = 8 * byteSize[dtype];
   switch (combine) {
     case "add":
-      return `${type}(0)`;
+      return `${type}()`;
     case "multiply":
-      return `${type}(1)`;
+      return type === "vec2u" ? "vec2u(1u, 0u)" : `${type}(1)`;
     case "maximum":
-      if (type === "f32") return floatLiteral(body, -Infinity);
-      return unsigned ? "0u" : `i32(${-(2 ** (span - 1))})`;
+      return extremeOf(body, dtype, true);
     case "minimum":
-      if (type === "f32") return floatLiteral(body, Infinity);
-      return unsigned ? `${2 ** span - 1}u` : `i32(${2 ** (span - 1) - 1})`;
+      return extremeOf(body, dtype, false);
+  }
+}
+
+/** The least value of a type, or the greatest. */
+function extremeOf(body: WgslBody, dtype: DType, least: boolean): Wgsl {
+  const span = 8 * byteSize[dtype];
+  switch (wgslType(dtype)) {
+    case "f32":
+      return floatLiteral(body, least ? -Infinity : Infinity);
+    case "i32":
+      return `i32(${least ? -(2 ** (span - 1)) : 2 ** (span - 1) - 1})`;
+    case "u32":
+      return least ? "0u" : `${2 ** span - 1}u`;
+    case "vec2u":
+      if (dtype === "uint64") return least ? "vec2u()" : "vec2u(0xffffffffu)";
+      return least ? "vec2u(0u, 0x80000000u)" : "vec2u(0xffffffffu, 0x7fffffffu)";
+    case "bool":
+      return String(!least);
   }
 }

@@ -13,11 +13,18 @@ export class WgslBody {
   readonly #functions = new Set<WgslFunctionName>();
   #known: Map<string, Wgsl> = new Map();
   #names = 0;
+  #writesParts = false;
 
   /** A call of a library function. */
   call(name: WgslFunctionName, ...operands: readonly Wgsl[]): Wgsl {
     this.#functions.add(name);
     return `${name}(${operands.join(", ")})`;
+  }
+
+  /** A call of a library function that writes part of a word, whose other parts other invocations may write. */
+  callOnParts(name: WgslFunctionName, ...operands: readonly Wgsl[]): Wgsl {
+    this.#writesParts = true;
+    return this.call(name, ...operands);
   }
 
   statement(source: string): void {
@@ -83,6 +90,10 @@ export class WgslBody {
   }
 
   end(): WgslKernel {
-    return { prelude: wgslSources(this.#functions), body: this.#lines.join("\n") };
+    return {
+      prelude: wgslSources(this.#functions),
+      body: this.#lines.join("\n"),
+      writesParts: this.#writesParts,
+    };
   }
 }

@@ -58,36 +58,36 @@ export function loadElement(body: WgslBody, dtype: DType, address: Wgsl): Wgsl {
   }
 }
 
-/**
- * Whether an invocation can write elements of this type alone: two invocations that write parts of one 32-bit word
- * would race.
- */
-export function isStorable(dtype: DType): boolean {
-  return storeFunction(dtype) !== undefined;
+/** Writes an element; the body notes when that is part of a word. */
+export function storeElement(body: WgslBody, dtype: DType, address: Wgsl, value: Wgsl): void {
+  body.statement(`${storeCall(body, dtype, address, value)};`);
 }
 
-function storeFunction(dtype: DType): "storeFloat32" | "storeInt32" | "storeUint32" | "storePair" | undefined {
+function storeCall(body: WgslBody, dtype: DType, address: Wgsl, value: Wgsl): Wgsl {
   switch (dtype) {
     case "float32":
-      return "storeFloat32";
+      return body.call("storeFloat32", address, value);
     case "int32":
-      return "storeInt32";
+      return body.call("storeInt32", address, value);
     case "uint32":
-      return "storeUint32";
+      return body.call("storeUint32", address, value);
     case "int64":
     case "uint64":
     case "float64":
-      return "storePair";
-    default:
-      return undefined;
+      return body.call("storePair", address, value);
+    case "int8":
+    case "uint8":
+      return body.callOnParts("storeByte", address, `u32(${value})`);
+    case "bool":
+      return body.callOnParts("storeByte", address, `select(0u, 1u, ${value})`);
+    case "int16":
+    case "uint16":
+      return body.callOnParts("storeHalf", address, `u32(${value})`);
+    case "float16":
+      return body.callOnParts("storeHalf", address, body.call("float16Bits", value));
+    case "bfloat16":
+      return body.callOnParts("storeHalf", address, body.call("bfloat16Bits", value));
   }
-}
-
-/** Writes an element; its dtype `isStorable`. */
-export function storeElement(body: WgslBody, dtype: DType, address: Wgsl, value: Wgsl): void {
-  const name = storeFunction(dtype);
-  if (name === undefined) throw new TypeError(`${dtype} cannot be stored by one invocation`);
-  body.statement(`${body.call(name, address, value)};`);
 }
 
 const bits = new DataView(new ArrayBuffer(4));

@@ -1,8 +1,10 @@
 /**
- * The WGSL functions that generated shaders call, each with those it calls itself. They see `memory: array<u32>`.
- * Addresses are in bytes and aligned to the element. WGSL leaves NaN and infinities to the implementation in many
- * built-in functions, so those that must keep them test the bits. 64-bit elements are vec2u(low, high).
+ * The WGSL functions that generated shaders call, each with those it calls itself. WGSL leaves NaN and infinities to
+ * the implementation in many built-in functions, so those that must keep them test the bits.
  */
+import { memoryFunctions } from "./memory-functions.ts";
+import { pairFunctions } from "./pair-functions.ts";
+
 interface WgslFunction {
   readonly needs?: readonly WgslFunctionName[];
   readonly source: string;
@@ -11,56 +13,11 @@ interface WgslFunction {
 export type WgslFunctionName = keyof typeof sources;
 
 const sources = {
+  ...memoryFunctions,
+  ...pairFunctions,
+
   floatOfBits: { source: "fn floatOfBits(bits: u32) -> f32 { return bitcast<f32>(bits); }" },
   isNaN: { source: "fn isNaN(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }" },
-
-  loadFloat32: { source: "fn loadFloat32(a: u32) -> f32 { return bitcast<f32>(memory[a >> 2u]); }" },
-  loadFloat16: {
-    source: "fn loadFloat16(a: u32) -> f32 { return unpack2x16float(memory[a >> 2u] >> ((a & 2u) << 3u)).x; }",
-  },
-  loadBfloat16: {
-    source: "fn loadBfloat16(a: u32) -> f32 { return bitcast<f32>((memory[a >> 2u] >> ((a & 2u) << 3u)) << 16u); }",
-  },
-  loadInt32: { source: "fn loadInt32(a: u32) -> i32 { return bitcast<i32>(memory[a >> 2u]); }" },
-  loadUint32: { source: "fn loadUint32(a: u32) -> u32 { return memory[a >> 2u]; }" },
-  loadInt16: {
-    source: "fn loadInt16(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 2u) << 3u, 16u); }",
-  },
-  loadUint16: {
-    source: "fn loadUint16(a: u32) -> u32 { return extractBits(memory[a >> 2u], (a & 2u) << 3u, 16u); }",
-  },
-  loadInt8: {
-    source: "fn loadInt8(a: u32) -> i32 { return extractBits(bitcast<i32>(memory[a >> 2u]), (a & 3u) << 3u, 8u); }",
-  },
-  loadUint8: { source: "fn loadUint8(a: u32) -> u32 { return extractBits(memory[a >> 2u], (a & 3u) << 3u, 8u); }" },
-  loadBool: { needs: ["loadUint8"], source: "fn loadBool(a: u32) -> bool { return loadUint8(a) != 0u; }" },
-  loadPair: { source: "fn loadPair(a: u32) -> vec2u { return vec2u(memory[a >> 2u], memory[(a >> 2u) + 1u]); }" },
-
-  quadFloat32: {
-    source: `fn quadFloat32(a: u32) -> vec4f {
-  let i = a >> 2u;
-  return bitcast<vec4f>(vec4u(memory[i], memory[i + 1u], memory[i + 2u], memory[i + 3u]));
-}`,
-  },
-  quadFloat16: {
-    source: `fn quadFloat16(a: u32) -> vec4f {
-  let i = a >> 2u;
-  return vec4f(unpack2x16float(memory[i]), unpack2x16float(memory[i + 1u]));
-}`,
-  },
-  quadInt8: {
-    source: `fn quadInt8(a: u32) -> vec4f {
-  let bits = bitcast<i32>(memory[a >> 2u]);
-  return vec4f(vec4i(extractBits(bits, 0u, 8u), extractBits(bits, 8u, 8u), extractBits(bits, 16u, 8u), bits >> 24u));
-}`,
-  },
-
-  storeFloat32: { source: "fn storeFloat32(a: u32, x: f32) { memory[a >> 2u] = bitcast<u32>(x); }" },
-  storeInt32: { source: "fn storeInt32(a: u32, x: i32) { memory[a >> 2u] = bitcast<u32>(x); }" },
-  storeUint32: { source: "fn storeUint32(a: u32, x: u32) { memory[a >> 2u] = x; }" },
-  storePair: {
-    source: "fn storePair(a: u32, x: vec2u) { memory[a >> 2u] = x.x; memory[(a >> 2u) + 1u] = x.y; }",
-  },
 
   minimumFloat: {
     needs: ["isNaN"],
@@ -331,16 +288,6 @@ const sources = {
   if (!(x > 0f)) { return 0u; }
   if (x >= 4294967296f) { return 4294967295u; }
   return u32(x);
-}`,
-  },
-  pairOfInt: { source: "fn pairOfInt(x: i32) -> vec2u { return vec2u(u32(x), u32(x >> 31u)); }" },
-  floatOfPair: {
-    source: `fn floatOfPair(x: vec2u) -> f32 {
-  let high = bitcast<i32>(x.y);
-  if (high == bitcast<i32>(x.x) >> 31u) { return f32(bitcast<i32>(x.x)); }
-  if (high >= 0) { return f32(high) * 4294967296f + f32(x.x); }
-  let low = 0u - x.x;
-  return -(f32(~x.y + select(0u, 1u, low == 0u)) * 4294967296f + f32(low));
 }`,
   },
 } as const satisfies Readonly<Record<string, { readonly needs?: readonly string[]; readonly source: string }>>;
