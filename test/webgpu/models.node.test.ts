@@ -10,7 +10,7 @@ import { verifyFolders } from "../../bench/verify.ts";
 
 const folders = [
   ...["cifar10", "digits"].map((name) => resolve("demo/models", name)),
-  ...["squeezenet_v1.1", "bert_mlm_g2p", "dtln_1", "silero_vad_v5", "gtcrn_simple", "stories260K_kv"].map((name) =>
+  ...["squeezenet_v1.1", "bert_mlm_g2p", "dtln_1", "gtcrn_simple", "stories260K_kv"].map((name) =>
     resolve("../shared/models", name),
   ),
 ];
@@ -29,7 +29,7 @@ async function verified(states: Readonly<Record<string, string>>, ...targets: re
   return lines.join("\n");
 }
 
-describe.skipIf(findChromium() === undefined)("on WebGPU (skipped without a Chromium)", { timeout: 300_000 }, () => {
+describe.skipIf(findChromium() === undefined)("on WebGPU (skipped without a Chromium)", { timeout: 600_000 }, () => {
   test(`models verify${absent === 0 ? "" : ` (${absent} of ../shared/models are absent)`}`, async () => {
     const lines = (await verified({}, ...present)).split("\n");
     expect(lines.length).toBe(present.length);
