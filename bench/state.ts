@@ -31,13 +31,19 @@ export async function runModel(session: Session, tensors: Tensors): Promise<Tens
   return outputs;
 }
 
-/** A run to be timed again and again: states that grow are put back first, so that every round is as long. */
+/** A run to be timed again and again: states that grow are put back afterwards, so that every round is as long. */
 export function roundOf(session: Session, tensors: Tensors): () => Promise<Tensors> {
   const { states, inputs } = splitStates(session, tensors);
-  const grows = session.states.some(({ shape }) => shape.some((extent) => typeof extent === "string"));
-  if (states === undefined || !grows) return () => session.run(inputs);
+  const growing = session.states.filter(({ shape }) => shape.some((extent) => typeof extent === "string"));
+  const [first] = growing;
+  if (states === undefined || first === undefined) return () => session.run(inputs);
+  const axis = first.shape.findIndex((extent) => typeof extent === "string");
+  let rows: number | undefined;
   return async () => {
-    await session.reset(states);
-    return session.run(inputs);
+    if (rows === undefined || growing.length < session.states.length) await session.reset(states);
+    const outputs = await session.run(inputs);
+    rows ??= ((await session.state(first.name)).shape[axis] ?? 0) - (states[first.name]?.shape[axis] ?? 0);
+    if (growing.length === session.states.length) await session.rewind(rows);
+    return outputs;
   };
 }

@@ -60,6 +60,14 @@ class PreparedSession implements LocalSession {
     this.resetSync(values);
   }
 
+  rewindSync(rows: number): void {
+    this.#running.rewind(rows);
+  }
+
+  async rewind(rows: number): Promise<void> {
+    this.rewindSync(rows);
+  }
+
   async state(name: string): Promise<Tensor> {
     return this.#running.state(name);
   }

@@ -71,6 +71,8 @@ export interface Engine {
    * Sets the given states, the others to zeros. Throws LeafcutterError input-*: then nothing has changed; device-lost.
    */
   reset(values?: Readonly<Record<string, TensorInput>>): Promise<void>;
+  /** Takes the last `rows` from every growing state. Throws LeafcutterError option-invalid: then nothing has changed. */
+  rewind(rows: number): void;
   /** A copy of a state as the next run will find it. Throws LeafcutterError: input-unknown, device-lost. */
   state(name: string): Promise<Tensor>;
   /** Frees everything; no call may follow. */

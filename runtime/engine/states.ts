@@ -113,6 +113,27 @@ export class States {
     return written;
   }
 
+  /**
+   * Takes the last `rows` from every growing state. Throws LeafcutterError option-invalid: for more rows than there are, or
+   * beside fixed states, which cannot go back; then nothing has changed.
+   */
+  rewind(rows: number): void {
+    const fixed = this.list.find(({ kind }) => kind === "fixed");
+    const shortest = Math.min(
+      ...[...this.lengths].map(([symbol, length]) => length - (this.#bound(symbol)?.lower ?? 0)),
+    );
+    if (fixed || !Number.isInteger(rows) || rows < 0 || rows > (this.lengths.size > 0 ? shortest : 0))
+      throw new LeafcutterError({
+        code: "option-invalid",
+        message: fixed ? "a state of one shape cannot go back" : "the states cannot go back so far",
+        where: fixed?.name ?? "rewind",
+        expected: fixed ? "growing states alone" : `0 to ${this.lengths.size > 0 ? shortest : 0} rows`,
+        received: String(rows),
+        advice: "Set the states with reset().",
+      });
+    for (const [symbol, length] of this.lengths) this.lengths.set(symbol, length - rows);
+  }
+
   /** A copy of a state as the next run will find it. Throws input-unknown. */
   read(name: string): Tensor {
     const state = this.find(name);

@@ -244,6 +244,11 @@ export class WasmEngine implements Engine {
     else if (name !== undefined) throw unknownState(name);
   }
 
+  rewind(rows: number): void {
+    if (this.#states === undefined) throw unknownState("rewind");
+    this.#states.rewind(rows);
+  }
+
   async state(name: string): Promise<Tensor> {
     if (this.#states === undefined) throw unknownState(name);
     return this.#states.read(name);

@@ -204,6 +204,10 @@ export class WebGpuEngine implements Engine {
     for (const region of this.#states.reset(values)) this.#device.upload(this.memory.buffer, region);
   }
 
+  rewind(rows: number): void {
+    this.#states.rewind(rows);
+  }
+
   async state(name: string): Promise<Tensor> {
     await this.#fetch([this.#states.region(this.#states.find(name))]);
     return this.#states.read(name);

@@ -144,6 +144,10 @@ class WorkerSession implements Session {
     await this.#connection.call((host) => host.reset(transfer(packed, [...buffers])));
   }
 
+  rewind(rows: number): Promise<void> {
+    return this.#connection.call((host) => host.rewind(rows));
+  }
+
   state(name: string): Promise<Tensor> {
     return this.#connection.call((host) => host.state(name));
   }

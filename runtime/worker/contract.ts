@@ -93,6 +93,11 @@ export interface Session {
    * Rejects with LeafcutterError (input-unknown, input-missing, input-dtype, input-shape): then nothing has changed.
    */
   reset(values?: Readonly<Record<string, TensorInput>>): Promise<void>;
+  /**
+   * Takes the last `rows` from every growing state: text that was taken back, a guess that was wrong. Queues behind the
+   * runs before it. Rejects with LeafcutterError option-invalid when there are fewer, or fixed states beside them.
+   */
+  rewind(rows: number): Promise<void>;
   /** A copy of a state, for `reset` later. Queues behind the runs before it. */
   state(name: string): Promise<Tensor>;
   stats(options?: StatsOptions): Promise<Stats>;
@@ -106,4 +111,6 @@ export interface LocalSession extends Session {
   runSync(inputs: Readonly<Record<string, TensorInput>>, options?: SyncRunOptions): Readonly<Record<string, Tensor>>;
   /** As `reset`, at once. Throws LeafcutterError. */
   resetSync(values?: Readonly<Record<string, TensorInput>>): void;
+  /** As `rewind`, at once. Throws LeafcutterError. */
+  rewindSync(rows: number): void;
 }

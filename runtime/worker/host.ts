@@ -63,6 +63,7 @@ const host: HostApi = {
       await loaded().reset(values);
       return undefined;
     }),
+  rewind: (rows) => outcome(() => loaded().rewind(rows)),
   state: async (name) => {
     const result = await outcome(() => loaded().state(name));
     return result.kind === "failure" ? result : transfer(result, [result.value.data.buffer]);

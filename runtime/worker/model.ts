@@ -142,6 +142,10 @@ export class Model implements LocalSession {
     return this.#next(() => this.#running.reset(own));
   }
 
+  rewind(rows: number): Promise<void> {
+    return this.#next(async () => this.#running.rewind(rows));
+  }
+
   state(name: string): Promise<Tensor> {
     return this.#next(() => this.#running.state(name));
   }
@@ -160,6 +164,10 @@ export class Model implements LocalSession {
 
   resetSync(values?: Readonly<Record<string, TensorInput>>): void {
     this.#synchronous("resetSync").resetSync(values);
+  }
+
+  rewindSync(rows: number): void {
+    this.#synchronous("rewindSync").rewind(rows);
   }
 
   async stats({ profile }: StatsOptions = {}): Promise<Stats> {

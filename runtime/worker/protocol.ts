@@ -40,6 +40,7 @@ export interface HostApi {
   abort(id: number): void;
   /** `values` belong to the host. */
   reset(values: Readonly<Record<string, TensorInput>>): Promise<Outcome<undefined>>;
+  rewind(rows: number): Promise<Outcome<void>>;
   state(name: string): Promise<Outcome<Tensor>>;
   stats(options: StatsOptions): Promise<Outcome<Stats>>;
   dispose(): Promise<Outcome<undefined>>;

@@ -174,6 +174,22 @@ describe("states that grow", () => {
     await session.dispose();
   });
 
+  test("take their last rows back, in this thread and in a worker", async () => {
+    const files = filesOf(await compileFields(caches, cacheOptions));
+    for (const worker of [false, true]) {
+      const session = await load(files, { worker });
+      for (const first of [0, 2]) await session.run({ x: rows(first, 2), mask: zeros(first + 2) });
+      await session.rewind(3);
+      expect(await session.state("past.value")).toEqual(rows(0, 1));
+      for (const refused of [2, -1, 0.5]) expect((await errorOf(session.rewind(refused)))?.code).toBe("option-invalid");
+      expect(list((await session.run({ x: rows(1, 2), mask: zeros(3) })).values)).toEqual(list(rows(0, 3)));
+      await session.dispose();
+    }
+    const fixed = await load(filesOf(await compileFields(sums, { states: sumStates })), { worker: false });
+    expect((await errorOf(fixed.rewind(0)))?.message).toMatch(/sum: a state of one shape cannot go back/);
+    await fixed.dispose();
+  });
+
   test("check what depends on their length, and are set together", async () => {
     const session = await load(filesOf(await compileFields(caches, cacheOptions)), { worker: false });
     await session.reset({ "past.key": rows(0, 3), "past.value": rows(0, 3) });
