@@ -75,6 +75,22 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     });
   });
 
+  test("a run is one submission of dispatches and one of results, and makes no pipeline", {
+    timeout: gpuTimeout,
+  }, async () => {
+    await withSession(files, { backend: "webgpu", worker: false }, async (session) => {
+      await session.run(inputs(2));
+      const submit = vi.spyOn(GPUQueue.prototype, "submit");
+      const made = [
+        vi.spyOn(GPUDevice.prototype, "createComputePipelineAsync"),
+        vi.spyOn(GPUDevice.prototype, "createBindGroup"),
+      ];
+      await session.run(inputs(2));
+      expect(submit).toHaveBeenCalledTimes(2);
+      for (const make of made) expect(make).not.toHaveBeenCalled();
+    });
+  });
+
   test("wrong numbers are found before the first result, and a WebAssembly variant takes over", {
     timeout: gpuTimeout,
   }, async () => {
