@@ -95,7 +95,7 @@ function checkTypes(graph: Graph, pair: StatePair): void {
     throw invalid(where, "the state grows, but its length has no range", {
       expected,
       received,
-      advice: `Give the length a range: --dim '${pair.input}:${axis}=0..N'.`,
+      advice: `Give the length a range: --dim '${pair.input}:${axis}=0..N', and spell dimensions that follow from it: --dim total=past+1.`,
     });
   if (axis !== undefined && lowerBound(growth(before, after, axis), graph.symbols) < 0)
     throw invalid(where, "the state gets shorter", { expected, received });

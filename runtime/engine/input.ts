@@ -38,7 +38,7 @@ function typedInput(port: PortDescription, input: TensorInput): TensorArray {
   const { data, dtype } = input;
   const wanted = tagOf(allocate(port.dtype, 0));
   const native = port.dtype === "float16" ? "Float16Array" : wanted;
-  const tag = ArrayBuffer.isView(data) ? tagOf(data) : typeof data;
+  const tag = ArrayBuffer.isView(data) ? tagOf(data) : Array.isArray(data) ? "Array" : typeof data;
   if ((dtype !== undefined && dtype !== port.dtype) || (tag !== wanted && tag !== native)) {
     throw new LeafcutterError({
       code: "input-dtype",

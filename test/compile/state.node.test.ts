@@ -239,7 +239,7 @@ test.each<[name: string, options: CompileOptions, text: RegExp]>([
   ],
   [
     "two axes that grow",
-    { states: { mask: "keys" }, dims: { seq: 1, s1: 2, s2: 2, total: { lower: 1, upper: 9 } } },
+    { states: { mask: "keys" }, dims: { seq: 1, s1: 2, s2: 2, total: 3 } },
     /more than one axis grows/,
   ],
   [
@@ -255,6 +255,11 @@ test.each<[name: string, options: CompileOptions, text: RegExp]>([
 ])("a compile refuses %s", async (_, options, text) => {
   const error = await errorOf(compileFields(caches, options));
   expect([error?.code, error?.message]).toEqual(["option-invalid", expect.stringMatching(text)]);
+});
+
+test("a compile refuses a length with a range beside a fixed one", async () => {
+  const error = await errorOf(compileFields(caches, { ...cacheOptions, dims: { ...cacheOptions.dims, total: 5 } }));
+  expect([error?.code, error?.message]).toEqual(["operator-invalid", expect.stringMatching(/--dim total=past\+1/)]);
 });
 
 test("a compile refuses a state that grows at its front", async () => {

@@ -305,7 +305,7 @@ function unboundError(symbols: readonly DimSymbol[], unranked: readonly string[]
     received: [...places, ...unranked.map((name) => `${name} (shape unknown)`)].join("; "),
     advice:
       flags.length > 0
-        ? `Bind them: ${flags.join(" ")}.`
+        ? `Bind them: ${flags.join(" ")}; each a number, a range 1..N, or arithmetic over others such as past+1.`
         : "Put a data set beside the model, or export it with shapes.",
   });
 }
