@@ -25,12 +25,16 @@ Examples:
   leafcutter compile model.onnx -o package              compile; float32 weights
   leafcutter compile model.onnx -o package --max-size 1MB   compile into a size budget
   leafcutter compile model.onnx -o package --dim batch=1..4 one package for batches of 1 to 4
-  leafcutter compile model.onnx -o package --state 'past.*=present.*' --dim past=0..511
+  leafcutter compile model.onnx -o package --state 'past.*=present.*' --dim past=0..511 --dim total=past+1
                                                         the session keeps the key-value cache
   leafcutter inspect package                            steps, memory map, bytes and time per layer
   leafcutter run package --input image=cat.jpg          one inference
   leafcutter verify models/* --in chromium              golden data of each folder, in a real browser
-  leafcutter bench model.onnx --in chromium,node --peers ort --html report.html`,
+  leafcutter bench model.onnx --in chromium,node --peers ort --html report.html
+  leafcutter features                                   what the browsers of this machine can do
+
+Sizes: kB, MB and GB are 10^3, 10^6 and 10^9 bytes. Exit codes: 0 done, 1 failed, 2 no package fits --max-size.
+\`leafcutter COMMAND --help\` has the options of a command and an example.`,
   );
 
 for (const add of [addCompile, addInspect, addRun, addVerify, addBench, addFeatures]) add(program);

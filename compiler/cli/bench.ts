@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Backend } from "../../runtime/index.ts";
 import type { StateNames } from "../plan/states.ts";
-import { backendOption, dimOption, stateOption } from "./options.ts";
+import { backendOption, dimOption, example, stateOption } from "./options.ts";
 import { collect, type Dims } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
 
@@ -16,16 +16,21 @@ export function addBench(program: Command): void {
     )
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
     .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
-    .option("--peer <name=path>", "a twin of the model in the peer's own format: tfjs=PATH/model.json", collect)
+    .option(
+      "--peer <name=path>",
+      "a twin of the model in the peer's own format: tfjs=PATH/model.json (repeatable)",
+      collect,
+    )
     .addOption(backendOption())
-    .option("--rounds <n>", "interleaved rounds", Number)
+    .option("--rounds <n>", "interleaved rounds (default: 8, in about 8 s a model)", Number)
     .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
     .option("--json <file>", "write the rows")
     .option("--html <file>", "write the report")
-    .option("--seconds <n>", "with `worklet`: length of the audio", Number, 600)
+    .option("--seconds <n>", "with `worklet`: length of the audio in seconds", Number, 600)
     .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
     .addOption(dimOption())
     .addOption(stateOption())
+    .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
     .action(bench);
 }
 

@@ -10,6 +10,7 @@ import { type Tensor, tensorOf, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
 import { formatBytes } from "../compile.ts";
 import { type CompileFlags, compileModel, withCompileOptions } from "./compile-model.ts";
+import { example } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { portText } from "./port-text.ts";
 
@@ -21,6 +22,7 @@ export function addInspect(program: Command): void {
       .argument("<target>", "a package folder or a model file"),
   )
     .option("--json", "print JSON")
+    .addHelpText("after", example("inspect public/model"))
     .action(inspect);
 }
 

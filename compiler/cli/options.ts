@@ -13,7 +13,7 @@ export const threadsOption = (): Option =>
 export const dimOption = (): Option =>
   new Option(
     "--dim <name=N>",
-    "bind a dimension: name=N, batch=1..4, input:axis=N, total=past+1; * in the name for all alike (repeatable)",
+    "bind a dimension: name=N, batch=1..4, input:axis=N, total=past+1; * in the name for all alike; default: the data set beside the model, a leading batch 1 (repeatable)",
   ).argParser(parseDim);
 
 export const stateOption = (): Option =>
@@ -21,3 +21,6 @@ export const stateOption = (): Option =>
     "--state <input=output>",
     "keep an input between runs, its next value being an output; 'past.*=present.*' for many (repeatable)",
   ).argParser(parseState);
+
+/** What stands under the options of a command's help. */
+export const example = (line: string): string => `\nExample:\n  leafcutter ${line}`;

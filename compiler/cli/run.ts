@@ -6,7 +6,7 @@ import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { type Backend, load } from "../../runtime/index.ts";
 import { writeNpy } from "../import/npy.ts";
-import { backendOption, threadsOption } from "./options.ts";
+import { backendOption, example, threadsOption } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { collect } from "./parse.ts";
 import { portText } from "./port-text.ts";
@@ -21,7 +21,8 @@ export function addRun(program: Command): void {
       "an input, or a state (default zero): .npy, .pb (TensorProto), .json or an image (repeatable)",
       collect,
     )
-    .option("-o, --output <dir>", "write every output as .npy")
+    .option("-o, --output <dir>", "write every output as .npy (default: print the numbers, or the largest five)")
+    .addHelpText("after", example("run public/model --input image=cat.jpg -o outputs"))
     .addOption(backendOption())
     .addOption(threadsOption())
     .action(run);

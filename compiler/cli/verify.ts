@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
 import type { StateNames } from "../plan/states.ts";
-import { backendOption, dimOption, stateOption, threadsOption } from "./options.ts";
+import { backendOption, dimOption, example, stateOption, threadsOption } from "./options.ts";
 import type { Dims } from "./parse.ts";
 import { places } from "./places.ts";
 
@@ -12,6 +12,7 @@ export function addVerify(program: Command): void {
     .command("verify")
     .description("compile model folders to float32 and compare every output with their golden data")
     .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
+    .addHelpText("after", example("verify models/* --in firefox"))
     .addOption(backendOption())
     .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
     .addOption(dimOption())
