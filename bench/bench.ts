@@ -35,6 +35,8 @@ export interface BenchOptions {
   /** Twins of the models in a peer's own format: "tfjs" -> path of model.json. */
   readonly twins?: Readonly<Partial<Record<PeerFlag, string>>>;
   readonly backend?: Backend;
+  /** Numbers of threads to run on, each beside the others; default one thread. */
+  readonly threads?: readonly number[];
   readonly rounds?: number;
   /** Milliseconds of the timed rounds of one model in one place; default 8000. */
   readonly budgetMs?: number;
@@ -135,8 +137,9 @@ function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
     engine: result.engine,
     precision: result.engine === "leafcutter" ? target.precision : "float32",
     where,
-    threads: 1,
-    ...(cold.get(result.engine) ?? nothingCold),
+    threads: result.threads,
+    // Pages are visited with one thread.
+    ...((result.threads === 1 ? cold.get(result.engine) : undefined) ?? nothingCold),
   } as const;
   if (result.status === "failed") {
     const { status, reason } = result;
@@ -156,25 +159,34 @@ function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
   };
 }
 
-/** Rows of one job. Leafcutter's row has a ratio to each peer with which it agrees, none when it is wrong itself. */
+/**
+ * Rows of one job. A row of Leafcutter's has a ratio to each peer on as many threads with which it agrees, none when it
+ * is wrong itself; the first has the profile.
+ */
 export function rowsOf(result: JobResult, context: RowContext): readonly Row[] {
   const rows = result.engines.map((engine) => rowOf(engine, context));
-  const own = result.engines.find(({ engine }) => engine === "leafcutter");
-  const ratio: Partial<Record<EngineName, number>> = {};
-  for (const peer of result.engines) {
-    if (peer.engine === "leafcutter" || peer.status !== "ok" || !peer.agrees || own?.status !== "ok") continue;
-    ratio[peer.engine] = peer.latency.medianMs / own.latency.medianMs;
-  }
+  const first = rows.find(({ engine, status }) => engine === "leafcutter" && status !== "failed");
   return rows.map((row) => {
     if (row.engine !== "leafcutter") return row;
+    const ratio = ratiosOf(row, result.engines);
+    const compared = Object.keys(ratio).length > 0 ? { ...row, ratio } : row;
+    if (row !== first) return compared;
     const steps = result.stats?.steps;
     return {
-      ...row,
-      ...(row.status === "ok" && Object.keys(ratio).length > 0 ? { ratio } : {}),
+      ...compared,
       ...(steps === undefined ? {} : { profile: steps }),
       ...(result.weightStream === undefined ? {} : { weightStream: result.weightStream }),
     };
   });
+}
+
+function ratiosOf(own: Row, engines: readonly EngineResult[]): Partial<Record<EngineName, number>> {
+  const ratio: Partial<Record<EngineName, number>> = {};
+  for (const peer of engines) {
+    if (peer.engine === "leafcutter" || peer.threads !== own.threads || peer.status !== "ok" || !peer.agrees) continue;
+    if (own.status === "ok" && own.medianMs !== null) ratio[peer.engine] = peer.latency.medianMs / own.medianMs;
+  }
+  return ratio;
 }
 
 /** Slow models on slow engines take minutes; what takes longer hangs. */
@@ -235,7 +247,7 @@ async function runAll(place: Place, job: Job): Promise<JobResult> {
     const alone: JobResult[] = [];
     for (const { engine } of subjects) {
       const failed = (reason: unknown): JobResult => ({
-        engines: [{ engine, status: "failed", reason: messageOf(reason) }],
+        engines: job.threads.map((threads) => ({ engine, threads, status: "failed", reason: messageOf(reason) })),
       });
       alone.push(subjects.length === 1 ? failed(error) : await place.runJob(jobOf(job, engine)).catch(failed));
     }
@@ -251,12 +263,16 @@ async function measureTarget(place: Place, job: Job, target: Target, visits: num
   const result = await runAll(place, job);
   const unpackaged: readonly EngineResult[] =
     target.package instanceof LeafcutterError
-      ? [{ engine: "leafcutter", status: "failed", reason: target.package.message }]
+      ? job.threads.map((threads) => {
+          const { message: reason } = target.package as LeafcutterError;
+          return { engine: "leafcutter", threads, status: "failed", reason };
+        })
       : [];
   const works = new Set(result.engines.flatMap(({ engine, status }) => (status === "failed" ? [] : [engine])));
   const subjects = subjectsOf(job).filter(({ engine }) => works.has(engine));
   const nothing = new Map<EngineName, Cold>();
-  const cold = visits === 0 ? nothing : await place.cold(subjects, visits).catch(() => nothing);
+  const cold =
+    visits === 0 || !job.threads.includes(1) ? nothing : await place.cold(subjects, visits).catch(() => nothing);
   return rowsOf({ ...result, engines: [...unpackaged, ...result.engines] }, { target, where: place.where, cold });
 }
 
@@ -270,7 +286,7 @@ async function openGiven(given: string | Target, options: BenchOptions, where: W
   } catch (error) {
     if (options.targets.length === 1) throw error;
     const target: Target = { name, package: new Map(), inputs: {}, precision: "" };
-    const failed = { engine: "leafcutter", status: "failed", reason: messageOf(error) } as const;
+    const failed = { engine: "leafcutter", threads: 1, status: "failed", reason: messageOf(error) } as const;
     return rowOf(failed, { target, where, cold: new Map() });
   }
 }
@@ -278,7 +294,7 @@ async function openGiven(given: string | Target, options: BenchOptions, where: W
 /** Measures, prints the table, writes the reports asked for. Throws LeafcutterError for a single target that is none. */
 export async function runBench(options: BenchOptions): Promise<Results> {
   const { where = ["chromium"], peers = ["ort"], twins = {}, backend = "auto", print = () => undefined } = options;
-  const { rounds = 8, budgetMs = 8000, visits = 5 } = options;
+  const { rounds = 8, budgetMs = 8000, visits = 5, threads = [1] } = options;
   const server = await openServer(peerMounts());
   const browsers: BenchBrowser[] = [];
   try {
@@ -312,6 +328,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
             backend,
             rounded: target.precision !== "float32",
             peers: peers.map((peer) => engineOf[peer]),
+            threads,
             rounds,
             budgetMs,
           };

@@ -33,9 +33,11 @@ export type Answer =
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
 
-async function importOnnxruntime(): Promise<OnnxruntimeModule> {
-  const ort = await import("onnxruntime-web");
-  ort.env.wasm.numThreads = 1;
+/** The number of threads is the module's: each has a module of its own. */
+async function importOnnxruntime(threads = 1): Promise<OnnxruntimeModule> {
+  const address = `${import.meta.resolve("onnxruntime-web")}?threads=${threads}`;
+  const ort = (await import(address)) as OnnxruntimeModule;
+  ort.env.wasm.numThreads = threads;
   return ort;
 }
 
@@ -116,7 +118,10 @@ async function answer(order: Order): Promise<Answer> {
     case "job":
       return {
         kind: "job",
-        result: await runJob(order.job, { onnxruntime: importOnnxruntime, tfjs: importTfjsFromDisk }),
+        result: await runJob(order.job, {
+          onnxruntime: (_, threads) => importOnnxruntime(threads),
+          tfjs: importTfjsFromDisk,
+        }),
       };
     case "roof":
       return { kind: "roof", roof: measureRoof() };

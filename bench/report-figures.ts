@@ -37,30 +37,36 @@ export function ratioText(row: Row): string {
 export interface RatioSummary {
   readonly where: Where;
   readonly peer: EngineName;
+  readonly threads: number;
   readonly models: number;
   readonly geometricMean: number;
   readonly least: { readonly model: string; readonly ratio: number };
 }
 
-/** Of every place and peer that has a ratio. */
+/** Of every place, peer and number of threads that has a ratio. */
 export function ratioSummaries({ rows }: Results): readonly RatioSummary[] {
   const groups = new Map<
     string,
-    { readonly where: Where; readonly peer: EngineName; readonly list: { model: string; ratio: number }[] }
+    {
+      readonly where: Where;
+      readonly peer: EngineName;
+      readonly threads: number;
+      readonly list: { model: string; ratio: number }[];
+    }
   >();
-  for (const { where, model, ratio = {} } of rows) {
+  for (const { where, model, threads, ratio = {} } of rows) {
     for (const [name, value] of Object.entries(ratio)) {
       const peer = name as EngineName;
-      const key = `${where} ${peer}`;
-      const group = groups.get(key) ?? { where, peer, list: [] };
+      const key = `${where} ${peer} ${threads}`;
+      const group = groups.get(key) ?? { where, peer, threads, list: [] };
       group.list.push({ model, ratio: value });
       groups.set(key, group);
     }
   }
-  return [...groups.values()].map(({ where, peer, list }) => {
+  return [...groups.values()].map(({ where, peer, threads, list }) => {
     const [least = { model: "", ratio: 0 }] = [...list].sort((left, right) => left.ratio - right.ratio);
     const mean = geometricMean(list.map(({ ratio }) => ratio)) ?? 0;
-    return { where, peer, models: list.length, geometricMean: mean, least };
+    return { where, peer, threads, models: list.length, geometricMean: mean, least };
   });
 }
 
@@ -94,10 +100,25 @@ export function memorySummaries({ rows }: Results): readonly MemorySummary[] {
   });
 }
 
-/** GFLOP/s that the variant of a row could reach at most in its place. */
+/** " on 2 threads"; nothing for one, which is the ordinary case. */
+export const onThreads = (threads: number): string => (threads === 1 ? "" : ` on ${threads} threads`);
+
+/** What further threads bring to Leafcutter, of every model that was measured on one thread and on several. */
+export function threadSummaries({ rows }: Results): readonly string[] {
+  const own = rows.filter(({ engine, status }) => engine === "leafcutter" && status === "ok");
+  return own.flatMap(({ model, where, variant, threads, medianMs }) => {
+    const alone = own.find((row) => row.model === model && row.where === where && row.threads === 1);
+    if (threads === 1 || alone === undefined || alone.medianMs === null || medianMs === null) return [];
+    if (!variant.endsWith("-threads")) return [`${model} in ${where} runs on one thread where ${threads} may`];
+    const ratio = (alone.medianMs / medianMs).toFixed(2);
+    return [`${threads} threads are ${ratio}x one thread on ${model} in ${where}`];
+  });
+}
+
+/** GFLOP/s that the variant of a row could reach at most in its place, on one thread. */
 export function roofOf(host: Host, { where, variant }: Pick<Row, "where" | "variant">): number | null {
   const roof = host.roof[where];
-  if (roof === undefined || variant === "webgpu") return null;
+  if (roof === undefined || variant === "webgpu" || variant.endsWith("-threads")) return null;
   return variant === "wasm-relaxed" ? roof.relaxedGflops : roof.simdGflops;
 }
 

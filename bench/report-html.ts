@@ -10,6 +10,7 @@ import {
   errorText,
   isDense,
   milliseconds,
+  onThreads,
   ratioSummaries,
   roofOf,
   roofText,
@@ -41,9 +42,9 @@ function groupsOf(rows: readonly Row[]): readonly (readonly Row[])[] {
 
 function cards(results: Results): string {
   const summaries = ratioSummaries(results).map(
-    ({ where, peer, models, geometricMean, least }) => `<div class="card">
+    ({ where, peer, threads, models, geometricMean, least }) => `<div class="card">
 <p class="figure">${geometricMean.toFixed(2)}<small>×</small></p>
-<p><b>${escapeHtml(peer)}</b> in ${place[where]}</p>
+<p><b>${escapeHtml(peer)}</b> in ${place[where]}${onThreads(threads)}</p>
 <p class="quiet">geometric mean of ${models} model${models === 1 ? "" : "s"}; least ${least.ratio.toFixed(2)}× (${escapeHtml(least.model)})</p>
 </div>`,
   );
@@ -67,7 +68,7 @@ function latencyGroup(rows: readonly Row[]): string {
   const bars = rows.map((row) => {
     const { medianMs, p95Ms } = row;
     const mark = row.status === "ok" ? "" : ` <span class="bad">${row.status}</span>`;
-    const label = `<div class="label"><span>${row.engine} <span class="quiet">${escapeHtml(row.variant)}</span>${mark}</span>`;
+    const label = `<div class="label"><span>${row.engine} <span class="quiet">${escapeHtml(row.variant)}${onThreads(row.threads)}</span>${mark}</span>`;
     if (medianMs === null) return `${label}</div><p class="quiet">${escapeHtml(row.reason ?? "")}</p>`;
     const figures = `<span class="number">${digits(medianMs)} ms <span class="quiet">p95 ${milliseconds(p95Ms)}</span></span></div>`;
     const reason = row.reason === undefined ? "" : `<p class="quiet">${escapeHtml(row.reason)}</p>`;
@@ -78,13 +79,13 @@ function latencyGroup(rows: readonly Row[]): string {
 
 function latencies(rows: readonly Row[]): string {
   return `<section><h2>Latency</h2>
-<p class="quiet">Median of one run with one thread; the whisker ends at the 95th percentile. Each model has its own scale.</p>
+<p class="quiet">Median of one run; the whisker ends at the 95th percentile. Each model has its own scale.</p>
 <div class="multiples">${groupsOf(rows).map(latencyGroup).join("\n")}</div></section>`;
 }
 
 function ratios(rows: readonly Row[]): string {
-  const entries = rows.flatMap(({ model, where, ratio = {} }) =>
-    Object.entries(ratio).map(([peer, value]) => ({ model, where, peer, value })),
+  const entries = rows.flatMap(({ model, where, threads, ratio = {} }) =>
+    Object.entries(ratio).map(([peer, value]) => ({ model, where, threads, peer, value })),
   );
   if (entries.length === 0) return "";
   const scale = 1.05 * Math.max(1, ...entries.map(({ value }) => value));
@@ -93,9 +94,10 @@ function ratios(rows: readonly Row[]): string {
     ({
       model,
       where,
+      threads,
       peer,
       value,
-    }) => `<div class="label"><span>${escapeHtml(model)} <span class="quiet">to ${escapeHtml(peer)}, ${place[where]}</span></span><span class="number">${value.toFixed(2)}×</span></div>
+    }) => `<div class="label"><span>${escapeHtml(model)} <span class="quiet">to ${escapeHtml(peer)}, ${place[where]}${onThreads(threads)}</span></span><span class="number">${value.toFixed(2)}×</span></div>
 <svg class="bar" width="100%" height="16" role="presentation"><rect class="track" width="100%" height="16" rx="3"/><rect class="${value >= 1 ? "leafcutter" : "slower"}" width="${percent(value / scale)}" height="16" rx="3"/><line class="one" x1="${one}" x2="${one}" y1="0" y2="16"/></svg>`,
   );
   return `<section><h2>How many times faster</h2>
@@ -117,6 +119,7 @@ const loadColumns: readonly Column[] = [
 ];
 
 const runColumns: readonly Column[] = [
+  { title: "threads", text: (row) => `${row.threads}` },
   { title: "median, ms", text: (row) => milliseconds(row.medianMs) },
   { title: "p95, ms", text: (row) => milliseconds(row.p95Ms) },
   { title: "p99, ms", text: (row) => milliseconds(row.p99Ms) },

@@ -6,10 +6,12 @@ import {
   errorText,
   memorySummaries,
   milliseconds,
+  onThreads,
   ratioSummaries,
   ratioText,
   roofOf,
   roofText,
+  threadSummaries,
 } from "./report-figures.ts";
 import type { Results, Row, Where } from "./row.ts";
 
@@ -27,6 +29,7 @@ const columns: readonly Column[] = [
   left("where", (row) => row.where),
   left("engine", (row) => row.engine),
   left("variant", (row) => row.variant),
+  right("threads", (row) => `${row.threads}`),
   left("weights", (row) => row.precision),
   right("median ms", (row) => milliseconds(row.medianMs)),
   right("p95", (row) => milliseconds(row.p95Ms)),
@@ -59,8 +62,8 @@ export function renderTable(results: Results): string {
     status === "ok" ? [] : [`${status}: ${model}, ${engine} in ${where}: ${reason ?? ""}`],
   );
   const means = ratioSummaries(results).map(
-    ({ where, peer, models, geometricMean, least }) =>
-      `${geometricMean.toFixed(2)}x ${peer} in ${where}: geometric mean of ${models}; least ${least.ratio.toFixed(2)}x (${least.model})`,
+    ({ where, peer, threads, models, geometricMean, least }) =>
+      `${geometricMean.toFixed(2)}x ${peer} in ${where}${onThreads(threads)}: geometric mean of ${models}; least ${least.ratio.toFixed(2)}x (${least.model})`,
   );
   const memory = memorySummaries(results).map(
     ({ where, peer, models, geometricMean, most }) =>
@@ -81,6 +84,6 @@ export function renderTable(results: Results): string {
     ];
   });
   const roofs = Object.entries(results.host.roof).map(([where, roof]) => `roof ${roofText(where as Where, roof)}`);
-  const sums = [...means, ...memory, ...dense, ...streams, ...roofs];
+  const sums = [...means, ...threadSummaries(results), ...memory, ...dense, ...streams, ...roofs];
   return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...sums].join("\n");
 }

@@ -29,6 +29,7 @@ export interface Row {
   readonly precision: string;
   readonly variant: string;
   readonly where: Where;
+  /** How many the engine was asked to run on; the variant tells whether Leafcutter did. */
   readonly threads: number;
   readonly medianMs: number | null;
   readonly p95Ms: number | null;

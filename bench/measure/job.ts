@@ -26,6 +26,8 @@ export interface Job {
   /** model.json of the twin for tfjs. */
   readonly twin?: string;
   readonly peers: readonly PeerName[];
+  /** How many threads Leafcutter and onnxruntime-web run on: each is measured on each of these. */
+  readonly threads: readonly number[];
   readonly inputs: string;
   /** Outputs that a data set expects. */
   readonly expected?: string;
@@ -36,14 +38,15 @@ export interface Job {
 }
 
 export interface Importers {
-  readonly onnxruntime: (base: string) => Promise<OnnxruntimeModule>;
+  readonly onnxruntime: (base: string, threads: number) => Promise<OnnxruntimeModule>;
   readonly tfjs: (base: string) => Promise<TfjsModule>;
 }
 
 export type EngineResult =
-  | { readonly engine: EngineName; readonly status: "failed"; readonly reason: string }
+  | { readonly engine: EngineName; readonly threads: number; readonly status: "failed"; readonly reason: string }
   | {
       readonly engine: EngineName;
+      readonly threads: number;
       readonly status: "ok" | "wrong";
       /** Why `wrong`. */
       readonly reason?: string;
@@ -57,7 +60,7 @@ export type EngineResult =
 
 export interface JobResult {
   readonly engines: readonly EngineResult[];
-  /** Leafcutter's own account, with a profile of its steps. */
+  /** Leafcutter's own account of the first number of threads, with a profile of its steps. */
   readonly stats?: Stats;
   /** Of a model that is bound by its weights. */
   readonly weightStream?: WeightStream;
@@ -148,33 +151,40 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
   const candidates: { readonly opened: OpenEngine; readonly outputs: Tensors }[] = [];
   let leafcutter: OpenLeafcutter | undefined;
 
-  const attempt = async (engine: EngineName, open: () => Promise<OpenEngine>): Promise<void> => {
+  const attempt = async (engine: EngineName, threads: number, open: () => Promise<OpenEngine>): Promise<void> => {
     try {
       const opened = await open();
       candidates.push({ opened, outputs: await opened.outputs() });
     } catch (error) {
-      failures.push({ engine, status: "failed", reason: messageOf(error) });
+      failures.push({ engine, threads, status: "failed", reason: messageOf(error) });
     }
   };
   const { package: location, model, twin } = job;
-  if (location !== undefined) {
-    await attempt("leafcutter", async () => {
-      leafcutter = await openLeafcutter(location, job.backend, inputs);
-      return leafcutter;
-    });
+  for (const threads of job.threads) {
+    if (location !== undefined) {
+      await attempt("leafcutter", threads, async () => {
+        const opened = await openLeafcutter(location, { backend: job.backend, threads }, inputs);
+        leafcutter ??= opened;
+        return opened;
+      });
+    }
+    if (job.peers.includes("onnxruntime-web") && model !== undefined) {
+      await attempt("onnxruntime-web", threads, async () => {
+        const ort = await importers.onnxruntime(job.base, threads);
+        return openOnnxruntime(ort, await fetchBytes(model), inputs, threads);
+      });
+    }
   }
-  if (job.peers.includes("onnxruntime-web") && model !== undefined) {
-    await attempt("onnxruntime-web", async () =>
-      openOnnxruntime(await importers.onnxruntime(job.base), await fetchBytes(model), inputs),
-    );
-  }
-  if (job.peers.includes("tfjs") && twin !== undefined) {
-    await attempt("tfjs", async () =>
+  if (job.peers.includes("tfjs") && twin !== undefined && job.threads.includes(1)) {
+    await attempt("tfjs", 1, async () =>
       openTfjs(await importers.tfjs(job.base), twin, inputs, expected ?? candidates[0]?.outputs),
     );
   }
 
-  const judged = judge(candidates, expected, job.rounded ?? false);
+  const judged = job.threads.flatMap((threads) => {
+    const beside = candidates.filter(({ opened }) => opened.threads === threads);
+    return judge(beside, expected, job.rounded ?? false);
+  });
   const samples = await interleave(
     judged.map(({ opened }) => opened),
     { budgetMs: job.budgetMs, rounds: job.rounds },
@@ -183,6 +193,7 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
     const { milliseconds = [], runsPerSample = 1 } = samples[index] ?? {};
     return {
       engine: opened.engine,
+      threads: opened.threads,
       variant: opened.variant,
       latency: latencyOf(milliseconds),
       runsPerSample,

@@ -6,7 +6,7 @@ import { type ColdWorker, handOver } from "./cold-worker.ts";
 import { oneOperatorModel } from "./one-operator-model.ts";
 import { createSession, feedsOf, importFromServer, outputsOf } from "./onnxruntime.ts";
 
-const ort = importFromServer(location.origin);
+const ort = importFromServer(location.origin, 1);
 let session: InferenceSession | undefined;
 
 const worker: ColdWorker = {

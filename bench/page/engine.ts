@@ -7,6 +7,8 @@ export interface OpenEngine {
   readonly engine: EngineName;
   /** Which of its own variants runs, as the engine calls it. */
   readonly variant: string;
+  /** How many threads it was asked to run on. */
+  readonly threads: number;
   /** One inference with the inputs given at opening, outputs readable when it resolves. */
   run(): Promise<unknown>;
   /** The outputs of one more inference. */

@@ -8,12 +8,22 @@ export interface OpenLeafcutter extends OpenEngine {
   readonly session: LocalSession;
 }
 
-export async function openLeafcutter(location: string, backend: Backend, inputs: Tensors): Promise<OpenLeafcutter> {
-  const session = await load(location, { worker: false, backend, cache: false });
+export interface LeafcutterOptions {
+  readonly backend: Backend;
+  readonly threads: number;
+}
+
+export async function openLeafcutter(
+  location: string,
+  { backend, threads }: LeafcutterOptions,
+  inputs: Tensors,
+): Promise<OpenLeafcutter> {
+  const session = await load(location, { worker: false, backend, threads, cache: false });
   const { variant } = await session.stats();
   return {
     engine: "leafcutter",
     variant,
+    threads,
     session,
     run: roundOf(session, inputs),
     outputs: () => runModel(session, inputs),

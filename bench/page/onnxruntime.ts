@@ -1,4 +1,4 @@
-/** onnxruntime-web at its best for one thread: the CPU-only build, every graph optimisation, no worker of its own. */
+/** onnxruntime-web at its best: the CPU-only build, every graph optimisation, no worker but those of its threads. */
 import type * as Onnxruntime from "onnxruntime-web";
 import type { DType } from "../../runtime/format/dtype.ts";
 import type { Tensor, TensorArray } from "../../runtime/format/tensor.ts";
@@ -7,12 +7,15 @@ import type { OpenEngine } from "./engine.ts";
 
 export type OnnxruntimeModule = typeof Onnxruntime;
 
-/** In a page: the CPU-only build that the bench's server gives, loaded as a page without a bundler loads it. */
-export async function importFromServer(base: string): Promise<OnnxruntimeModule> {
-  const address = `${base}/onnxruntime-web/ort.wasm.min.mjs`;
+/**
+ * In a page: the CPU-only build that the bench's server gives, loaded as a page without a bundler loads it. The number
+ * of threads is the module's: each has a module of its own.
+ */
+export async function importFromServer(base: string, threads: number): Promise<OnnxruntimeModule> {
+  const address = `${base}/onnxruntime-web/ort.wasm.min.mjs?threads=${threads}`;
   const ort = (await import(/* @vite-ignore */ address)) as OnnxruntimeModule;
   ort.env.wasm.wasmPaths = `${base}/onnxruntime-web/`;
-  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.numThreads = threads;
   return ort;
 }
 
@@ -53,21 +56,31 @@ export function outputsOf(results: Onnxruntime.InferenceSession.ReturnType): Ten
   );
 }
 
-export function createSession(ort: OnnxruntimeModule, model: Uint8Array): Promise<Onnxruntime.InferenceSession> {
+export function createSession(
+  ort: OnnxruntimeModule,
+  model: Uint8Array,
+  threads = 1,
+): Promise<Onnxruntime.InferenceSession> {
   return ort.InferenceSession.create(model, {
     executionProviders: ["wasm"],
     graphOptimizationLevel: "all",
-    intraOpNumThreads: 1,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
 }
 
-export async function openOnnxruntime(ort: OnnxruntimeModule, model: Uint8Array, inputs: Tensors): Promise<OpenEngine> {
-  const session = await createSession(ort, model);
+export async function openOnnxruntime(
+  ort: OnnxruntimeModule,
+  model: Uint8Array,
+  inputs: Tensors,
+  threads: number,
+): Promise<OpenEngine> {
+  const session = await createSession(ort, model, threads);
   const feeds = feedsOf(ort, session.inputNames, inputs);
   return {
     engine: "onnxruntime-web",
     variant: "wasm",
+    threads,
     run: () => session.run(feeds),
     outputs: async () => outputsOf(await session.run(feeds)),
     dispose: () => session.release(),

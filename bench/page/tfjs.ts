@@ -132,5 +132,12 @@ export async function openTfjs(
     for (const tensor of results) tensor.dispose();
     return Object.fromEntries(entries);
   };
-  return { engine: "tfjs", variant: "wasm-simd", run, outputs: read, dispose: async () => void model.dispose() };
+  return {
+    engine: "tfjs",
+    variant: "wasm-simd",
+    threads: 1,
+    run,
+    outputs: read,
+    dispose: async () => void model.dispose(),
+  };
 }

@@ -1,9 +1,9 @@
 /** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
 import type { StateNames } from "../plan/states.ts";
 import { backendOption, dimOption, example, stateOption } from "./options.ts";
-import { collect, type Dims } from "./parse.ts";
+import { collect, type Dims, parseThreadList } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
 
 export function addBench(program: Command): void {
@@ -23,6 +23,11 @@ export function addBench(program: Command): void {
     )
     .addOption(backendOption())
     .option("--rounds <n>", "interleaved rounds (default: 8, in about 8 s a model)", Number)
+    .addOption(
+      new Option("--threads <n,n>", "threads to run on, each number beside the others")
+        .argParser(parseThreadList)
+        .default([1], "1"),
+    )
     .option("--visits <n>", "fresh pages per engine for loading and memory; 0 leaves them out", Number, 5)
     .option("--json <file>", "write the rows")
     .option("--html <file>", "write the report")
@@ -40,6 +45,7 @@ interface BenchFlags {
   readonly peer?: readonly string[];
   readonly backend: Backend;
   readonly rounds?: number;
+  readonly threads: readonly number[];
   readonly visits: number;
   readonly json?: string;
   readonly html?: string;
@@ -78,6 +84,7 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     peers: oneOf("--peers", flags.peers, ["ort", "tfjs"]),
     twins,
     backend: flags.backend,
+    threads: flags.threads,
     visits: flags.visits,
     ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }),
     ...(flags.json === undefined ? {} : { json: flags.json }),

@@ -46,6 +46,9 @@ export function parseThreads(text: string): number {
   return threads;
 }
 
+/** `1,2` -> each number of threads once. */
+export const parseThreadList = (text: string): readonly number[] => [...new Set(text.split(",").map(parseThreads))];
+
 /** All values of a repeatable option. */
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];

@@ -8,6 +8,7 @@ import { oneOperatorModel } from "../../bench/page/one-operator-model.ts";
 import type { Server } from "../../bench/serve.ts";
 import { encodeTensors } from "../../bench/tensor-bundle.ts";
 import { type BrowserRunner, openBrowserRunner } from "../../bench/verify-in-browser.ts";
+import { generateThreadWalk } from "../../compiler/codegen/wasm/thread-walk.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expectedOutput, tinyPackage } from "../runtime/tiny-package.ts";
 
@@ -48,7 +49,10 @@ describe.skipIf(findChromium() === undefined)("in Chromium", () => {
   }, 120_000);
 
   test("engines run in one worker, and one that cannot run does not stop the other", async () => {
-    server.mount("/package/", { kind: "memory", files: new Map(Object.entries(await tinyPackage())) });
+    server.mount("/package/", {
+      kind: "memory",
+      files: new Map(Object.entries(await tinyPackage({ divided: true, threads: generateThreadWalk() }))),
+    });
     server.mount("/model.onnx", { kind: "memory", files: new Map([["", oneOperatorModel()]]) });
     const bundles = new Map([
       ["peer", encodeTensors({ x: tensorOf("float32", [1], [5]) })],
@@ -59,6 +63,7 @@ describe.skipIf(findChromium() === undefined)("in Chromium", () => {
       base: server.url,
       backend: "auto",
       peers: ["onnxruntime-web"],
+      threads: [1, 2],
       inputs: `${server.url}/inputs/peer`,
       model: `${server.url}/model.onnx`,
       rounds: 5,
@@ -68,14 +73,17 @@ describe.skipIf(findChromium() === undefined)("in Chromium", () => {
     const run = (order: Job): Promise<JobResult> => page.evaluate(`leafcutterBench.runJob(${JSON.stringify(order)})`);
     const alone = await run(job);
     expect(alone.engines).toMatchObject([
-      { engine: "onnxruntime-web", status: "ok", latency: { samples: expect.any(Number) } },
+      { engine: "onnxruntime-web", threads: 1, status: "ok", latency: { samples: expect.any(Number) } },
+      { engine: "onnxruntime-web", threads: 2, status: "ok", latency: { samples: expect.any(Number) } },
     ]);
 
     const both = await run({ ...job, inputs: `${server.url}/inputs/own`, package: `${server.url}/package/` });
-    const own = both.engines.find(({ engine }) => engine === "leafcutter");
-    const peer = both.engines.find(({ engine }) => engine === "onnxruntime-web");
-    expect(peer?.status).toBe("failed");
-    expect(own?.status).toBe("ok");
+    expect(both.engines).toMatchObject([
+      { engine: "leafcutter", threads: 1, status: "ok", variant: expect.not.stringContaining("threads") },
+      { engine: "leafcutter", threads: 2, status: "ok", variant: expect.stringContaining("threads") },
+      { engine: "onnxruntime-web", threads: 1, status: "failed" },
+      { engine: "onnxruntime-web", threads: 2, status: "failed" },
+    ]);
     expect(both.stats?.steps?.map(({ name }) => name)).toEqual(["add", "relu"]);
     await page.close();
   }, 120_000);

@@ -10,6 +10,7 @@ function candidate(engine: EngineName, outputs: Tensors) {
   const opened: OpenEngine = {
     engine,
     variant: "",
+    threads: 1,
     run: async () => undefined,
     outputs: async () => outputs,
     dispose: async () => undefined,

@@ -19,6 +19,7 @@ const latency = (medianMs: number) => ({
 function engine(name: EngineResult["engine"], medianMs: number, changes: Partial<EngineResult> = {}): EngineResult {
   return {
     engine: name,
+    threads: 1,
     status: "ok",
     variant: name === "leafcutter" ? "wasm-relaxed" : "wasm",
     latency: latency(medianMs),
@@ -94,7 +95,7 @@ describe("rows", () => {
   });
 
   test("an engine that failed says why and has no figures", () => {
-    const failed: EngineResult = { engine: "tfjs", status: "failed", reason: "no kernel" };
+    const failed: EngineResult = { engine: "tfjs", threads: 1, status: "failed", reason: "no kernel" };
     const [own, peer] = rowsOf({ engines: [engine("leafcutter", 2), failed] }, context);
     expect(own).not.toHaveProperty("ratio");
     expect(peer).toMatchObject({ status: "failed", reason: "no kernel", medianMs: null, throughput: null });
@@ -137,6 +138,30 @@ test("peak memory is compared with the peer's of the same model, place and threa
     },
   ]);
   expect(renderTable(resultsOf(models))).toContain("peak memory 0.50 of onnxruntime-web's in firefox");
+});
+
+test("threads: each number beside the peer on as many, and beside one thread", () => {
+  const on = (threads: number, changes: Partial<EngineResult> = {}): Partial<EngineResult> => ({ threads, ...changes });
+  const engines = [
+    engine("leafcutter", 4),
+    engine("onnxruntime-web", 8),
+    engine("leafcutter", 2.5, on(2, { variant: "wasm-relaxed-threads" })),
+    engine("onnxruntime-web", 6, on(2)),
+    engine("leafcutter", 4, on(3)),
+  ];
+  const rows = rowsOf({ engines, ...(right.stats === undefined ? {} : { stats: right.stats }) }, context);
+  expect(rows.map(({ threads, ratio }) => [threads, ratio])).toEqual([
+    [1, { "onnxruntime-web": 2 }],
+    [1, undefined],
+    [2, { "onnxruntime-web": 2.4 }],
+    [2, undefined],
+    [3, undefined],
+  ]);
+  expect(rows.map(({ profile }) => profile !== undefined)).toEqual([true, false, false, false, false]);
+  const text = renderTable(resultsOf(rows));
+  expect(text).toContain("2 threads are 1.60x one thread on <net> in chromium");
+  expect(text).toContain("<net> in chromium runs on one thread where 3 may");
+  expect(text).toContain("2.40x onnxruntime-web in chromium on 2 threads: geometric mean of 1");
 });
 
 test("the table shows ratio, verdict and roof", () => {

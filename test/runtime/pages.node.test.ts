@@ -8,6 +8,7 @@ import { browserNames, type DrivenBrowser } from "../../bench/driven-browser.ts"
 import type { VerifyJob } from "../../bench/page/verify-page.ts";
 import type { ServeOptions } from "../../bench/serve.ts";
 import { decodeRuns, encodeRuns } from "../../bench/tensor-bundle.ts";
+import { generateThreadWalk } from "../../compiler/codegen/wasm/thread-walk.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import type { Stats } from "../../runtime/index.ts";
 import { expectedOutput, tinyPackage, width } from "./tiny-package.ts";
@@ -19,7 +20,8 @@ const timeout = 180_000;
 async function visit(browser: DrivenBrowser, options: ServeOptions): Promise<Stats> {
   const server = await openServer({}, options);
   try {
-    server.mount("/package/", { kind: "memory", files: new Map(Object.entries(await tinyPackage())) });
+    const files = await tinyPackage({ divided: true, threads: generateThreadWalk() });
+    server.mount("/package/", { kind: "memory", files: new Map(Object.entries(files)) });
     const runs = encodeRuns([{ x: tensorOf("float32", [1, width], data) }]);
     server.mount("/inputs/", { kind: "memory", files: new Map([["inputs.bin", runs]]) });
     const page = await browser.open(`${server.url}/page/verify.html`);
@@ -28,6 +30,7 @@ async function visit(browser: DrivenBrowser, options: ServeOptions): Promise<Sta
       inputs: "/inputs/inputs.bin",
       result: "/result/outputs",
       backend: "auto",
+      threads: 2,
     };
     expect(await page.evaluate<boolean>("crossOriginIsolated")).toBe(options.isolated ?? true);
     const stats = await page.evaluate<Stats>(`leafcutterVerify(${JSON.stringify(job)})`);
@@ -51,8 +54,10 @@ describe.each(browserNames)("in %s", (name) => {
     afterAll(() => browser.close());
 
     test("a page that is not cross-origin isolated runs on one thread", { timeout }, async () => {
-      const { variant } = await visit(browser, { isolated: false });
-      expect(variant).toMatch(/^wasm-(simd|relaxed)$/);
+      const { variant, threads, rejected } = await visit(browser, { isolated: false });
+      expect([variant, threads]).toEqual([expect.stringMatching(/^wasm-(simd|relaxed)$/), 1]);
+      const why = expect.stringMatching(/not cross-origin isolated \(headers COOP and COEP\)/);
+      expect(rejected).toContainEqual({ variant: "wasm-simd-threads", why });
     });
 
     test("'wasm-unsafe-eval' is all the policy that a page needs", { timeout }, async () => {
