@@ -33,10 +33,14 @@ export type Answer =
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** The number of threads is the module's: each has a module of its own. */
+let onnxruntimeThreads: number | undefined;
+
+/** In Node the module is one in a process, and its number of threads that of its first session. */
 async function importOnnxruntime(threads = 1): Promise<OnnxruntimeModule> {
-  const address = `${import.meta.resolve("onnxruntime-web")}?threads=${threads}`;
-  const ort = (await import(address)) as OnnxruntimeModule;
+  onnxruntimeThreads ??= threads;
+  if (threads !== onnxruntimeThreads)
+    throw new Error(`a process of Node has it on ${onnxruntimeThreads} threads alone: measure ${threads} in another run`);
+  const ort = await import("onnxruntime-web");
   ort.env.wasm.numThreads = threads;
   return ort;
 }

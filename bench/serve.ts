@@ -181,6 +181,8 @@ export async function serve(
   const server = createServer((request, response) => {
     site.answer(request, response).catch(() => response.destroy());
   });
+  // A process that computes for long does not see that an idle connection was closed, and uses it again.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(0, "127.0.0.1", resolve);
