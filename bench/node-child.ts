@@ -39,7 +39,9 @@ let onnxruntimeThreads: number | undefined;
 async function importOnnxruntime(threads = 1): Promise<OnnxruntimeModule> {
   onnxruntimeThreads ??= threads;
   if (threads !== onnxruntimeThreads)
-    throw new Error(`a process of Node has it on ${onnxruntimeThreads} threads alone: measure ${threads} in another run`);
+    throw new Error(
+      `a process of Node has it on ${onnxruntimeThreads} threads alone: measure ${threads} in another run`,
+    );
   const ort = await import("onnxruntime-web");
   ort.env.wasm.numThreads = threads;
   return ort;
