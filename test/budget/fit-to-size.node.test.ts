@@ -133,7 +133,7 @@ describe("cifar10 at 40 % of its float size", () => {
     full = await compile(source());
     limit = Math.floor(full.report.totalBytes * 0.4);
     small = await compile(source(), { maxSize: limit });
-  }, 60_000);
+  }, 180_000);
 
   test("the files together are within the limit, most of it used, and the outputs close", () => {
     const bytes = [...small.files.values()].reduce((sum, file) => sum + file.byteLength, 0);
@@ -151,7 +151,7 @@ describe("cifar10 at 40 % of its float size", () => {
     expect([...again.files.keys()]).toEqual([...small.files.keys()]);
     for (const [path, bytes] of again.files)
       expect(Buffer.compare(bytes, small.files.get(path) ?? bytes.slice(1))).toBe(0);
-  }, 60_000);
+  }, 180_000);
 
   test("an impossible limit fails with a size that compiles", async () => {
     const error = await compile(source(), { maxSize: 100_000 }).catch((reason: unknown) => reason);
@@ -160,7 +160,7 @@ describe("cifar10 at 40 % of its float size", () => {
     const smallest = Number(/\d+/.exec((error as LeafcutterError).diagnostic.received ?? "")?.[0]);
     expect(smallest).toBeLessThan(limit);
     expect((await compile(source(), { maxSize: smallest })).report.totalBytes).toBeLessThanOrEqual(smallest);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe("synthetic samples", () => {
