@@ -28,12 +28,16 @@ async function run(options: LoadOptions): Promise<{ readonly outputs: readonly T
 }
 
 /** WebKitGTK has no SharedArrayBuffer. */
-test.skipIf(server.browser === "webkit")("two and three threads give the bits that one gives", async () => {
-  const [one, two, three] = [await run({ threads: 1 }), await run({ threads: 2 }), await run({ threads: 3 })];
-  expect([one.threads, two.threads, three.threads]).toEqual([1, 2, 3]);
-  expect(two.outputs).toEqual(one.outputs);
-  expect(three.outputs).toEqual(one.outputs);
-});
+test.skipIf(server.browser === "webkit")(
+  "two and three threads give the bits that one gives",
+  { timeout: 120_000 },
+  async () => {
+    const [one, two, three] = [await run({ threads: 1 }), await run({ threads: 2 }), await run({ threads: 3 })];
+    expect([one.threads, two.threads, three.threads]).toEqual([1, 2, 3]);
+    expect(two.outputs).toEqual(one.outputs);
+    expect(three.outputs).toEqual(one.outputs);
+  },
+);
 
 test.skipIf(server.browser === "webkit")("a run on two threads is aborted, and the next one runs", async () => {
   const session = await load(await threaded({ slow }), { threads: 2 });
