@@ -39,7 +39,7 @@ test.skipIf(server.browser === "webkit")(
   },
 );
 
-test.skipIf(server.browser === "webkit")("a run on two threads is aborted, and the next one runs", async () => {
+test.skipIf(server.browser === "webkit")("a run on two threads is aborted, and both threads stay", async () => {
   const session = await load(await threaded({ slow }), { threads: 2 });
   const abort = new AbortController();
   const running = session.run({ x: { data: x(4) } }, { signal: abort.signal });

@@ -6,20 +6,20 @@
 import type { BodyBuilder } from "../../assemble/body.ts";
 import { type Expression, type FunctionReference, type Local, select } from "../../assemble/expression.ts";
 import { f32, i32, maximumS, minimumS } from "../../assemble/scalar.ts";
-import { f32x4, i32x4, v128 } from "../../assemble/vector.ts";
+import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import { allLanes } from "../expression/horizontal.ts";
-import { decayingExponential } from "../softmax/exponential.ts";
 import { rowsOn } from "../tile/multiply.ts";
 import { RecordReader } from "../tile/words.ts";
-import { loadValid, packKeys, packTransposedKeys, packValues, panelWidth } from "./pack.ts";
-import { packedProduct, packedScores } from "./packed.ts";
+import { emitExponentials } from "./exponentials.ts";
+import { loadValid, packKeys, packTransposedKeys, packValues } from "./pack.ts";
+import { packedProduct } from "./packed.ts";
+import { emitScores } from "./scores.ts";
 import { type AttentionShape, queryPitch, type ScratchLayout, scorePitch, scratchLayout, stateBytes } from "./shape.ts";
-import { streamedProduct, streamedScores, streamedTokens } from "./stream.ts";
+import { streamedProduct } from "./stream.ts";
+import type { AttentionTarget, Block, ScoreTile, TileRows } from "./tile.ts";
 import { rowsPerUnit } from "./variants.ts";
 
 type Address = Local<"i32">;
-type Vector = Expression<"v128">;
 
 const signature = { params: ["i32", "i32", "i32"], results: [] } as const;
 
@@ -55,27 +55,6 @@ interface RowPointer {
   readonly perHead: Expression<"i32">;
   /** From the last head of a query to the first of the next. */
   readonly perQuery: Expression<"i32">;
-}
-
-/** What one tile knows of its rows. */
-interface TileRows {
-  readonly outputs: readonly Address[];
-  readonly masks: readonly Address[];
-  /** Keys in front of the row's position, its own included; where causality or a window asks for it. */
-  readonly reaches: readonly Address[];
-  readonly states: readonly Address[];
-}
-
-/** One block of keys in one iteration of the range. */
-interface Block {
-  readonly start: Address;
-  readonly count: Address;
-  readonly isFirst: Expression<"i32">;
-  readonly isLast: Expression<"i32">;
-  /** Addresses of the block's first key and value in the operands. */
-  readonly key: Address;
-  readonly value: Address;
-  readonly keysEnd: Address;
 }
 
 class AttentionCode {
@@ -329,8 +308,20 @@ class AttentionCode {
     const largest = Array.from({ length: this.#rows }, (_, row) =>
       body.local("v128", single ? f32x4.splat(lowest) : v128.load32Splat(rows.states[row] as Address)),
     );
-    this.#scores(scratch, block, rows, { begin, end, length, scores, largest });
-    const factors = this.#exponentials(block, rows, { begin, end, scores, largest });
+    const code: AttentionTarget = {
+      context: this.#context,
+      body,
+      words,
+      shape: this.#shape,
+      packed: this.#packed,
+    };
+    const tile: ScoreTile = { begin, end, scores, largest };
+    emitScores(code, block, rows, tile, {
+      query: body.local("i32", i32.add(scratch, this.#layout.query)),
+      keys: body.local("i32", i32.add(scratch, this.#layout.keys)),
+      length,
+    });
+    const factors = emitExponentials(code, block, rows, tile);
     const target = {
       outputs: rows.outputs,
       scores,
@@ -343,180 +334,4 @@ class AttentionCode {
     if (this.#packed) packedProduct(this.#context, body, this.#shape, target, i32.add(scratch, this.#layout.values));
     else streamedProduct(this.#context, body, this.#shape, target, block.value, words.local("valueToken"));
   }
-
-  /** Scores of the columns begin..end-1 (rounded up to whole vectors) to scratch, and each row's largest. */
-  #scores(
-    scratch: Address,
-    block: Block,
-    rows: TileRows,
-    tile: {
-      readonly begin: Address;
-      readonly end: Address;
-      readonly length: Address;
-      readonly scores: Address;
-      readonly largest: readonly Local<"v128">[];
-    },
-  ): void {
-    const body = this.#body;
-    const words = this.#words;
-    const { causal, window } = this.#shape;
-    const { begin, end, largest } = tile;
-    const width = this.#packed ? panelWidth : streamedTokens;
-    const query = body.local("i32", i32.add(scratch, this.#layout.query));
-    const keys = body.local("i32", i32.add(scratch, this.#layout.keys));
-    /** Columns in front of which every row sees every key. */
-    const safeEnd = causal
-      ? body.local("i32", i32.sub(rows.reaches[0] as Address, block.start))
-      : body.local("i32", block.count);
-    const safeBegin = window
-      ? body.local("i32", i32.sub(i32.sub(rows.reaches.at(-1) as Address, words.word("window")), block.start))
-      : undefined;
-    body.forRange(begin, end, width, (column) => {
-      const scores = this.#packed
-        ? packedScores(this.#context, body, this.#shape, this.#rows, query, keys, column)
-        : streamedScores(
-            this.#context,
-            body,
-            this.#shape,
-            this.#rows,
-            query,
-            block.key,
-            column,
-            end,
-            words.local("keyToken"),
-          );
-      const cut = i32.gtS(i32.add(column, width), safeEnd);
-      const isEdge = safeBegin ? i32.or(cut, i32.ltS(column, safeBegin)) : cut;
-      const place = body.local("i32", i32.add(tile.scores, i32.shl(column, 2)));
-      const finish = (edge: boolean): void => {
-        const counted = edge ? i32x4.add(i32x4.splat(column), i32x4.const(0, 1, 2, 3)) : undefined;
-        const numbers = counted && body.local("v128", counted);
-        scores.forEach((row, i) => {
-          const bounds = edge ? this.#bounds(rows, block, tile.length, i) : undefined;
-          row.forEach((sum, j) => {
-            const capped = this.#capped(sum);
-            const masked = this.#masked(capped, rows.masks[i], block.start, column, j, edge ? end : undefined);
-            const value = bounds && numbers ? hidden(masked, numbers, j, bounds) : masked;
-            const kept = body.local("v128", value);
-            body.v128Store(place, kept, { offset: i * scorePitch(this.#shape) + j * 16 });
-            body.set(largest[i] as Local<"v128">, f32x4.pmax(largest[i] as Local<"v128">, kept));
-          });
-        });
-      };
-      body.if(
-        isEdge,
-        () => finish(true),
-        () => body.scope(() => finish(false)),
-      );
-    });
-  }
-
-  /** First and last column of the block that row `i` sees, in every lane. */
-  #bounds(rows: TileRows, block: Block, length: Address, i: number): Bounds {
-    const body = this.#body;
-    const { causal, window } = this.#shape;
-    const reach = rows.reaches[i];
-    const end = causal && reach ? reach : length;
-    return {
-      end: body.local("v128", i32x4.splat(i32.sub(end, block.start))),
-      begin:
-        window && reach
-          ? body.local("v128", i32x4.splat(i32.sub(i32.sub(reach, this.#words.word("window")), block.start)))
-          : undefined,
-    };
-  }
-
-  #capped(score: Vector): Vector {
-    const { softcap } = this.#shape;
-    return softcap === undefined ? score : f32x4.mul(this.#context.math.tanh(score), f32x4.splat(softcap));
-  }
-
-  /** The score plus the mask; at an edge only what the tile sees is read. */
-  #masked(
-    score: Vector,
-    mask: Address | undefined,
-    start: Address,
-    column: Address,
-    vector: number,
-    end: Address | undefined,
-  ): Vector {
-    if (!mask) return score;
-    if (this.#shape.mask === "single") return f32x4.add(score, v128.load32Splat(mask));
-    const address = i32.add(mask, i32.shl(i32.add(start, column), 2));
-    const added = end
-      ? loadValid(this.#context, i32.add(address, vector * 16), i32.sub(i32.sub(end, column), vector * 4))
-      : v128.load(address, { offset: vector * 16 });
-    return f32x4.add(score, added);
-  }
-
-  /** Scores become exp(score - largest); gives what a row's product, and its sum over earlier blocks, are multiplied by. */
-  #exponentials(
-    block: Block,
-    rows: TileRows,
-    tile: {
-      readonly begin: Address;
-      readonly end: Address;
-      readonly scores: Address;
-      readonly largest: readonly Local<"v128">[];
-    },
-  ): { readonly scales: readonly Local<"v128">[]; readonly decays: readonly Local<"v128">[] } {
-    const body = this.#body;
-    const { single } = this.#shape;
-    const { begin, end, scores, largest } = tile;
-    const totals = largest.map(() => body.local("v128", f32x4.splat(0)));
-    const scales = largest.map(() => body.local("v128"));
-    const decays = single ? [] : largest.map(() => body.local("v128"));
-    body.scope(() => {
-      for (const row of largest) body.set(row, allLanes(body, row, f32x4.pmax));
-      const exponential = decayingExponential(body, this.#context.target);
-      const stop = body.local("i32", i32.add(scores, i32.shl(end, 2)));
-      const first = body.local("i32", i32.add(scores, i32.shl(begin, 2)));
-      for (let group = 0; group < this.#rows; group += 3)
-        body.forRange(first, stop, 16, (at) => {
-          for (let i = group; i < Math.min(group + 3, this.#rows); i++)
-            body.scope(() => {
-              const offset = i * scorePitch(this.#shape);
-              const difference = f32x4.sub(v128.load(at, { offset }), largest[i] as Local<"v128">);
-              const power = body.local("v128", exponential(difference));
-              body.v128Store(at, power, { offset });
-              body.set(totals[i] as Local<"v128">, f32x4.add(totals[i] as Local<"v128">, power));
-            });
-        });
-      totals.forEach((total, i) => {
-        body.set(total, allLanes(body, total, f32x4.add));
-        const decay = decays[i];
-        const state = rows.states[i];
-        if (!decay || !state) return;
-        const before = v128.load32Splat(state);
-        body.set(decay, exponential(f32x4.sub(before, largest[i] as Local<"v128">)));
-        body.set(total, f32x4.add(total, f32x4.mul(v128.load32Splat(state, { offset: 4 }), decay)));
-      });
-      const one = f32x4.splat(1);
-      totals.forEach((total, i) => {
-        // A row that sees nothing has the sum 0.
-        const inverse = v128.and(f32x4.div(one, total), f32x4.ne(total, f32x4.splat(0)));
-        const [scale, decay, state] = [scales[i] as Local<"v128">, decays[i], rows.states[i]];
-        body.set(scale, single ? inverse : select("v128", block.isLast, inverse, one));
-        if (!decay || !state) return;
-        body.set(decay, f32x4.mul(decay, scale));
-        // Only now: a repeated row must find what was there before.
-        body.v128Store32Lane(state, largest[i] as Local<"v128">, 0);
-        body.v128Store32Lane(state, total, 0, { offset: 4 });
-      });
-    });
-    return { scales, decays };
-  }
-}
-
-interface Bounds {
-  readonly begin: Local<"v128"> | undefined;
-  readonly end: Local<"v128">;
-}
-
-/** -Infinity in the lanes whose column (`numbers` + 4 * vector) is outside the bounds. */
-function hidden(score: Vector, numbers: Local<"v128">, vector: number, { begin, end }: Bounds): Vector {
-  const column = vector === 0 ? numbers : i32x4.add(numbers, i32x4.splat(vector * 4));
-  const below = i32x4.ltS(column, end);
-  const visible = begin ? v128.and(below, i32x4.geS(column, begin)) : below;
-  return v128.bitselect(score, f32x4.splat(Number.NEGATIVE_INFINITY), visible);
 }

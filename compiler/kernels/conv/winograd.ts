@@ -7,13 +7,13 @@
  */
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression, FunctionReference, Local } from "../../assemble/expression.ts";
-import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { applyInline, operandDistances } from "../tile/finish.ts";
 import { emitMultiply, rowsOn } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
+import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
@@ -169,17 +169,10 @@ class WinogradCode {
       body.forRange(0, points, 1, () => {
         const left = body.local("i32", tiles);
         body.loop((again) => {
-          const sources = Array.from({ length: rows }, () => body.local("i32"));
-          const targets = Array.from({ length: rows }, () => body.local("i32"));
-          for (let index = 0; index < rows; index++) {
-            body.set(sources[index] as Address, source);
-            body.set(targets[index] as Address, target);
-            const moves = index + 1 === rows ? undefined : body.local("i32", i32.gtS(left, index + 1));
-            const next = (place: Address, step: Expression<"i32"> | number): void =>
-              body.set(place, moves ? select("i32", moves, i32.add(place, step), place) : i32.add(place, step));
-            next(source, channelBytes);
-            next(target, width * 4);
-          }
+          const [sources = [], targets = []] = takeRows(body, rows, left, [
+            { at: source, step: channelBytes },
+            { at: target, step: width * 4 },
+          ]);
           body.scope(() => {
             const sums = sources.map(() =>
               Array.from({ length: vectors }, () => body.local("v128", f32x4.const(0, 0, 0, 0))),

@@ -5,7 +5,6 @@
 import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
-import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import { multiplyAdd } from "../../assemble/target.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
@@ -14,6 +13,7 @@ import type { WeightStorage } from "../problem.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
 import { narrowReader, readyPanel } from "../tile/panel.ts";
+import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { matmulWidth } from "./variants.ts";
@@ -129,19 +129,11 @@ class MatmulCode {
       const c = body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(begin, cStep)));
       const left = body.local("i32", i32.sub(end, begin));
       const tile = (count: number): void => {
-        const sources = Array.from({ length: count }, () => body.local("i32"));
-        const targets = Array.from({ length: count }, () => body.local("i32"));
-        for (let index = 0; index < count; index++) {
-          body.set(sources[index] as Address, a);
-          body.set(targets[index] as Address, c);
-          if (index + 1 === count) break;
-          const moves = body.local("i32", i32.gtS(left, index + 1));
-          body.set(a, select("i32", moves, i32.add(a, aStep), a));
-          body.set(c, select("i32", moves, i32.add(c, cStep), c));
-        }
+        const [sources = [], targets = []] = takeRows(body, count, left, [
+          { at: a, step: aStep },
+          { at: c, step: cStep },
+        ]);
         this.#tile(panel, bias ?? panel, inner, sources, targets, valid);
-        body.set(a, i32.add(a, aStep));
-        body.set(c, i32.add(c, cStep));
         body.set(left, i32.sub(left, count));
       };
       if (overPanels) tile(rows);
