@@ -24,6 +24,8 @@ class HostConnection {
   readonly #pending = new Set<(reason: Diagnostic) => void>();
   readonly #watching = new AbortController();
   #ended: Diagnostic | undefined;
+  /** Resolves when the end of the worker would be noticed, or never can be. */
+  readonly held: Promise<void>;
 
   constructor(workerUrl: string | URL | undefined) {
     const failed = (reason: string): void =>
@@ -35,10 +37,14 @@ class HostConnection {
       });
     this.#thread = startThread(workerUrl, failed);
     this.#host = wrap<HostApi>(this.#thread.endpoint);
+    this.held = this.#hold(failed);
+  }
+
+  async #hold(failed: (reason: string) => void): Promise<void> {
     const lifeline = newLifeline();
     if (lifeline === undefined) return;
-    const watch = (): void => watchLifeline(lifeline, this.#watching.signal, () => failed("its thread has ended"));
-    this.#host.hold(lifeline).then(watch, () => undefined);
+    const held = await this.call((host) => host.hold(lifeline)).catch(() => false);
+    if (held) watchLifeline(lifeline, this.#watching.signal, () => failed("its thread has ended"));
   }
 
   call<T>(invoke: (host: Remote<HostApi>) => Promise<Outcome<T>>): Promise<T> {
@@ -191,6 +197,7 @@ export async function openWorkerSession(
     const content = typeof location === "string" ? location : packFiles(location);
     const report = proxy(onProgress ?? (() => undefined));
     const ports = await connection.call((host) => host.load(content, options, report));
+    await connection.held;
     return new WorkerSession(connection, ports);
   } catch (error) {
     connection.end(sessionDisposed);

@@ -35,7 +35,7 @@ interface Remote {
 }
 
 const host: HostApi = {
-  hold: holdLifeline,
+  hold: (name) => outcome(() => holdLifeline(name)),
   load: (location, options, onProgress) =>
     outcome(async () => {
       try {

@@ -11,12 +11,12 @@ export function newLifeline(): string | undefined {
   return available() && typeof crypto.randomUUID === "function" ? `leafcutter-${crypto.randomUUID()}` : undefined;
 }
 
-/** The worker's end: resolves when the lock is held, which is then never given back. */
-export function holdLifeline(name: string): Promise<void> {
+/** The worker's end: resolves when the lock is held, which is then never given back; false where it cannot be. */
+export function holdLifeline(name: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    if (!available()) return resolve();
+    if (!available()) return resolve(false);
     const held = navigator.locks.request(name, () => {
-      resolve();
+      resolve(true);
       return new Promise<never>(() => undefined);
     });
     held.catch(reject);

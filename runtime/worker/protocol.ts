@@ -28,7 +28,7 @@ export interface LoadedPorts {
 /** The worker's side. A host loads one model in its life. */
 export interface HostApi {
   /** Holds the lifeline of this name as long as the worker lives; resolves when it does. */
-  hold(name: string): Promise<void>;
+  hold(name: string): Promise<Outcome<boolean>>;
   load(
     location: string | PackageFiles,
     options: HostOptions,
