@@ -110,6 +110,9 @@ function readableAt(step: LoweredStep, index: number): Readable {
     case "matmul":
       return problem.dynamicB ? nothing : readableByFamily(problem, problem.transposeB ? 0 : 1);
     case "attention":
+    case "conv-i8":
+    case "depthwise-i8":
+    case "matmul-i8":
     case "pool":
     case "reduce":
     case "softmax":

@@ -11,10 +11,28 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Dim } from "./dimension.ts";
 
 /** How a float32 constant is stored in the package. Its Tensor holds the values after rounding to that storage. */
-export type Storage =
-  | { readonly kind: "float16" }
-  /** value = scales[i] * q, q in -127..127, i the index along `axis`. */
-  | { readonly kind: "int8"; readonly axis: number; readonly scales: Float32Array };
+export type Storage = { readonly kind: "float16" } | Int8Storage;
+
+/** value = scales[i] * q, q in -128..127, i the index along `axis`. */
+export interface Int8Storage {
+  readonly kind: "int8";
+  readonly axis: number;
+  readonly scales: Float32Array;
+}
+
+/**
+ * Four bits a value, in blocks of `blockSize` neighbours along `axis` (the last block of a row may be shorter) that share a
+ * scale. int4: value = scale * (q - zero), q and zero in 0..15; nf4: value = scale * code[q] (Dettmers et al. 2023, QLoRA).
+ * Scales are float16 numbers; they and the zeros stand in row-major order of the constant's shape with the blocks in place of `axis`.
+ */
+export interface BlockStorage {
+  readonly kind: "int4" | "nf4";
+  readonly axis: number;
+  readonly blockSize: 16 | 32 | 64 | 128;
+  readonly scales: Float32Array;
+  /** int4 only; 8 everywhere when absent (symmetric). */
+  readonly zeros?: Uint8Array;
+}
 
 export interface TensorType {
   readonly dtype: DType;

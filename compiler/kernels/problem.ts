@@ -78,6 +78,48 @@ export interface MatmulProblem {
   readonly epilogueOperands: number;
 }
 
+/** What integer products have in common. The accumulator is int32: bias + the sum of input * weight, both as they are stored. */
+interface IntegerProduct {
+  readonly inputType: "int8" | "uint8";
+  /** 7: every value of the input is in 0..127, so that a relaxed dot is exact. */
+  readonly inputBits: 7 | 8;
+  /** Over the accumulator (int32) as input 0 and the operands, to the output's type; undefined: the output is the accumulator. */
+  readonly epilogue: Expression | undefined;
+  readonly operandTypes: readonly ("float32" | "int32" | "int8" | "uint8")[];
+  readonly outputType: "float32" | "int32" | "int8" | "uint8";
+}
+
+/**
+ * Operands: 0 input [N,H,W,C]; 1 weights int8 [O, C/groups, kh, kw] constant; 2 bias int32 [O] constant or absent;
+ * 3… epilogue operands, of the output's shape or broadcast along leading axes (scales per channel are one).
+ */
+export interface IntegerConvProblem extends Window, IntegerProduct {
+  readonly family: "conv-i8";
+  readonly groups: number;
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  /** What stands outside the image: the zero point of the input. */
+  readonly padValue: number;
+}
+
+/** As conv-i8 with groups = channels; weights int8 [C*m, 1, kh, kw]. */
+export interface IntegerDepthwiseProblem extends Window, IntegerProduct {
+  readonly family: "depthwise-i8";
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  readonly padValue: number;
+}
+
+/** Operands: 0 A [batch…, M, K]; 1 B int8 [K, N] ([N, K] when transposeB) constant; 2 bias int32 [N] constant or absent; 3… epilogue operands. */
+export interface IntegerMatmulProblem extends IntegerProduct {
+  readonly family: "matmul-i8";
+  readonly batch: Dim;
+  readonly rows: Dim;
+  readonly inner: Dim;
+  readonly columns: Dim;
+  readonly transposeB: boolean;
+}
+
 /** Operand 0 [N,H,W,C]. Windows are clipped at the borders: padding never contributes a value. */
 export interface PoolProblem extends Window {
   readonly family: "pool";
@@ -197,7 +239,10 @@ export type Problem =
   | ConvProblem
   | DepthwiseProblem
   | ConvTransposeProblem
+  | IntegerConvProblem
+  | IntegerDepthwiseProblem
   | MatmulProblem
+  | IntegerMatmulProblem
   | PoolProblem
   | ReduceProblem
   | SoftmaxProblem

@@ -82,6 +82,9 @@ function executeAttention(problem: AttentionProblem, operands: Operands, shape: 
   });
 }
 
+/** Integer products are checked beside their kernels. */
+type IntegerProblem = Extract<Problem, { readonly inputBits: 7 | 8 }>;
+
 type WindowProblem = Extract<Problem, { readonly padTop: number }>;
 
 /** Coordinates of output element `index` of [N, OH, OW, channels]. */
@@ -120,9 +123,9 @@ const outputShape = (problem: WindowProblem, channels: number): number[] => [
   channels,
 ];
 
-/** Families with one output; recurrent layers stand in execute-recurrent.ts. */
+/** Families with one output over floats; recurrent layers stand in execute-recurrent.ts. */
 export function executeProblem(
-  problem: Exclude<Problem, RecurrentProblem>,
+  problem: Exclude<Problem, RecurrentProblem | IntegerProblem>,
   operands: Operands,
   shape: readonly number[],
 ): Tensor {

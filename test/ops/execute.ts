@@ -102,6 +102,7 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
       });
       continue;
     }
+    if ("inputBits" in step.problem) throw new TypeError(`${step.problem.family} has no definition in loops here`);
     const result = executeProblem(step.problem, operands, tensorOf(target).shape);
     // A family writes the same elements whatever shape its problem gives them.
     tensorOf(target).data.set(result.data as never);

@@ -1,0 +1,36 @@
+/**
+ * How one layer (a product with constant weights, or a table) can be computed: the options among which a budget chooses.
+ * Everything but "int8" changes the weights only and computes in float32.
+ */
+
+export type BlockSize = 16 | 32 | 64 | 128;
+
+export type Scheme =
+  /** As the model has it. */
+  | { readonly kind: "float32" }
+  | { readonly kind: "float16" }
+  /** One scale per output channel. */
+  | { readonly kind: "int8-weights" }
+  /** Four bits a weight; asymmetric where `zeros` (int4 only). */
+  | { readonly kind: "int4" | "nf4"; readonly blockSize: BlockSize; readonly zeros: boolean }
+  /**
+   * int8 weights per channel and integers in front: `activationBits` of 7 keep them in 0..127 for the relaxed dot.
+   * `dynamic`: the range of the activations is found in every run instead of by calibration.
+   */
+  | { readonly kind: "int8"; readonly activationBits: 7 | 8; readonly dynamic: boolean };
+
+/** "float32", "float16", "int8-weights", "int4/32", "int4/32 symmetric", "nf4/64", "int8", "int8 7-bit", "int8 dynamic". */
+export function schemeName(scheme: Scheme): string {
+  switch (scheme.kind) {
+    case "float32":
+    case "float16":
+    case "int8-weights":
+      return scheme.kind;
+    case "int4":
+      return `int4/${scheme.blockSize}${scheme.zeros ? "" : " symmetric"}`;
+    case "nf4":
+      return `nf4/${scheme.blockSize}`;
+    case "int8":
+      return `int8${scheme.activationBits === 7 ? " 7-bit" : ""}${scheme.dynamic ? " dynamic" : ""}`;
+  }
+}
