@@ -49,6 +49,8 @@ import { layerNormalizationOperators } from "./normalisation/layer-normalization
 import { skipNormalizationOperators } from "./normalisation/skip-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
+import { leafcutterIntegerConvOperator } from "./quantized/leafcutter-integer-convolution.ts";
+import { leafcutterIntegerMatmulOperator } from "./quantized/leafcutter-integer-matmul.ts";
 import { gruOperator } from "./recurrent/gru.ts";
 import { leafcutterRecurrentOperator } from "./recurrent/leafcutter-recurrent.ts";
 import { lstmOperator } from "./recurrent/lstm.ts";
@@ -139,6 +141,8 @@ const operators: readonly Operator[] = [
   gruOperator,
   rnnOperator,
   leafcutterRecurrentOperator,
+  leafcutterIntegerConvOperator,
+  leafcutterIntegerMatmulOperator,
   ifOperator,
   loopOperator,
   unreachableOperator,

@@ -34,18 +34,22 @@ export type StepOperand =
   /** Index into the lowering's `temporaries`: dense scratch between its steps. */
   | { readonly kind: "temporary"; readonly index: number };
 
+export interface NestStep {
+  readonly kind: "nest";
+  readonly nest: LoopNest;
+  readonly operands: readonly StepOperand[];
+  readonly output: StepOperand;
+}
+
 export type LoweredStep =
-  | {
-      readonly kind: "nest";
-      readonly nest: LoopNest;
-      readonly operands: readonly StepOperand[];
-      readonly output: StepOperand;
-    }
+  | NestStep
   | {
       readonly kind: "family";
       readonly problem: Problem;
       readonly operands: readonly (StepOperand | undefined)[];
       readonly outputs: readonly StepOperand[];
+      /** What computes the same when no variant of the family accepts the problem; without it the node is a host step. */
+      readonly otherwise?: NestStep;
     };
 
 export type Lowering =

@@ -10,20 +10,14 @@ import type { Family, Variant } from "../kernels/contract.ts";
 import { familyOf } from "../kernels/families.ts";
 import { isBindable } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
-import type { LoopNest } from "../loop/loop.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
-import type { StepOperand } from "../ops/operator.ts";
+import type { LoweredStep, NestStep, StepOperand } from "../ops/operator.ts";
 import { type CostTable, costOf } from "./cost-table.ts";
 
 export type SelectedStep =
-  | {
-      readonly kind: "nest";
-      readonly nest: LoopNest;
-      readonly operands: readonly StepOperand[];
-      readonly output: StepOperand;
-    }
+  | NestStep
   | {
       readonly kind: "family";
       readonly family: Family<Problem>;
@@ -56,18 +50,25 @@ export function selectNode(node: Node, facts: Facts, graph: Graph, costs: CostTa
   const extent = (dim: Dim): number => upperBound(dim, graph.symbols);
   const steps: SelectedStep[] = [];
   for (const step of lowering.steps) {
-    if (step.kind === "nest") {
-      if (!isBindable(step.nest)) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
-      steps.push(step);
-      continue;
-    }
-    const family = familyOf(step.problem);
-    const variant = selectVariant(family, step.problem, extent, costs);
-    if (!variant) return { kind: "host", node, reference: operator.referenceName ?? operator.op };
-    const nanoseconds = costOf(costs, family.name, variant.name, family.work(variant, step.problem, extent));
-    steps.push({ ...step, family, variant, nanoseconds });
+    const selected = step.kind === "family" ? selectStep(step, extent, costs) : step;
+    if (!selected || (selected.kind === "nest" && !isBindable(selected.nest)))
+      return { kind: "host", node, reference: operator.referenceName ?? operator.op };
+    steps.push(selected);
   }
   return { kind: "steps", node, steps, temporaries: lowering.temporaries };
+}
+
+function selectStep(
+  step: Extract<LoweredStep, { readonly kind: "family" }>,
+  extent: (dim: Dim) => number,
+  costs: CostTable,
+): SelectedStep | undefined {
+  const { problem, operands, outputs, otherwise } = step;
+  const family = familyOf(problem);
+  const variant = family && selectVariant(family, problem, extent, costs);
+  if (!variant) return otherwise;
+  const nanoseconds = costOf(costs, family.name, variant.name, family.work(variant, problem, extent));
+  return { kind: "family", problem, operands, outputs, family, variant, nanoseconds };
 }
 
 /** The cheapest variant that accepts the problem; undefined when none does. */

@@ -58,7 +58,7 @@ function forEachCell(
 }
 
 /** The last two axes exchanged. */
-function transposed(matrix: Tensor): Tensor {
+export function transposed(matrix: Tensor): Tensor {
   const rows = matrix.shape[matrix.shape.length - 2] ?? 1;
   const columns = matrix.shape[matrix.shape.length - 1] ?? 1;
   const result = zeros(matrix.dtype, [...matrix.shape.slice(0, -2), columns, rows]);

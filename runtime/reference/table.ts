@@ -83,6 +83,8 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   ConvTranspose: async () => (await import("./conv-transpose.ts")).convTranspose,
   "leafcutter.Conv": async () => (await import("./leafcutter-conv.ts")).leafcutterConv,
   "leafcutter.ConvTranspose": async () => (await import("./leafcutter-conv.ts")).leafcutterConvTranspose,
+  "leafcutter.IntegerConv": async () => (await import("./leafcutter-integer.ts")).integerConv,
+  "leafcutter.IntegerMatMul": async () => (await import("./leafcutter-integer.ts")).integerMatmul,
   "leafcutter.MatMul": async () => (await import("./matmul.ts")).leafcutterMatmul,
   "leafcutter.Attention": async () => (await import("./attention.ts")).attention,
   "leafcutter.Pool": async () => (await import("./leafcutter-pool.ts")).leafcutterPool,

@@ -30,7 +30,7 @@ function placed(name: string, dtype: DType, shape: readonly number[], placement:
   );
 }
 
-/** undefined when the lowering is none, a view, needs a family or is not bindable. */
+/** undefined when the lowering is none, a view, needs a family that no nest replaces, or is not bindable. */
 export function executeWasm(
   call: NodeCall,
   knowledge: Knowledge,
@@ -42,7 +42,10 @@ export function executeWasm(
   const expression = operator.lower ? undefined : operator.expression?.(context);
   const lowering = operator.lower ? operator.lower(context) : expression && lowerElementwise(context, expression);
   if (lowering?.kind !== "steps") return undefined;
-  const nests = lowering.steps.flatMap((step) => (step.kind === "nest" && isBindable(step.nest) ? [step] : []));
+  const nests = lowering.steps.flatMap((step) => {
+    const nest = step.kind === "nest" ? step : step.otherwise;
+    return nest && isBindable(nest.nest) ? [nest] : [];
+  });
   if (nests.length < lowering.steps.length) return undefined;
   const types = inferCall(call, knowledge).types;
   const initial = new Map<Buffer, Uint8Array>();

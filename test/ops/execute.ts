@@ -89,10 +89,12 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
     return tensor;
   };
   for (const step of lowering.steps) {
-    if (step.kind === "nest") {
-      interpretNest(step.nest, step.operands.map(tensorOf), tensorOf(step.output));
+    const nest = step.kind === "nest" ? step : step.otherwise;
+    if (nest) {
+      interpretNest(nest.nest, nest.operands.map(tensorOf), tensorOf(nest.output));
       continue;
     }
+    if (step.kind === "nest") continue;
     const [target] = step.outputs;
     if (!target) throw new RangeError("the step has no output");
     const operands = step.operands.map((operand) => operand && tensorOf(operand));

@@ -40,10 +40,20 @@ export interface Product {
 export function productOfInputs(context: OperatorContext, transposeA: boolean, transposeB: boolean): Product {
   const [a, b] = [context.type(0), context.type(1)];
   if (a.dtype !== b.dtype) context.fail("the operands have different types", a.dtype, b.dtype);
-  if (a.shape.length === 0 || b.shape.length === 0) context.fail("an operand is a scalar", "rank 1 or more", "rank 0");
-  const [leftVector, rightVector] = [a.shape.length === 1, b.shape.length === 1];
-  const left = leftVector ? [1, ...a.shape] : a.shape;
-  const right = rightVector ? [...b.shape, 1] : b.shape;
+  return productOfShapes(context, a.shape, b.shape, transposeA, transposeB);
+}
+
+export function productOfShapes(
+  context: OperatorContext,
+  a: readonly Dim[],
+  b: readonly Dim[],
+  transposeA: boolean,
+  transposeB: boolean,
+): Product {
+  if (a.length === 0 || b.length === 0) context.fail("an operand is a scalar", "rank 1 or more", "rank 0");
+  const [leftVector, rightVector] = [a.length === 1, b.length === 1];
+  const left = leftVector ? [1, ...a] : a;
+  const right = rightVector ? [...b, 1] : b;
   const [leftRows = 1, leftColumns = 1] = left.slice(-2);
   const [rightRows = 1, rightColumns = 1] = right.slice(-2);
   const [rows, inner] = transposeA ? [leftColumns, leftRows] : [leftRows, leftColumns];
@@ -61,9 +71,41 @@ export const productShape = ({ batch, rows, columns, leftVector, rightVector }: 
   ...(rightVector ? [] : [columns]),
 ];
 
+/** Coordinates of what a product's nest reads; iteration axes: batch…, row, column, then the reduced inner one. */
+export interface ProductAccess {
+  readonly extents: readonly Dim[];
+  readonly left: readonly AffineIndex[];
+  readonly right: readonly AffineIndex[];
+  readonly result: readonly AffineIndex[];
+  /** Coordinates of an operand of shape `shape` that broadcasts to the result. */
+  broadcast(shape: readonly Dim[]): readonly AffineIndex[];
+}
+
+export function productAccess(product: Product): ProductAccess {
+  const rank = product.batch.length;
+  const [row, column, inner] = [along(rank), along(rank + 1), along(rank + 2)];
+  const order = (first: AffineIndex, second: AffineIndex, swap: boolean): AffineIndex[] =>
+    swap ? [second, first] : [first, second];
+  const left = product.leftVector ? [inner] : order(row, inner, product.transposeA);
+  const right = product.rightVector ? [inner] : order(inner, column, product.transposeB);
+  const result = [
+    ...product.batch.map((_, axis) => along(axis)),
+    ...(product.leftVector ? [] : [row]),
+    ...(product.rightVector ? [] : [column]),
+  ];
+  return {
+    extents: [...product.batch, product.rows, product.columns, product.inner],
+    left: [...broadcastAccess(product.leftBatch, rank), ...left],
+    right: [...broadcastAccess(product.rightBatch, rank), ...right],
+    result,
+    broadcast: (shape) =>
+      shape.map((extent, axis) => (extent === 1 ? fixed(0) : result[axis + result.length - shape.length]!)),
+  };
+}
+
 /**
- * Iteration axes: batch…, row, column, then the reduced inner one. `addends` are further operands, broadcast to the
- * result; `finish` sees the sum as input 0 and addend k as input k + 1.
+ * The nest of a product of inputs 0 and 1. `addends` are further operands, broadcast to the result; `finish` sees the
+ * sum as input 0 and addend k as input k + 1.
  */
 export function productNest(
   context: OperatorContext,
@@ -72,35 +114,23 @@ export function productNest(
   finish: Expression | undefined,
 ): LoopNest {
   const { dtype } = context.type(0);
-  const rank = product.batch.length;
-  const [row, column, inner] = [along(rank), along(rank + 1), along(rank + 2)];
-  const order = (first: AffineIndex, second: AffineIndex, swap: boolean): AffineIndex[] =>
-    swap ? [second, first] : [first, second];
-  const left = product.leftVector ? [inner] : order(row, inner, product.transposeA);
-  const right = product.rightVector ? [inner] : order(inner, column, product.transposeB);
-  const shape = productShape(product);
-  const result = [
-    ...product.batch.map((_, axis) => along(axis)),
-    ...(product.leftVector ? [] : [row]),
-    ...(product.rightVector ? [] : [column]),
-  ];
-  const addendAccess = (index: number): readonly AffineIndex[] => {
-    const own = context.type(index).shape;
-    return own.map((extent, axis) => (extent === 1 ? fixed(0) : result[axis + shape.length - own.length]!));
-  };
+  const access = productAccess(product);
   return {
-    extents: [...product.batch, product.rows, product.columns, product.inner],
+    extents: access.extents,
     reductions: 1,
     operands: [
-      { dtype, access: [...broadcastAccess(product.leftBatch, rank), ...left] },
-      { dtype, access: [...broadcastAccess(product.rightBatch, rank), ...right] },
-      ...addends.map((index) => ({ dtype: context.type(index).dtype, access: addendAccess(index) })),
+      { dtype, access: access.left },
+      { dtype, access: access.right },
+      ...addends.map((index) => ({
+        dtype: context.type(index).dtype,
+        access: access.broadcast(context.type(index).shape),
+      })),
     ],
     parameters: [],
     body: binary("multiply", input(0), input(1)),
     combine: "add",
     // The nest's operands 0 and 1 stand before the addends: its input k + 1 is operand k.
     ...(finish ? { finish: replaceInputs(finish, (index) => input(index === 0 ? 0 : index + 2)) } : {}),
-    output: { dtype, access: result },
+    output: { dtype, access: access.result },
   };
 }
