@@ -3,25 +3,25 @@
  * Reads as a table of contents: one call per arrow of the design.
  */
 
-import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
+import type { WasmEngine } from "../runtime/engine/wasm.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
-import { evaluateExtent, extentBounds } from "../runtime/format/extent.ts";
+import { extentBounds } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { Sha256 } from "../runtime/format/sha256.ts";
 import { wasmRelaxed, wasmSimd } from "./assemble/target.ts";
 import { type FittedGraph, fitToSize } from "./budget/fit-to-size.ts";
-import type { Execution, Sample } from "./budget/tools.ts";
+import type { Sample } from "./budget/tools.ts";
 import { generateProgram } from "./codegen/program.ts";
 import { generateModule } from "./codegen/wasm/module.ts";
 import { generateThreadWalk } from "./codegen/wasm/thread-walk.ts";
 import { generateShaders } from "./codegen/wgsl/module.ts";
+import { openEngine, openExecution } from "./execution.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
 import type { InputValues } from "./import/onnx/fixed-input.ts";
 import { importOnnx } from "./import/onnx/import.ts";
 import type { ByteSource } from "./import/source.ts";
-import type { Buffer } from "./kernels/contract.ts";
 import { modelTest, modelTestInputs, withKernelProbes } from "./package/known-answers.ts";
 import { type PackagedFiles, packageFiles, toHex } from "./package/package.ts";
 import { optimise } from "./pipeline.ts";
@@ -191,40 +191,6 @@ async function outputsOf(engine: WasmEngine, inputs: Sample): Promise<Sample | u
     if (error instanceof LeafcutterError && error.code === "model-unsupported") return undefined;
     throw error;
   }
-}
-
-/** A graph's generated code (wasm-simd), with the weights of `variants` to exchange for its own. */
-async function openExecution(graph: Graph, variants: readonly Graph[], costs: CostTable): Promise<Execution> {
-  const plan = makePlan(graph, costs);
-  const { program, kernels } = generateProgram(plan);
-  const engine = await openEngine(plan, program, generateModule(kernels, wasmSimd, plan.memory.pages));
-  const weights = variants.map((variant) => makePlan(variant, costs).weights);
-  const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
-  return {
-    flops: program.steps.reduce(
-      (sum, step) => sum + (step.kind === "kernel" ? evaluateExtent(step.flops, upper) : 0),
-      0,
-    ),
-    run: async (sample) => (await engine.run(sample)).outputs,
-    exchange: (constant, variant) => {
-      const source = variant === undefined ? plan.weights : weights[variant];
-      for (const [index, { buffer, constants }] of plan.weights.entries()) {
-        const bytes = source?.[index]?.bytes;
-        if (bytes && constants.includes(constant)) writeWeight(engine, plan, buffer, bytes);
-      }
-    },
-    close: () => engine.dispose(),
-  };
-}
-
-async function openEngine(plan: Plan, program: Program, module: Uint8Array): Promise<WasmEngine> {
-  const engine = await openWasmEngine({ program, module });
-  for (const { buffer, bytes } of plan.weights) writeWeight(engine, plan, buffer, bytes);
-  return engine;
-}
-
-function writeWeight(engine: WasmEngine, plan: Plan, buffer: Buffer, bytes: Uint8Array): void {
-  engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
 }
 
 /** Bytes of the weights by the name of the first constant in each. */
