@@ -38,18 +38,28 @@ export interface Layout {
 
 export const noHalo: Halo = { top: 0, left: 0, bottom: 0, right: 0, value: 0 };
 
-const mergeHalos = (left: Halo, right: Halo): Halo => ({
-  top: Math.max(left.top, right.top),
-  left: Math.max(left.left, right.left),
-  bottom: Math.max(left.bottom, right.bottom),
-  right: Math.max(left.right, right.right),
-  value: 0,
-});
+export const isEmpty = ({ top, left, bottom, right }: Halo): boolean => top + left + bottom + right === 0;
+
+/** A border for both; where they want different values, the one for `left`: whoever wants the other reads a copy. */
+const mergeHalos = (left: Halo, right: Halo): Halo => {
+  if (isEmpty(left)) return right;
+  if (isEmpty(right) || left.value !== right.value) return left;
+  return {
+    top: Math.max(left.top, right.top),
+    left: Math.max(left.left, right.left),
+    bottom: Math.max(left.bottom, right.bottom),
+    right: Math.max(left.right, right.right),
+    value: left.value,
+  };
+};
 
 export const covers = (has: Halo, wants: Halo): boolean =>
-  has.top >= wants.top && has.left >= wants.left && has.bottom >= wants.bottom && has.right >= wants.right;
-
-export const isEmpty = (halo: Halo): boolean => covers(noHalo, halo);
+  isEmpty(wants) ||
+  (has.value === wants.value &&
+    has.top >= wants.top &&
+    has.left >= wants.left &&
+    has.bottom >= wants.bottom &&
+    has.right >= wants.right);
 
 export function layOut(
   graph: Graph,

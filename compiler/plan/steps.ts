@@ -229,7 +229,8 @@ class StepBuilder {
     const operands = step.operands.map((operand, index) => {
       if (!operand || packedIndices.has(index)) return undefined;
       const view = this.#operandView(node, operand, temporaries, family, problem, index);
-      return index >= 3 && outputs[0] && "epilogueOperands" in problem ? broadcastView(view, outputs[0].shape) : view;
+      const isEpilogue = index >= 3 && ("epilogueOperands" in problem || "operandTypes" in problem);
+      return isEpilogue && outputs[0] ? broadcastView(view, outputs[0].shape) : view;
     });
     const packed = this.#pack(node, step);
     const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
@@ -406,7 +407,7 @@ class StepBuilder {
 
   #fillBorder(name: string, view: View, halo: Halo): void {
     const layout = haloLayout(view.shape, halo);
-    this.#push(`${name} border`, "leafcutter.Border", haloFillStep(view, layout, byteSize[view.dtype]));
+    this.#push(`${name} border`, "leafcutter.Border", haloFillStep(view, layout, byteSize[view.dtype], halo.value));
   }
 
   /** A growing state is written in place; the next value of a fixed one must outlive every state's old value. */

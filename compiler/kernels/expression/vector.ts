@@ -1,6 +1,6 @@
 /**
- * Scalar expressions on four lanes at once. float32 lanes are f32x4, int32 lanes i32x4, bool lanes masks of
- * all ones or zeros. Leaves come from the caller. What cannot be done on four lanes is told by `isVectorisable`.
+ * Scalar expressions on four lanes at once. float32 lanes are f32x4, lanes of int32 and of narrower integers i32x4, bool
+ * lanes masks of all ones or zeros. Leaves come from the caller. What cannot be done on four lanes is told by `isVectorisable`.
  */
 import type { DType } from "../../../runtime/format/dtype.ts";
 import {
@@ -14,6 +14,7 @@ import type { Expression as Code } from "../../assemble/expression.ts";
 import type { MathLibrary } from "../../assemble/math.ts";
 import { f32x4, i32x4, v128 } from "../../assemble/vector.ts";
 import { keyOf, Memo } from "./memo.ts";
+import { emitRounded, integerRange, isNumber, isWithin, roundedValue, typeRange } from "./rounded-cast.ts";
 
 type Vector = Code<"v128">;
 
@@ -30,8 +31,9 @@ export interface VectorEnvironment {
   uniform?(expression: Expression): Vector | undefined;
 }
 
-const lanes: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "bool"]);
-const readable: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "bool", "int8", "uint8", "float16"]);
+const lanes: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "bool", "int8", "uint8"]);
+const readable: ReadonlySet<DType> = new Set<DType>([...lanes, "float16"]);
+const integers: ReadonlySet<DType> = new Set<DType>(["int32", "int8", "uint8"]);
 const floatOnly: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>(["power", "modulo", "remainder"]);
 
 /** Whether every value inside can be held in four 32-bit lanes. */
@@ -53,7 +55,8 @@ export function isVectorisable(expression: Expression, operands: readonly DType[
     case "binary": {
       const inner = expressionType(expression.left, operands);
       if (!lanes.has(dtype) || !lanes.has(inner)) return false;
-      if (inner === "int32" && (floatOnly.has(expression.operation) || expression.operation === "divide")) return false;
+      if (integers.has(inner) && (floatOnly.has(expression.operation) || expression.operation === "divide"))
+        return false;
       if (expression.operation === "shiftLeft" || expression.operation === "shiftRight") return false;
       return recur(expression.left) && recur(expression.right);
     }
@@ -85,26 +88,48 @@ export function emitVector(environment: VectorEnvironment, expression: Expressio
           : splatInteger(node.dtype === "bool" ? -Number(node.value !== 0) : node.value);
       case "unary":
         return memo.once(keyOf(node), () =>
-          unaryLanes(environment, node.operation, expressionType(node.value, operands), visit(node.value)),
+          wrapLanes(
+            expressionType(node, operands),
+            unaryLanes(environment, node.operation, expressionType(node.value, operands), visit(node.value)),
+          ),
         );
       case "binary":
         return memo.once(keyOf(node), () => {
           const inner = expressionType(node.left, operands);
           const bound = boundedLanes(node, inner, visit);
           if (bound) return bound;
-          return binaryLanes(math, node.operation, inner, visit(node.left), visit(node.right));
+          const value = binaryLanes(math, node.operation, inner, visit(node.left), visit(node.right));
+          return staysWithin.has(node.operation) ? value : wrapLanes(inner, value);
         });
       case "select":
         return memo.once(keyOf(node), () =>
           v128.bitselect(visit(node.whenTrue), visit(node.whenFalse), visit(node.condition)),
         );
       case "cast":
-        return memo.once(keyOf(node), () =>
-          castLanes(expressionType(node.value, operands), node.dtype, visit(node.value)),
-        );
+        return memo.once(keyOf(node), () => {
+          const from = expressionType(node.value, operands);
+          const rounded = integers.has(node.dtype) && from === "float32" ? roundedValue(node.value) : undefined;
+          const value = rounded
+            ? emitRounded(rounded, visit(rounded.value), !isNumber(rounded.value, operands))
+            : castLanes(from, node.dtype, visit(node.value));
+          const range = rounded ? ([rounded.low, rounded.high] as const) : integerRange(node.value, operands);
+          return isWithin(range, typeRange(node.dtype)) ? value : wrapLanes(node.dtype, value);
+        });
     }
   };
   return visit(expression);
+}
+
+/** Operations whose result needs no wrapping to the width of their operands. */
+const staysWithin: ReadonlySet<BinaryOperation> = new Set<BinaryOperation>([
+  ...(["minimum", "maximum", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual"] as const),
+  ...(["and", "or", "xor", "bitAnd", "bitOr", "bitXor"] as const),
+]);
+
+/** Keeps narrow integers within their width. */
+function wrapLanes(dtype: DType, value: Vector): Vector {
+  if (dtype === "uint8") return v128.and(value, splatInteger(0xff));
+  return dtype === "int8" ? i32x4.shrS(i32x4.shl(value, 24), 24) : value;
 }
 
 const splatInteger = (value: number): Vector => i32x4.const(value, value, value, value);
@@ -114,7 +139,7 @@ function unaryLanes(environment: VectorEnvironment, operation: UnaryOperation, d
   const { math, body } = environment;
   const held = (): Vector => body.local("v128", x);
   if (dtype === "bool") return v128.not(x);
-  if (dtype === "int32") {
+  if (integers.has(dtype)) {
     switch (operation) {
       case "negate":
         return i32x4.neg(x);

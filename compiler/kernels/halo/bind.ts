@@ -1,5 +1,5 @@
 /**
- * The border of an NHWC buffer set to zero: everything of each image that is not an inner pixel. A planned step,
+ * The border of an NHWC buffer set to a value (zero unless elements are bytes): everything of each image that is not an inner pixel. A planned step,
  * because the arena's bytes have been something else before.
  */
 import { recordHeaderWords } from "../../../runtime/format/program.ts";
@@ -17,8 +17,13 @@ export interface BorderedImage {
   readonly imagePixels: Dim;
 }
 
-/** Words: buffer address, image bytes, lead bytes, inner row bytes, row pitch bytes, inner rows, bytes behind the last inner row. */
-export function haloFillStep(view: View, image: BorderedImage, elementBytes: number): BoundStep {
+/**
+ * Words: buffer address, image bytes, lead bytes, inner row bytes, row pitch bytes, inner rows, bytes behind the last inner
+ * row, the byte to fill with. Throws RangeError for a value that is not one byte repeated.
+ */
+export function haloFillStep(view: View, image: BorderedImage, elementBytes: number, fill: number): BoundStep {
+  if (fill !== 0 && elementBytes !== 1)
+    throw new RangeError(`a border of ${fill} in elements of ${elementBytes} bytes`);
   const [batch, height, width, channels] = view.shape as readonly [Dim, Dim, Dim, Dim];
   const pixel = multiplyDims(channels, elementBytes);
   const inner = multiplyDims(width, pixel);
@@ -32,7 +37,7 @@ export function haloFillStep(view: View, image: BorderedImage, elementBytes: num
     kernel,
     arguments: [
       { kind: "address", buffer: view.buffer, offset: 0, access: "write" },
-      ...[whole, lead, inner, pitch, height, subtractDims(whole, lastEnd)].map(integer),
+      ...[whole, lead, inner, pitch, height, subtractDims(whole, lastEnd), fill & 0xff].map(integer),
     ],
     range: batch,
     flops: 0,
@@ -48,19 +53,20 @@ function emit({ module }: WasmKernelContext): FunctionReference {
     const word = (index: number) => i32.load(record, { offset: (recordHeaderWords + index) * 4 });
     const [image, lead, inner, pitch, rows, tail] = [1, 2, 3, 4, 5, 6].map((index) => body.local("i32", word(index)));
     if (!image || !lead || !inner || !pitch || !rows || !tail) return;
+    const value = body.local("i32", word(7));
     const gap = body.local("i32", i32.sub(pitch, inner));
     const cursor = body.local("i32");
     body.forRange(begin, end, 1, (index) => {
       const start = body.local("i32", i32.add(word(0), i32.mul(index, image)));
-      body.memoryFill(start, 0, lead);
+      body.memoryFill(start, value, lead);
       body.set(cursor, i32.add(i32.add(start, lead), inner));
       body.if(gap, () => {
         body.forRange(1, rows, 1, () => {
-          body.memoryFill(cursor, 0, gap);
+          body.memoryFill(cursor, value, gap);
           body.set(cursor, i32.add(cursor, pitch));
         });
       });
-      body.memoryFill(i32.sub(i32.add(start, image), tail), 0, tail);
+      body.memoryFill(i32.sub(i32.add(start, image), tail), value, tail);
     });
   });
 }
