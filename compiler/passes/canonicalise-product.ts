@@ -9,6 +9,7 @@ import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { permutationOf } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
+import { reshapedStorage, scaledConstant } from "./storage.ts";
 import { reshaped } from "./tensor-transform.ts";
 
 export function canonicalProduct(node: Node, context: RewriteContext): Value | undefined {
@@ -20,12 +21,12 @@ export function canonicalProduct(node: Node, context: RewriteContext): Value | u
 const swapped = (context: RewriteContext, value: Value, name: string): Value =>
   context.emit("Transpose", [value], { perm: integersAttribute([1, 0]) }, { name, version: 21 });
 
-const scaled = (tensor: Tensor, factor: number): Tensor =>
-  tensorOf(
-    "float32",
-    tensor.shape,
-    Array.from(tensor.data as Float32Array, (value) => value * factor),
-  );
+function scaled(context: RewriteContext, value: Value, tensor: Tensor, factor: number): Value {
+  const stored = scaledConstant(tensor, value.type.storage, 0, () => factor);
+  if (stored) return context.addConstant(value.name, stored.tensor, stored.storage);
+  const data = (tensor.data as Float32Array).map((element) => element * factor);
+  return context.addConstant(value.name, { ...tensor, data });
+}
 
 function gemm(node: Node, context: RewriteContext, a: Value, b: Value, c: Value | undefined): Value {
   const alpha = floatOf(node, "alpha", 1);
@@ -33,7 +34,7 @@ function gemm(node: Node, context: RewriteContext, a: Value, b: Value, c: Value 
   const weights = context.constant(b);
   const transposeB = integerOf(node, "transB", 0) !== 0;
   const left = integerOf(node, "transA", 0) !== 0 ? swapped(context, a, `${node.name}/a`) : a;
-  const right = weights && alpha !== 1 ? context.addConstant(b.name, scaled(weights, alpha)) : b;
+  const right = weights && alpha !== 1 ? scaled(context, b, weights, alpha) : b;
   const columns = (node.outputs[0] as Value).type.shape[1] as Dim;
   const bias = c && (weights || alpha === 1) ? rowBias(context, c, beta, columns) : undefined;
   const attributes = transposeB ? { transposeB: integerAttribute(1) } : {};
@@ -98,5 +99,7 @@ export function absorbTranspose(node: Node, context: RewriteContext): Value | un
 function viewed(context: RewriteContext, value: Value, shape: readonly Dim[], name: string): Value {
   const tensor = context.constant(value);
   if (!tensor || sameShape(value.type.shape, shape)) return reshape(context, value, shape, name);
-  return context.addConstant(value.name, reshaped(tensor, shape as readonly number[]), value.type.storage);
+  const extents = shape as readonly number[];
+  const storage = reshapedStorage(value.type.storage, tensor.shape, extents);
+  return context.addConstant(value.name, reshaped(tensor, extents), storage);
 }

@@ -10,6 +10,7 @@ import type { RewriteContext } from "../graph/rewrite.ts";
 import type { RecurrentCell, RecurrentOutput } from "../kernels/problem.ts";
 import { blockUnits, gateCounts } from "../kernels/recurrent/panel.ts";
 import { reshape } from "./reshape.ts";
+import { placelessStorage, reshapedStorage } from "./storage.ts";
 import { reshaped } from "./tensor-transform.ts";
 
 const cells: Readonly<Record<string, RecurrentCell>> = { LSTM: "lstm", GRU: "gru", RNN: "rnn" };
@@ -43,8 +44,11 @@ export function canonicalRecurrent(node: Node, context: RewriteContext): readonl
   const shape = { cell, directions, gates: gateCounts[cell], hidden };
   const biases = bias && context.constant(bias);
   const input = isSingle ? x : projected(node, context, shape, x, w as Value, biases);
-  const matrix = (value: Value, tensor: Tensor, columns: number): Value =>
-    context.addConstant(value.name, reshaped(tensor, [directions * rows, columns]), value.type.storage);
+  const matrix = (value: Value, tensor: Tensor, columns: number): Value => {
+    const extents = [directions * rows, columns];
+    const storage = reshapedStorage(value.type.storage, tensor.shape, extents);
+    return context.addConstant(value.name, reshaped(tensor, extents), storage);
+  };
   const keepsBias = isSingle || (cell === "gru" && integerOf(node, "linear_before_reset", 0) !== 0);
   const { hidden_size: _, output_sequence: __, direction: ___, ...kept } = node.attributes;
   const direction = stringOf(node, "direction", "forward");
@@ -126,7 +130,7 @@ function projected(
     "leafcutter.MatMul",
     [
       x,
-      context.addConstant(w.name, tensorOf("float32", [columns, depth], rows), w.type.storage),
+      context.addConstant(w.name, tensorOf("float32", [columns, depth], rows), placelessStorage(w.type.storage)),
       biases && context.addConstant(`${name}/bias`, tensorOf("float32", [columns], starts)),
     ],
     { transposeB: integerAttribute(1) },

@@ -9,6 +9,7 @@ import { sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { rewritePass } from "./pass.ts";
+import { scaledConstant } from "./storage.ts";
 
 export const foldBatchNorm = rewritePass(
   "fold-batch-norm",
@@ -48,6 +49,8 @@ const at = (tensor: Tensor, index: number): number => tensor.data[index] as numb
 /** Which axis of the weights, and of the result counted from its end, are the output channels. */
 interface Linear {
   readonly channels: number;
+  /** Axis of the weights; undefined when groups divide the channels. */
+  readonly axis: number | undefined;
   /** Position of the channel axis behind which only spatial axes follow. */
   readonly trailing: number;
   /** Index of the output channel that weight element `flat` contributes to. */
@@ -62,6 +65,7 @@ function linearForm(node: Node, weights: Tensor): Linear | undefined {
     case "Conv":
       return {
         channels: first,
+        axis: 0,
         trailing: weights.shape.length - 2,
         channelOf: (flat) => Math.floor(flat / (second * inner)),
       };
@@ -69,6 +73,7 @@ function linearForm(node: Node, weights: Tensor): Linear | undefined {
       const perGroup = first / group;
       return {
         channels: second * group,
+        axis: group === 1 ? 1 : undefined,
         trailing: weights.shape.length - 2,
         channelOf: (flat) =>
           Math.floor(flat / (second * inner * perGroup)) * second + (Math.floor(flat / inner) % second),
@@ -78,8 +83,8 @@ function linearForm(node: Node, weights: Tensor): Linear | undefined {
       if (weights.shape.length !== 2) return undefined;
       const transposed = integerOf(node, "transposeB", 0) !== 0;
       return transposed
-        ? { channels: first, trailing: 0, channelOf: (flat) => Math.floor(flat / second) }
-        : { channels: second, trailing: 0, channelOf: (flat) => flat % second };
+        ? { channels: first, axis: 0, trailing: 0, channelOf: (flat) => Math.floor(flat / second) }
+        : { channels: second, axis: 1, trailing: 0, channelOf: (flat) => flat % second };
     }
     default:
       return undefined;
@@ -132,7 +137,7 @@ function folded(node: Node, context: RewriteContext): Value | undefined {
     const newBias = hasBias
       ? context.addConstant(bias?.name ?? `${producer.name}/bias`, tensorOf("float32", [linear.channels], biases))
       : undefined;
-    const newWeights = multiply ? context.addConstant(weights.name, scaledWeights(tensor, linear, value)) : weights;
+    const newWeights = multiply ? scaledWeights(context, weights, linear, value) : weights;
     return context.emit(producer.op, [x, newWeights, newBias], producer.attributes, {
       name: producer.name,
       version: producer.version,
@@ -141,8 +146,16 @@ function folded(node: Node, context: RewriteContext): Value | undefined {
   return undefined;
 }
 
-function scaledWeights(tensor: Tensor, linear: Linear, value: (channel: number) => number): Tensor {
+function scaledWeights(
+  context: RewriteContext,
+  weights: Value,
+  { axis, channelOf }: Linear,
+  value: (channel: number) => number,
+): Value {
+  const tensor = context.constant(weights) as Tensor;
+  const stored = axis === undefined ? undefined : scaledConstant(tensor, weights.type.storage, axis, value);
+  if (stored) return context.addConstant(weights.name, stored.tensor, stored.storage);
   const data = new Float32Array(tensor.data.length);
-  for (let flat = 0; flat < data.length; flat++) data[flat] = at(tensor, flat) * value(linear.channelOf(flat));
-  return { dtype: "float32", shape: tensor.shape, data };
+  for (let flat = 0; flat < data.length; flat++) data[flat] = at(tensor, flat) * value(channelOf(flat));
+  return context.addConstant(weights.name, { dtype: "float32", shape: tensor.shape, data });
 }

@@ -6,16 +6,23 @@
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { elementCount, type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { dimsAttribute } from "../graph/attribute.ts";
-import type { Attribute, Node, Value } from "../graph/graph.ts";
+import type { Attribute, Node, Storage, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { referenceAttributes } from "../ops/attributes.ts";
 import { operatorOf } from "../ops/index.ts";
+import { dequantisedConstant } from "./dequantise-constant.ts";
 import { rewritePass } from "./pass.ts";
+import { permutationOf } from "./permutation.ts";
+import { permutedStorage, reshapedStorage } from "./storage.ts";
 
 export const foldConstants = rewritePass(
   "fold-constants",
   "what is known at compile time is not computed at run time; shape arithmetic vanishes",
-  (node, context) => knownIntegers(node, context) ?? computed(node, context) ?? resolved(node, context),
+  (node, context) =>
+    knownIntegers(node, context) ??
+    dequantisedConstant(node, context) ??
+    computed(node, context) ??
+    resolved(node, context),
 );
 
 /** A result may be this large even when its operands are smaller. */
@@ -90,8 +97,20 @@ function computed(node: Node, context: RewriteContext): readonly Value[] | undef
     outputCount: node.outputs.length,
   };
   const results = operatorOf(node).reference(call);
-  return node.outputs.map((output, index) => context.addConstant(output.name, results[index] as Tensor));
+  return node.outputs.map((output, index) =>
+    context.addConstant(output.name, results[index] as Tensor, movedStorage(node, inputs[0], results[index])),
+  );
 }
+
+/** How the result is stored, when the node only moves a constant that has a stored form. */
+function movedStorage(node: Node, from: Tensor | undefined, to: Tensor | undefined): Storage | undefined {
+  const storage = node.inputs[0]?.type.storage;
+  if (!storage || !from || !to) return undefined;
+  if (node.op === "Transpose") return permutedStorage(storage, permutationOf(node));
+  return views.has(node.op) ? reshapedStorage(storage, from.shape, to.shape) : undefined;
+}
+
+const views: ReadonlySet<string> = new Set(["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
 
 /** Integer operands that may stand as attributes, by position. */
 const parameters: Readonly<Record<string, Readonly<Record<number, string>>>> = {

@@ -13,6 +13,7 @@ import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { absorb, type ElementwiseForm, elementwiseForm, expressionSize, substitute } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
+import { reshapedStorage } from "./storage.ts";
 import { reshaped, withoutLeadingOnes } from "./tensor-transform.ts";
 
 export const fuseEpilogue = rewritePass(
@@ -128,7 +129,9 @@ function placedOperand(operand: Value, output: Value, context: RewriteContext): 
   )
     return undefined;
   if (!tensor || suffix.length === shape.length) return operand;
-  return context.addConstant(operand.name, reshaped(tensor, withoutLeadingOnes(tensor.shape)), operand.type.storage);
+  const trimmed = withoutLeadingOnes(tensor.shape);
+  const storage = reshapedStorage(operand.type.storage, tensor.shape, trimmed);
+  return context.addConstant(operand.name, reshaped(tensor, trimmed), storage);
 }
 
 /** value + constant per channel, directly on the sum: the new bias. */

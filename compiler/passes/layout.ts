@@ -19,6 +19,7 @@ import { operatorContext } from "../ops/infer.ts";
 import { rewritePass } from "./pass.ts";
 import { toChannelsFirst, toChannelsLast, transpose } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
+import { reshapedStorage } from "./storage.ts";
 import { reshaped } from "./tensor-transform.ts";
 
 export const layout = rewritePass(
@@ -117,7 +118,11 @@ function convolution(
   if (!window) return undefined;
   const planarShape = [...tensor.shape.slice(0, 2), ...window.kernel];
   const planar = window.row
-    ? context.addConstant(weights.name, reshaped(tensor, planarShape), weights.type.storage)
+    ? context.addConstant(
+        weights.name,
+        reshaped(tensor, planarShape),
+        reshapedStorage(weights.type.storage, tensor.shape, planarShape),
+      )
     : weights;
   const attributes = {
     ...window.attributes,

@@ -12,6 +12,7 @@ import type { RewriteContext } from "../graph/rewrite.ts";
 import { broadcastDims, isElementwise } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { reshape } from "./reshape.ts";
+import { placelessStorage } from "./storage.ts";
 
 export const recogniseTable = rewritePass(
   "recognise-table",
@@ -51,7 +52,7 @@ function lookUp(node: Node, context: RewriteContext): Value | undefined {
   const flat = reshape(context, bounded, index.type.shape.slice(0, -1), `${node.name}/index`);
   const result = context.emit(
     "Gather",
-    [context.addConstant(weights.name, padded, weights.type.storage), flat],
+    [context.addConstant(weights.name, padded, placelessStorage(weights.type.storage)), flat],
     { axis: integerAttribute(0) },
     { version: 13 },
   );

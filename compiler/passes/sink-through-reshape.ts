@@ -17,6 +17,7 @@ import {
   transposedSource,
 } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
+import { alongAxis, placelessStorage } from "./storage.ts";
 import { permuted, reshaped } from "./tensor-transform.ts";
 
 /** Moves past a Reshape that only splits or merges axes which stay neighbours. */
@@ -85,8 +86,7 @@ export function intoWeights(node: Node, context: RewriteContext): Value | undefi
   const operand = flatten?.op === "Reshape" ? flatten.inputs[0] : undefined;
   const source = transposedSource(operand, context);
   const tensor = weights && context.constant(weights);
-  if (!flat || !operand || !source || !tensor || tensor.shape.length !== 2 || weights.type.storage?.kind === "int8")
-    return undefined;
+  if (!flat || !operand || !source || !tensor || tensor.shape.length !== 2) return undefined;
   const last = matchingGroups(operand.type.shape, flat.type.shape)?.at(-1);
   const [firstMerged] = last?.from ?? [];
   if (
@@ -104,7 +104,10 @@ export function intoWeights(node: Node, context: RewriteContext): Value | undefi
   const moved = transposed
     ? permuted(reshaped(tensor, [columns, ...inner]), [0, ...back.map((axis) => axis + 1)])
     : permuted(reshaped(tensor, [...inner, columns]), [...back, inner.length]);
-  const rows = context.addConstant(weights.name, reshaped(moved, tensor.shape), weights.type.storage);
+  // Only rows move: scales by row have no place afterwards, unless they are all one.
+  const { storage } = weights.type;
+  const kept = storage?.kind === "int8" ? alongAxis(storage, transposed ? 0 : 1, columns) : placelessStorage(storage);
+  const rows = context.addConstant(weights.name, reshaped(moved, tensor.shape), kept);
   return context.emit(
     node.op,
     [reshape(context, source.value, flat.type.shape, `${node.name}/flat`), rows, ...rest],

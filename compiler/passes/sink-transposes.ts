@@ -27,6 +27,7 @@ import {
 } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
 import { intoWeights, sinkReshape, throughMerge } from "./sink-through-reshape.ts";
+import { permutedStorage, reshapedStorage } from "./storage.ts";
 import { permuted, reshaped, withoutLeadingOnes } from "./tensor-transform.ts";
 
 export const sinkTransposes: Pass = {
@@ -123,10 +124,11 @@ function unsink(
   const inverse = inverseOf(permutation);
   const tensor = context.constant(value);
   if (tensor) {
-    if (value.type.storage?.kind === "int8") return undefined;
-    const moved = permuted(reshaped(tensor, full as readonly number[]), inverse);
+    const extents = full as readonly number[];
+    const moved = permuted(reshaped(tensor, extents), inverse);
     const trimmed = broadcast ? reshaped(moved, withoutLeadingOnes(moved.shape)) : moved;
-    return context.addConstant(value.name, trimmed, value.type.storage);
+    const storage = permutedStorage(reshapedStorage(value.type.storage, tensor.shape, extents), inverse);
+    return context.addConstant(value.name, trimmed, reshapedStorage(storage, moved.shape, trimmed.shape));
   }
   if (keepsBytes(inverse, full))
     return reshape(

@@ -9,6 +9,7 @@ import type { RewriteContext } from "../graph/rewrite.ts";
 import { isElementwise } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { reshape } from "./reshape.ts";
+import { reshapedStorage } from "./storage.ts";
 import { reshaped } from "./tensor-transform.ts";
 
 export const sinkViews = rewritePass(
@@ -86,9 +87,11 @@ function viewedOperand(
   const count = productOf(used);
   const start = to.findIndex((_, axis) => sameDim(productOf(to.slice(axis)), count));
   const target = used.length === 0 ? [] : start < 0 ? undefined : to.slice(start);
-  if (!target || operand.type.storage?.kind === "int8") return undefined;
+  if (!target) return undefined;
   const tensor = context.constant(operand);
   if (!tensor && !mayView && sameShape(operand.type.shape, from)) return undefined;
   if (!tensor || sameShape(shape, target)) return reshape(context, operand, target);
-  return context.addConstant(operand.name, reshaped(tensor, target as readonly number[]), operand.type.storage);
+  const extents = target as readonly number[];
+  const storage = reshapedStorage(operand.type.storage, tensor.shape, extents);
+  return context.addConstant(operand.name, reshaped(tensor, extents), storage);
 }
