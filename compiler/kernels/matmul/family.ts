@@ -1,5 +1,5 @@
 /**
- * Matrix products of dense operands. The range is rows of A (batch * rows), or panels of B for the few-row variants.
+ * Matrix products of dense operands. The range is panels of a constant B where A is small, or rows of A (batch * rows).
  * Epilogue operands follow the output or repeat along its leading axes.
  */
 
@@ -28,6 +28,10 @@ import { matmulWgsl } from "./wgsl.ts";
 
 /** Bytes of A that a block of rows may hold, so that it stays in the second cache while the panels pass over it. */
 const blockBytes = 256 * 1024;
+/** Bytes of A up to which B is read once, panel by panel, with all rows for each: however the range is cut. */
+const wholeBytes = 1024 * 1024;
+/** Panels below which a cut of the range by panels is too coarse. */
+const fewPanels = 16;
 
 export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   name: "matmul",
@@ -74,6 +78,15 @@ function rowsOf(view: View): { readonly period: Dim; readonly step: Dim; readonl
   return { period, step: period === 1 || single ? 0 : multiplyDims(view.shape.at(-1) as Dim, 4), single };
 }
 
+/** What one iteration of the range is: a panel of B for all rows in one tile, a panel for any rows, a row of A. */
+function orderOf(variant: MatmulVariant, problem: MatmulProblem): MatmulShape["order"] {
+  if (variant.overPanels) return "tile";
+  const bytes = multiplyDims(problem.batch, problem.rows, problem.inner, 4);
+  const panels = ceilDivideDims(problem.columns, matmulWidth);
+  const isSmall = typeof bytes === "number" && bytes <= wholeBytes;
+  return !problem.dynamicB && isSmall && typeof panels === "number" && panels >= fewPanels ? "panels" : "rows";
+}
+
 function bindMatmul(
   variant: MatmulVariant,
   problem: MatmulProblem,
@@ -91,6 +104,7 @@ function bindMatmul(
   const panels = ceilDivideDims(columns, matmulWidth);
   const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : panelBytes(storage, matmulWidth, inner as number);
   const repeats = operands.map(rowsOf);
+  const order = orderOf(variant, problem);
   const named: NamedArguments = [
     addressWord("a", a, "read"),
     addressWord("b", b ?? { buffer: packed, offset: 0 }, "read"),
@@ -114,7 +128,7 @@ function bindMatmul(
   ];
   const shape: MatmulShape = {
     rows: variant.rows,
-    overPanels: variant.overPanels,
+    order,
     sets: variant.sets,
     storage,
     dynamicB,
@@ -134,8 +148,8 @@ function bindMatmul(
       emitWgsl: () => matmulWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
-    range: variant.overPanels ? panels : allRows,
-    granule: variant.overPanels ? 1 : variant.rows,
+    range: order === "rows" ? allRows : panels,
+    granule: order === "rows" ? variant.rows : 1,
     flops: multiplyDims(outputs, inner, 2),
     bytes: addDims(multiplyDims(floats, 4), packed.bytes, b ? b.buffer.bytes : 0),
     invocations: multiplyDims(allRows, ceilDivideDims(columns, quad)),

@@ -1,6 +1,6 @@
 /**
  * WebAssembly of matrix products. Over rows: per block of rows all panels of B, per panel all tiles of rows. Over
- * panels: all rows of A at once, so that B is read exactly once. A ragged last tile repeats its last row.
+ * panels: all rows of A for each, so that B is read exactly once. A ragged last tile repeats its last row.
  */
 import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
@@ -20,7 +20,8 @@ import { matmulWidth } from "./variants.ts";
 
 export interface MatmulShape {
   readonly rows: number;
-  readonly overPanels: boolean;
+  /** What the range counts: panels of B with all rows of A in one tile, panels with any rows of A, or rows of A. */
+  readonly order: "tile" | "panels" | "rows";
   readonly sets: number;
   readonly storage: WeightStorage;
   /** B is computed at run time: no bias in front of its panels. */
@@ -34,15 +35,15 @@ export interface MatmulShape {
 }
 
 export function emitMatmul(context: WasmKernelContext, planned: MatmulShape): FunctionReference {
-  const { rows, overPanels } = planned;
-  const shape = { ...planned, rows: overPanels ? rows : rowsOn(context.target, rows) };
+  const { rows, order } = planned;
+  const shape = { ...planned, rows: order === "tile" ? rows : rowsOn(context.target, rows) };
   return context.module.function(
     "matmul",
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const code = new MatmulCode(context, shape, body, new RecordReader(body, record, shape.names));
-      if (shape.overPanels) code.overPanels(begin, end);
-      else code.overRows(begin, end);
+      if (shape.order === "rows") code.overRows(begin, end);
+      else code.overPanels(begin, end);
     },
   );
 }
@@ -69,7 +70,7 @@ class MatmulCode {
     const body = this.#body;
     const words = this.#words;
     const columns = words.local("columns");
-    const rows = body.local("i32", this.#shape.rows);
+    const rows = this.#shape.order === "tile" ? body.local("i32", this.#shape.rows) : words.local("rowsPerB");
     const first = body.local("i32", 0);
     body.forRange(begin, end, 1, (panel) => {
       const column = body.local("i32", i32.mul(panel, matmulWidth));
@@ -116,13 +117,13 @@ class MatmulCode {
   #panel(begin: Address, end: Address, b: Address, bias: Address | undefined, column: Address, columns: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { rows, form, storage, overPanels } = this.#shape;
+    const { rows, form, storage, order } = this.#shape;
     body.scope(() => {
       const valid = body.local("i32", minimumS(body.local("i32", i32.sub(columns, column)), matmulWidth));
       const inner = words.local("inner");
       const scratch = words.has("scratch") ? words.local("scratch") : undefined;
       // A panel that is read once is widened on the way.
-      const panel = overPanels ? b : readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
+      const panel = order === "tile" ? b : readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
       const aStep = words.local("aRow");
       const cStep = words.local("cRow");
       const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
@@ -136,7 +137,7 @@ class MatmulCode {
         this.#tile(panel, bias ?? panel, inner, sources, targets, valid);
         body.set(left, i32.sub(left, count));
       };
-      if (overPanels) tile(rows);
+      if (order === "tile") tile(rows);
       else {
         body.block((done) => {
           body.loop((again) => {
@@ -161,9 +162,9 @@ class MatmulCode {
   ): void {
     const body = this.#body;
     const rows = sources.length;
-    const { sets, dynamicB, form, epilogue, operandChannels, overPanels, storage } = this.#shape;
+    const { sets, dynamicB, form, epilogue, operandChannels, order, storage } = this.#shape;
     const vectors = matmulWidth / 4;
-    const narrow = overPanels && storage !== "float32" ? storage : undefined;
+    const narrow = order === "tile" && storage !== "float32" ? storage : undefined;
     const zero = f32x4.const(0, 0, 0, 0);
     body.scope(() => {
       const biased = biasAccumulators(body, { rows, vectors }, bias);
