@@ -4,7 +4,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
-import type { CostTable } from "../compiler/plan/cost-table.ts";
+import type { CostTable } from "../compiler/kernels/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
 import type { BrowserName } from "./driven-browser.ts";
 import type { KernelTime, KernelTimes } from "./measure/kernel-bench.ts";

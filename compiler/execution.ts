@@ -8,7 +8,7 @@ import { generateProgram } from "./codegen/program.ts";
 import { generateModule } from "./codegen/wasm/module.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { Buffer } from "./kernels/contract.ts";
-import type { CostTable } from "./plan/cost-table.ts";
+import type { CostTable } from "./kernels/cost-table.ts";
 import { defaultCosts } from "./plan/default-costs.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import type { Plan } from "./plan/plan.ts";

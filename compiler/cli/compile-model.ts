@@ -8,7 +8,7 @@ import { compile, type Package } from "../compile.ts";
 import { diskFolder, fileSource } from "../file-source.ts";
 import { type DataTensor, readDataSets } from "../import/data-set.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
-import type { CostTable } from "../plan/cost-table.ts";
+import type { CostTable } from "../kernels/cost-table.ts";
 import type { StateNames } from "../plan/states.ts";
 import { dimOption, stateOption } from "./options.ts";
 import { type Dims, parseSize, parseValue } from "./parse.ts";

@@ -1,5 +1,5 @@
 /** Rates measured on one x86-64 host: work per nanosecond of every variant. */
-import type { CostTable } from "./cost-table.ts";
+import type { CostTable } from "../kernels/cost-table.ts";
 
 export const defaultCosts: CostTable = {
   host: "x86-64, 2 cores; products in Chromium 156 on wasm-relaxed, the rest in Node 20",

@@ -7,7 +7,7 @@ import { recordHeaderWords } from "../../runtime/format/program.ts";
 import { type Dim, multiplyDims, productOf, upperBound } from "../graph/dimension.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { Buffer, View } from "../kernels/contract.ts";
-import type { CostTable } from "./cost-table.ts";
+import type { CostTable } from "../kernels/cost-table.ts";
 import { type Layout, layOut } from "./layout.ts";
 import { alignUp, type Lifetime, placeBuffers } from "./memory.ts";
 import type { Plan, PlannedPort, PlannedState, PlannedStep } from "./plan.ts";

@@ -7,6 +7,7 @@ import { type Dim, upperBound } from "../graph/dimension.ts";
 import type { Facts } from "../graph/facts.ts";
 import type { Graph, Node, TensorType } from "../graph/graph.ts";
 import type { Family, Variant } from "../kernels/contract.ts";
+import { type CostTable, costOf } from "../kernels/cost-table.ts";
 import { familyOf } from "../kernels/families.ts";
 import { isBindable } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
@@ -14,7 +15,6 @@ import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, NestStep, StepOperand } from "../ops/operator.ts";
-import { type CostTable, costOf } from "./cost-table.ts";
 
 export type SelectedStep =
   | NestStep
@@ -67,7 +67,8 @@ function selectStep(
   const family = familyOf(problem);
   const variant = family && selectVariant(family, problem, extent, costs);
   if (!variant) return otherwise;
-  const nanoseconds = costOf(costs, family.name, variant.name, family.work(variant, problem, extent));
+  const work = family.work(variant, problem, extent);
+  const nanoseconds = costOf(costs, family.name, variant.name, work, storageOf(problem));
   return { kind: "family", problem, operands, outputs, family, variant, nanoseconds };
 }
 
@@ -82,8 +83,11 @@ export function selectVariant(
   for (const variant of family.variants) {
     if (!family.accepts(variant, problem)) continue;
     const work = family.work(variant, problem, extent);
-    const cost = costOf(costs, family.name, variant.name, work) ?? 1e15 + work;
+    const cost = costOf(costs, family.name, variant.name, work, storageOf(problem)) ?? 1e15 + work;
     if (!best || cost < best.cost) best = { variant, cost };
   }
   return best?.variant;
 }
+
+/** How the weights of a product are stored. */
+const storageOf = (problem: Problem): string | undefined => ("storage" in problem ? problem.storage : undefined);

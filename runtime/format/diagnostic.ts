@@ -30,6 +30,8 @@ export type DiagnosticCode =
   | "worker-failed"
   | "network"
   | "option-invalid"
+  | "profile-invalid"
+  | "lock-mismatch"
   | "internal";
 
 export interface Diagnostic {

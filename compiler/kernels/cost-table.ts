@@ -1,0 +1,56 @@
+/**
+ * The cost table: how fast each variant of each family runs on a host, measured by `leafcutter bench kernels` or
+ * `leafcutter profile`. A file and an input of the compile: nothing is timed while compiling.
+ */
+
+/** Work (as the family counts it) per nanosecond; where it depends on how much work there is, points by rising work. */
+export type Rate = number | readonly { readonly work: number; readonly rate: number }[];
+
+export interface CostTable {
+  readonly host: string;
+  /**
+   * By "family/variant storage" ("matmul/6x8 int8"), where the storage of the weights makes a difference, or "family/variant"
+   * for the others. Variants without an entry are not chosen while another has one.
+   */
+  readonly rates: Readonly<Record<string, Rate>>;
+  /** Nanoseconds of entering one step. */
+  readonly stepOverhead: number;
+  /**
+   * Bytes per nanosecond that one thread reads from `footprint` bytes which it reads again and again, by rising footprint;
+   * the last counts for everything larger. A step takes at least its bytes at the bandwidth of what a whole run touches.
+   */
+  readonly bandwidth?: readonly { readonly footprint: number; readonly rate: number }[];
+}
+
+/** Nanoseconds that `work` takes; undefined when the table does not know the variant. `storage`: of the weights. */
+export function costOf(
+  table: CostTable,
+  family: string,
+  variant: string,
+  work: number,
+  storage?: string,
+): number | undefined {
+  const name = `${family}/${variant}`;
+  const rate = (storage === undefined ? undefined : table.rates[`${name} ${storage}`]) ?? table.rates[name];
+  return rate === undefined ? undefined : table.stepOverhead + work / rateAt(rate, work);
+}
+
+/** Between two points the rate follows the logarithm of the work. */
+function rateAt(rate: Rate, work: number): number {
+  if (typeof rate === "number") return rate;
+  const [first] = rate;
+  let below = first ?? { work: 1, rate: 1 };
+  for (const point of rate) {
+    if (point.work >= work && point.work > below.work) {
+      const share = Math.log(Math.max(1, work / below.work)) / Math.log(point.work / below.work);
+      return below.rate + share * (point.rate - below.rate);
+    }
+    below = point;
+  }
+  return below.rate;
+}
+
+/** Bytes per nanosecond of what is read again and again from `footprint` bytes; undefined when the table does not say. */
+export function bandwidthAt({ bandwidth = [] }: CostTable, footprint: number): number | undefined {
+  return (bandwidth.find((level) => footprint <= level.footprint) ?? bandwidth.at(-1))?.rate;
+}

@@ -1,0 +1,84 @@
+/**
+ * A plan's costs on a device: time by the cost table (never less than the bytes of a step at the bandwidth of what a run
+ * touches), energy by counts, memory as it is laid out. Symbols stand at their upper bounds, loops at one iteration.
+ */
+import { costsOf, type DeviceProfile } from "../budget/device-profile.ts";
+import { energyOf, type OperationType } from "../budget/energy.ts";
+import type { PlanCosts, StepCosts } from "../budget/plan-costs.ts";
+import { type Dim, upperBound } from "../graph/dimension.ts";
+import { bandwidthAt } from "../kernels/cost-table.ts";
+import { alignUp } from "./memory.ts";
+import type { Plan, PlannedKernelStep } from "./plan.ts";
+
+const pageBytes = 65536;
+/** Assumed of a reference function in the runtime: it is plain JavaScript. */
+const hostNanoseconds = 20_000;
+
+export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
+  const footprint = plan.memory.weights.bytes + plan.memory.arena.bytes;
+  const bandwidth = bandwidthAt(costsOf(profile), footprint);
+  const namesOf = new Map(plan.weights.map(({ buffer, constants }) => [buffer, constants]));
+  const upper = (dim: Dim): number => upperBound(dim, plan.symbols);
+  const steps = plan.steps.map((step): StepCosts => {
+    const { name, op } = step;
+    if (step.kind !== "kernel") {
+      const nanoseconds = step.kind === "host" ? hostNanoseconds : 0;
+      return { name, op, constants: [], nanoseconds, joules: profile.energy.idleWatts * nanoseconds * 1e-9 };
+    }
+    const weights = new Set(
+      step.arguments.flatMap((argument) =>
+        argument.kind === "address" && argument.buffer.kind === "weight" ? [argument.buffer] : [],
+      ),
+    );
+    const bytes = upper(step.bytes);
+    // A table of which a run reads some rows has more bytes than the step moves.
+    const weightBytes = Math.min(
+      bytes,
+      [...weights].reduce((sum, buffer) => sum + upper(buffer.bytes), 0),
+    );
+    const nanoseconds = Math.max(step.nanoseconds, bandwidth === undefined ? 0 : bytes / bandwidth);
+    const counts = { nanoseconds, weightBytes, valueBytes: bytes - weightBytes, ...operationsOf(step, upper) };
+    return {
+      name,
+      op,
+      constants: [...weights].flatMap((buffer) => namesOf.get(buffer) ?? []),
+      nanoseconds,
+      joules: energyOf(counts, footprint, profile.energy),
+    };
+  });
+  return {
+    memoryBytes: plan.memory.pages * pageBytes,
+    nanoseconds: steps.reduce((sum, step) => sum + step.nanoseconds, 0),
+    joules: steps.reduce((sum, step) => sum + step.joules, 0),
+    steps,
+    weightBytes: weigh(plan),
+  };
+}
+
+function operationsOf(
+  { op, flops }: PlannedKernelStep,
+  upper: (dim: Dim) => number,
+): { readonly type: OperationType; readonly operations: number } {
+  const operations = upper(flops);
+  if (op.startsWith("leafcutter.Integer")) return { type: "int8", operations: operations / 2 };
+  return products.has(op) ? { type: "float32", operations: operations / 2 } : { type: "other", operations };
+}
+
+const products: ReadonlySet<string> = new Set([
+  "leafcutter.Conv",
+  "leafcutter.ConvTranspose",
+  "leafcutter.MatMul",
+  "leafcutter.Attention",
+  "LSTM",
+  "GRU",
+  "RNN",
+]);
+
+function weigh(plan: Plan): ReadonlyMap<string, number> {
+  const bytes = new Map<string, number>();
+  for (const weight of plan.weights) {
+    const [name = ""] = weight.constants;
+    bytes.set(name, (bytes.get(name) ?? 0) + alignUp(weight.bytes.byteLength));
+  }
+  return bytes;
+}
