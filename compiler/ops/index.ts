@@ -49,8 +49,12 @@ import { layerNormalizationOperators } from "./normalisation/layer-normalization
 import { skipNormalizationOperators } from "./normalisation/skip-normalization.ts";
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
+import { dynamicQuantizeLinearOperator } from "./quantized/dynamic-quantize-linear.ts";
+import { integerConvolutionOperators } from "./quantized/integer-convolution.ts";
+import { integerMatmulOperators } from "./quantized/integer-matmul.ts";
 import { leafcutterIntegerConvOperator } from "./quantized/leafcutter-integer-convolution.ts";
 import { leafcutterIntegerMatmulOperator } from "./quantized/leafcutter-integer-matmul.ts";
+import { quantizeLinearOperators } from "./quantized/quantize-linear.ts";
 import { gruOperator } from "./recurrent/gru.ts";
 import { leafcutterRecurrentOperator } from "./recurrent/leafcutter-recurrent.ts";
 import { lstmOperator } from "./recurrent/lstm.ts";
@@ -141,6 +145,10 @@ const operators: readonly Operator[] = [
   gruOperator,
   rnnOperator,
   leafcutterRecurrentOperator,
+  ...quantizeLinearOperators,
+  dynamicQuantizeLinearOperator,
+  ...integerConvolutionOperators,
+  ...integerMatmulOperators,
   leafcutterIntegerConvOperator,
   leafcutterIntegerMatmulOperator,
   ifOperator,

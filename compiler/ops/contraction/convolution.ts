@@ -5,12 +5,12 @@ import { convTranspose } from "../../../runtime/reference/conv-transpose.ts";
 import { integerOf } from "../../graph/attribute.ts";
 import { addDims, type Dim, divideDims, multiplyDims } from "../../graph/dimension.ts";
 import { type AffineIndex, along, type LoopNest } from "../../loop/loop.ts";
-import { defineOperator, type LoweredStep, type Lowering, type OperatorContext, sumTolerance } from "../operator.ts";
+import { defineOperator, type Lowering, type OperatorContext, sumTolerance } from "../operator.ts";
 import { type GuardedIndex, guardedLoad, integer, minus, over, Parameters, plus, times } from "./integer-expression.ts";
 import { firstOutput, hasGeneratedCode, inputOperand, stepsOf } from "./operands.ts";
 import { resolveTransposedWindow, resolveWindow, type WindowAxis, weightKernelOf } from "./window.ts";
 
-interface Geometry {
+export interface ConvolutionGeometry {
   readonly group: number;
   readonly batch: Dim;
   readonly channels: Dim;
@@ -18,12 +18,16 @@ interface Geometry {
   readonly axes: readonly WindowAxis[];
 }
 
-function checkOperands(context: OperatorContext): void {
+function checkRanks(context: OperatorContext): void {
   const [x, w] = [context.type(0), context.type(1)];
   if (x.shape.length < 3) context.fail("the input has no spatial axis", "rank 3 or more", `rank ${x.shape.length}`);
   if (w.shape.length !== x.shape.length)
     context.fail("the weights have the wrong rank", String(x.shape.length), String(w.shape.length));
-  if (w.dtype !== x.dtype) context.fail("input and weights have different types", x.dtype, w.dtype);
+}
+
+function checkTypes(context: OperatorContext): void {
+  const [x, w] = [context.type(0).dtype, context.type(1).dtype];
+  if (w !== x) context.fail("input and weights have different types", x, w);
 }
 
 /** A shape or group that does not fit. */
@@ -32,8 +36,9 @@ function checkExtent(context: OperatorContext, what: string, expected: Dim, rece
     context.fail(`${what} does not fit`, String(expected), String(received));
 }
 
-function geometryOf(context: OperatorContext): Geometry {
-  checkOperands(context);
+/** Inputs 0, 1 and 2 are data, weights and bias (of any types). */
+export function convolutionGeometry(context: OperatorContext): ConvolutionGeometry {
+  checkRanks(context);
   const [batch = 1, channels = 1, ...spatial] = context.type(0).shape;
   const [filters = 1, perGroup = 1] = context.type(1).shape;
   const group = integerOf(context.node, "group", 1);
@@ -44,8 +49,14 @@ function geometryOf(context: OperatorContext): Geometry {
   return { group, batch, channels, filters, axes: resolveWindow(context, spatial, weightKernelOf(context)) };
 }
 
-function transposedGeometryOf(context: OperatorContext): Geometry {
-  checkOperands(context);
+function geometryOf(context: OperatorContext): ConvolutionGeometry {
+  checkTypes(context);
+  return convolutionGeometry(context);
+}
+
+function transposedGeometryOf(context: OperatorContext): ConvolutionGeometry {
+  checkRanks(context);
+  checkTypes(context);
   const [batch = 1, channels = 1, ...spatial] = context.type(0).shape;
   const [inputs = 1, perGroup = 1] = context.type(1).shape;
   const group = integerOf(context.node, "group", 1);
@@ -55,8 +66,14 @@ function transposedGeometryOf(context: OperatorContext): Geometry {
   return { group, batch, channels, filters, axes: resolveTransposedWindow(context, spatial, weightKernelOf(context)) };
 }
 
-const outputType = (context: OperatorContext, { batch, filters, axes }: Geometry) => [
-  { dtype: context.type(0).dtype, shape: [batch, filters, ...axes.map(({ output }) => output)] },
+export const convolutionShape = ({ batch, filters, axes }: ConvolutionGeometry): readonly Dim[] => [
+  batch,
+  filters,
+  ...axes.map(({ output }) => output),
+];
+
+const outputType = (context: OperatorContext, geometry: ConvolutionGeometry) => [
+  { dtype: context.type(0).dtype, shape: convolutionShape(geometry) },
 ];
 
 /** Position of a convolution's tap on one axis: output * stride - padding + tap * dilation. */
@@ -85,19 +102,31 @@ function sourceIndex(parameters: Parameters, window: WindowAxis, output: Express
   return { index: over(reached, stride), extent, valid: binary("and", whole, positive) };
 }
 
+/** What a convolution's nest reads, and where; outputs of any operator that is a convolution differ only in what they make of it. */
+interface ConvolutionAccess {
+  readonly extents: readonly Dim[];
+  readonly reductions: number;
+  /** Coordinates of the data (operand 0, read through `load`); a coordinate in the padding is guarded. */
+  readonly data: readonly GuardedIndex[];
+  readonly weights: readonly AffineIndex[];
+  readonly filter: AffineIndex;
+  readonly output: readonly AffineIndex[];
+  readonly parameters: readonly Dim[];
+}
+
+type WeightAccess = (
+  filter: AffineIndex,
+  channel: AffineIndex,
+  filterOfGroup: AffineIndex,
+  channelOfGroup: AffineIndex,
+) => readonly AffineIndex[];
+
 /** Iteration axes: batch, group, filter of the group, outputs…, then channel of the group and taps…, the last ones reduced. */
-function nestOf(
-  context: OperatorContext,
-  { group, batch, channels, filters, axes }: Geometry,
+function accessOf(
+  { group, batch, channels, filters, axes }: ConvolutionGeometry,
   position: typeof tapIndex,
-  weightAccess: (
-    filter: AffineIndex,
-    channel: AffineIndex,
-    filterOfGroup: AffineIndex,
-    channelOfGroup: AffineIndex,
-  ) => readonly AffineIndex[],
-): LoweredStep {
-  const { dtype } = context.type(0);
+  weightAccess: WeightAccess,
+): ConvolutionAccess {
   const rank = axes.length;
   const parameters = new Parameters();
   const channelAxis = 3 + rank;
@@ -113,9 +142,7 @@ function nestOf(
   const channel = split(channelAxis, channelsPerGroup);
   const channelIndex = plus(times(axis(1), parameters.of(channelsPerGroup)), axis(channelAxis));
   const taps = axes.map((window, i) => position(parameters, window, axis(3 + i), axis(channelAxis + 1 + i)));
-  const value = guardedLoad(0, [{ index: axis(0) }, { index: channelIndex }, ...taps], constant(0, dtype));
-  const hasBias = context.has(2);
-  const nest: LoopNest = {
+  return {
     extents: [
       batch,
       group,
@@ -125,53 +152,50 @@ function nestOf(
       ...axes.map(({ kernel }) => kernel),
     ],
     reductions: 1 + rank,
-    operands: [
-      { dtype, access: "indexed" },
-      {
-        dtype,
-        access: [
-          ...weightAccess(filter, channel, along(2), along(channelAxis)),
-          ...axes.map((_, i) => along(channelAxis + 1 + i)),
-        ],
-      },
-      ...(hasBias ? [{ dtype, access: [filter] }] : []),
+    data: [{ index: axis(0) }, { index: channelIndex }, ...taps],
+    weights: [
+      ...weightAccess(filter, channel, along(2), along(channelAxis)),
+      ...axes.map((_, i) => along(channelAxis + 1 + i)),
     ],
+    filter,
+    output: [along(0), filter, ...axes.map((_, i) => along(3 + i))],
     parameters: parameters.values,
-    body: binary("multiply", value, input(1)),
-    combine: "add",
-    ...(hasBias ? { finish: binary("add", input(0), input(3)) } : {}),
-    output: { dtype, access: [along(0), filter, ...axes.map((_, i) => along(3 + i))] },
-  };
-  return {
-    kind: "nest",
-    nest,
-    operands: context.node.inputs.map((_, index) => inputOperand(index)),
-    output: firstOutput,
   };
 }
 
-const lowerConv = (context: OperatorContext): Lowering | undefined =>
-  hasGeneratedCode(context.type(0).dtype)
-    ? stepsOf(
-        nestOf(context, geometryOf(context), tapIndex, (filter, _, __, channelOfGroup) => [filter, channelOfGroup]),
-      )
-    : undefined;
+export const convolutionAccess = (geometry: ConvolutionGeometry): ConvolutionAccess =>
+  accessOf(geometry, tapIndex, (filter, _, __, channelOfGroup) => [filter, channelOfGroup]);
 
-const lowerTransposed = (context: OperatorContext): Lowering | undefined =>
-  hasGeneratedCode(context.type(0).dtype)
-    ? stepsOf(
-        nestOf(context, transposedGeometryOf(context), sourceIndex, (_, channel, filterOfGroup) => [
-          channel,
-          filterOfGroup,
-        ]),
-      )
-    : undefined;
+const transposedAccess = (geometry: ConvolutionGeometry): ConvolutionAccess =>
+  accessOf(geometry, sourceIndex, (_, channel, filterOfGroup) => [channel, filterOfGroup]);
+
+function lower(context: OperatorContext, access: ConvolutionAccess): Lowering | undefined {
+  const { dtype } = context.type(0);
+  if (!hasGeneratedCode(dtype)) return undefined;
+  const hasBias = context.has(2);
+  const nest: LoopNest = {
+    extents: access.extents,
+    reductions: access.reductions,
+    operands: [
+      { dtype, access: "indexed" },
+      { dtype, access: access.weights },
+      ...(hasBias ? [{ dtype, access: [access.filter] }] : []),
+    ],
+    parameters: access.parameters,
+    body: binary("multiply", guardedLoad(0, access.data, constant(0, dtype)), input(1)),
+    combine: "add",
+    ...(hasBias ? { finish: binary("add", input(0), input(3)) } : {}),
+    output: { dtype, access: access.output },
+  };
+  const operands = context.node.inputs.map((_, index) => inputOperand(index));
+  return stepsOf({ kind: "nest", nest, operands, output: firstOutput });
+}
 
 export const convOperator = defineOperator({
   op: "Conv",
   infer: (context) => outputType(context, geometryOf(context)),
   reference: conv,
-  lower: lowerConv,
+  lower: (context) => lower(context, convolutionAccess(geometryOf(context))),
   tolerance: sumTolerance,
 });
 
@@ -179,6 +203,6 @@ export const convTransposeOperator = defineOperator({
   op: "ConvTranspose",
   infer: (context) => outputType(context, transposedGeometryOf(context)),
   reference: convTranspose,
-  lower: lowerTransposed,
+  lower: (context) => lower(context, transposedAccess(transposedGeometryOf(context))),
   tolerance: sumTolerance,
 });
