@@ -1,0 +1,16 @@
+/** Schedules of integer depthwise convolutions. */
+import type { Variant } from "../contract.ts";
+
+export interface IntegerDepthwiseVariant extends Variant {
+  /** Neighbouring output pixels of a tile: their windows share loads and the pairing of taps. */
+  readonly pixels: number;
+  /** Taps of a kernel row are written out, at most this many; beyond, the row is a loop. */
+  readonly unrolledTaps: number;
+}
+
+/** Channels of a weight panel, which are taken at a time. */
+export const panelChannels = 8;
+
+export const integerDepthwiseVariants: readonly IntegerDepthwiseVariant[] = [
+  { name: "4x8", pixels: 4, unrolledTaps: 5 },
+];
