@@ -4,6 +4,7 @@ import type { Family } from "./contract.ts";
 import { convFamily } from "./conv/family.ts";
 import { convTransposeFamily } from "./conv-transpose/family.ts";
 import { depthwiseFamily } from "./depthwise/family.ts";
+import { integerDepthwiseFamily } from "./depthwise-i8/family.ts";
 import { matmulFamily } from "./matmul/family.ts";
 import { normFamily } from "./norm/family.ts";
 import { poolFamily } from "./pool/family.ts";
@@ -17,6 +18,7 @@ const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   conv: convFamily,
   "conv-transpose": convTransposeFamily,
   depthwise: depthwiseFamily,
+  "depthwise-i8": integerDepthwiseFamily,
   matmul: matmulFamily,
   norm: normFamily,
   pool: poolFamily,

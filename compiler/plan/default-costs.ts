@@ -16,6 +16,7 @@ export const defaultCosts: CostTable = {
     "conv-transpose/6x8": 26,
     "conv-transpose/4x8": 25,
     "depthwise/4x8": 20,
+    "depthwise-i8/4x8": 24,
     "matmul/6x8": 28,
     "matmul/4x8": 26,
     "matmul/vector 1": 16.5,

@@ -13,9 +13,9 @@ import type { IntegerDepthwiseProblem } from "../problem.ts";
 import { windowHalo } from "../tile/window.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
 import { layoutOf, packIntegerDepthwise, panelBytesOf } from "./pack.ts";
-import type { PixelOperand } from "./store.ts";
+import type { IntegerDepthwiseShape, PixelOperand } from "./shape.ts";
 import { type IntegerDepthwiseVariant, integerDepthwiseVariants, panelChannels } from "./variants.ts";
-import { emitIntegerDepthwise, type IntegerDepthwiseShape } from "./wasm.ts";
+import { emitIntegerDepthwise } from "./wasm.ts";
 import { integerDepthwiseWgsl } from "./wgsl.ts";
 
 const typesOf = ({ operandTypes }: IntegerDepthwiseProblem): readonly DType[] => ["int32", ...operandTypes];

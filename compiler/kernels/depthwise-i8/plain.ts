@@ -7,8 +7,7 @@ import type { WasmKernelContext } from "../contract.ts";
 import { emitScalar } from "../expression/scalar.ts";
 import { loadScalar, storeScalar } from "../loop/element.ts";
 import type { RecordReader } from "../tile/words.ts";
-import type { PixelPlace } from "./store.ts";
-import type { IntegerDepthwiseShape } from "./wasm.ts";
+import type { IntegerDepthwiseShape, PixelPlace } from "./shape.ts";
 
 /** One row of the output; `input` is the first tap of its first pixel. */
 export function emitPlainRow(
@@ -54,7 +53,11 @@ export function emitPlainRow(
                 const k = leaf.index - 1;
                 const { dtype, kind } = operands[k] as (typeof operands)[number];
                 const at = kind === "pixel" ? i32.const(0) : channel;
-                return loadScalar(math, dtype, element(place.operands[k] as Local<"i32">, `operand${k}Pixel`, dtype, at));
+                return loadScalar(
+                  math,
+                  dtype,
+                  element(place.operands[k] as Local<"i32">, `operand${k}Pixel`, dtype, at),
+                );
               },
             },
             epilogue,

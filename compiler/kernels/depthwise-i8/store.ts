@@ -4,23 +4,12 @@ import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, Local } from "../../assemble/expression.ts";
 import { i32 } from "../../assemble/scalar.ts";
-import { i8x16, i16x8, v128 } from "../../assemble/vector.ts";
+import { i8x16, i16x8 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { emitVector } from "../expression/vector.ts";
 import { loadScalar, loadVector, splatOf } from "../loop/element.ts";
 import type { RecordReader } from "../tile/words.ts";
-
-/** How an epilogue operand follows the output: per channel only, element by element, or one value per pixel. */
-export interface PixelOperand {
-  readonly dtype: DType;
-  readonly kind: "channel" | "element" | "pixel";
-}
-
-/** Where the current row of the output and of the operands begins. */
-export interface PixelPlace {
-  readonly output: Local<"i32">;
-  readonly operands: readonly Local<"i32">[];
-}
+import type { PixelOperand, PixelPlace } from "./shape.ts";
 
 export interface Finish {
   readonly epilogue: Expression | undefined;

@@ -4,8 +4,6 @@
  * product of pairs makes four channels' int32 sums; neighbouring pixels share those pairs. Exact on every target. A ragged
  * last tile or block of channels starts earlier and computes some of it again.
  */
-import type { DType } from "../../../runtime/format/dtype.ts";
-import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import { type Expression as Code, type FunctionReference, type Local, select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
@@ -14,24 +12,9 @@ import type { WasmKernelContext } from "../contract.ts";
 import { RecordReader } from "../tile/words.ts";
 import { slotBytes } from "./pack.ts";
 import { emitPlainRow } from "./plain.ts";
-import { type PixelOperand, type PixelPlace, storeBlock } from "./store.ts";
+import type { IntegerDepthwiseShape, PixelPlace } from "./shape.ts";
+import { storeBlock } from "./store.ts";
 import { panelChannels } from "./variants.ts";
-
-export interface IntegerDepthwiseShape {
-  readonly layout: "panels" | "plain";
-  readonly pixels: number;
-  /** Kernel row, when its taps are written out. */
-  readonly row: { readonly taps: number; readonly stride: number; readonly dilation: number } | undefined;
-  /** Whether the kernel has two rows or more, and whether their number is odd. */
-  readonly hasPairs: boolean;
-  readonly hasOddRow: boolean;
-  readonly multiplier: number;
-  readonly inputType: "int8" | "uint8";
-  readonly outputType: DType;
-  readonly epilogue: Expression | undefined;
-  readonly operands: readonly PixelOperand[];
-  readonly names: readonly string[];
-}
 
 export function emitIntegerDepthwise(context: WasmKernelContext, shape: IntegerDepthwiseShape): FunctionReference {
   return context.module.function(
@@ -288,4 +271,3 @@ class IntegerDepthwiseRow {
     });
   }
 }
-

@@ -7,8 +7,8 @@ import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { loadElement, storeElement } from "../wgsl/element.ts";
 import { namedWords } from "../wgsl/words.ts";
 import { slotBytes } from "./pack.ts";
+import type { IntegerDepthwiseShape } from "./shape.ts";
 import { panelChannels } from "./variants.ts";
-import type { IntegerDepthwiseShape } from "./wasm.ts";
 
 export function integerDepthwiseWgsl(shape: IntegerDepthwiseShape): WgslKernel | undefined {
   const { layout, epilogue, operands, inputType, outputType, multiplier } = shape;
@@ -40,9 +40,7 @@ export function integerDepthwiseWgsl(shape: IntegerDepthwiseShape): WgslKernel |
     const paired = body.let(`${height} & ~1u`);
     weightAt = (row, column) => {
       const isPaired = body.let(`${row} < ${paired}`);
-      const slot = body.let(
-        `(${row} >> 1u) * ${width} + select(${column} >> 1u, ${column}, ${isPaired})`,
-      );
+      const slot = body.let(`(${row} >> 1u) * ${width} + select(${column} >> 1u, ${column}, ${isPaired})`);
       const half = body.let(`select(${column}, ${row}, ${isPaired}) & 1u`);
       return `${first} + ${slot} * ${slotBytes}u + ${half}`;
     };

@@ -1,0 +1,32 @@
+/** What the code of an integer depthwise convolution depends on. */
+import type { DType } from "../../../runtime/format/dtype.ts";
+import type { Expression } from "../../../runtime/format/expression.ts";
+import type { Local } from "../../assemble/expression.ts";
+
+/** How an epilogue operand follows the output: per channel only, element by element, or one value per pixel. */
+export interface PixelOperand {
+  readonly dtype: DType;
+  readonly kind: "channel" | "element" | "pixel";
+}
+
+/** Where the current row of the output and of the operands begins. */
+export interface PixelPlace {
+  readonly output: Local<"i32">;
+  readonly operands: readonly Local<"i32">[];
+}
+
+export interface IntegerDepthwiseShape {
+  readonly layout: "panels" | "plain";
+  readonly pixels: number;
+  /** Kernel row, when its taps are written out. */
+  readonly row: { readonly taps: number; readonly stride: number; readonly dilation: number } | undefined;
+  /** Whether the kernel has two rows or more, and whether their number is odd. */
+  readonly hasPairs: boolean;
+  readonly hasOddRow: boolean;
+  readonly multiplier: number;
+  readonly inputType: "int8" | "uint8";
+  readonly outputType: DType;
+  readonly epilogue: Expression | undefined;
+  readonly operands: readonly PixelOperand[];
+  readonly names: readonly string[];
+}
