@@ -8,8 +8,9 @@ import type { Dim } from "../../compiler/graph/dimension.ts";
 import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/kernels/contract.ts";
 import { familyOf } from "../../compiler/kernels/families.ts";
 import type { Problem } from "../../compiler/kernels/problem.ts";
-import { denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
+import { broadcastView, denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
 import { type RoundedConstant, roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
+import { byteSize, type DType } from "../../runtime/format/dtype.ts";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
 import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
@@ -48,11 +49,13 @@ const overheadSteps = 2000;
 /** No problem here has symbols. */
 const extent = (dim: Dim): number => evaluateExtent(dim, new Map());
 
-function seeded(shape: readonly number[], seed: number): Tensor<"float32"> {
-  const tensor = zeros("float32", shape);
-  fillRandom("float32", tensor.data, seed);
+function seeded<T extends DType>(dtype: T, shape: readonly number[], seed: number): Tensor<T> {
+  const tensor = zeros(dtype, shape);
+  fillRandom(dtype, tensor.data, seed);
   return tensor;
 }
+
+const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase): RoundedConstant | undefined {
   const storage = "storage" in problem ? problem.storage : "float32";
@@ -71,29 +74,44 @@ interface Bound {
   readonly contents: ReadonlyMap<Buffer, Uint8Array>;
 }
 
-function viewOf(family: Family<Problem>, problem: Problem, shape: readonly number[], index: number): View {
+/** Element type of an operand; integer products alone have others than float32. */
+function operandType(problem: Problem, index: number): DType {
+  if (!("inputType" in problem)) return "float32";
+  if (index === 0) return problem.inputType;
+  return index === 1 ? "int8" : index === 2 ? "int32" : (problem.operandTypes[index - 3] ?? "float32");
+}
+
+function viewOf(family: Family<Problem>, item: KernelCase, index: number): View {
+  const { problem } = item;
+  const shape = item.operands[index] ?? [];
+  const dtype = operandType(problem, index);
   const halo = family.halo?.(problem, index);
   const isBordered = halo !== undefined && halo.top + halo.left + halo.bottom + halo.right > 0;
-  const bytes = isBordered ? haloBytes("float32", shape, halo) : denseBytes("float32", shape);
-  const buffer: Buffer = { kind: "input", name: `operand ${index}`, dtype: "float32", bytes };
-  return isBordered ? haloView(buffer, "float32", shape, halo) : denseView(buffer, "float32", shape);
+  const bytes = isBordered ? haloBytes(dtype, shape, halo) : denseBytes(dtype, shape);
+  const buffer: Buffer = { kind: "input", name: `operand ${index}`, dtype, bytes };
+  const view = isBordered ? haloView(buffer, dtype, shape, halo) : denseView(buffer, dtype, shape);
+  const isEpilogue = index >= 3 && "outputType" in problem;
+  return isEpilogue ? broadcastView(view, item.output) : view;
 }
 
 function bind(family: Family<Problem>, variant: Variant, item: KernelCase): Bound {
   const { problem } = item;
   const contents = new Map<Buffer, Uint8Array>();
   const packedOperands = family.packedOperands(problem);
-  const operands = item.operands.map((shape, index) => {
+  const operands = item.operands.map((_, index) => {
     if (packedOperands.includes(index)) return undefined;
-    const view = viewOf(family, problem, shape, index);
-    const values = seeded([extent(view.buffer.bytes) / 4], index + 1);
-    contents.set(view.buffer, new Uint8Array(values.data.buffer));
+    const view = viewOf(family, item, index);
+    const { dtype } = view;
+    contents.set(view.buffer, bytesOf(seeded(dtype, [extent(view.buffer.bytes) / byteSize[dtype]], index + 1)));
     return view;
   });
   let packed: Buffer | undefined;
   if (family.pack !== undefined && packedOperands.length > 0) {
     const constants = packedOperands.map((index) => {
-      const tensor = seeded(item.operands[index] ?? [], index + 1);
+      const shape = item.operands[index] ?? [];
+      const dtype = operandType(problem, index);
+      if (dtype !== "float32") return { tensor: seeded(dtype, shape, index + 1), storage: undefined };
+      const tensor = seeded(dtype, shape, index + 1);
       return (index === 1 ? rounded(tensor, item) : undefined) ?? { tensor, storage: undefined };
     });
     const { bytes } = family.pack(
@@ -108,13 +126,9 @@ function bind(family: Family<Problem>, variant: Variant, item: KernelCase): Boun
   const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
   const scratch: Buffer | undefined =
     scratchBytes === 0 ? undefined : { kind: "scratch", name: "scratch", dtype: "uint8", bytes: scratchBytes };
-  const buffer: Buffer = {
-    kind: "output",
-    name: "output",
-    dtype: "float32",
-    bytes: denseBytes("float32", item.output),
-  };
-  const output = denseView(buffer, "float32", item.output);
+  const dtype: DType = "outputType" in problem ? problem.outputType : "float32";
+  const buffer: Buffer = { kind: "output", name: "output", dtype, bytes: denseBytes(dtype, item.output) };
+  const output = denseView(buffer, dtype, item.output);
   return { step: family.bind(variant, problem, operands, [output], packed, scratch), contents };
 }
 

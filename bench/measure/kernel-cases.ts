@@ -1,6 +1,6 @@
 /** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
 import type { Problem, WeightStorage } from "../../compiler/kernels/problem.ts";
-import { input, unary } from "../../runtime/format/expression.ts";
+import { binary, cast, constant, input, unary } from "../../runtime/format/expression.ts";
 
 export interface KernelCase {
   /** "3x3 64->64 @56". */
@@ -85,6 +85,41 @@ function depthwise(shape: Convolution): readonly KernelCase[] {
     output: [1, window.outputHeight, window.outputWidth, output],
     scaleAxis: 0,
   }));
+}
+
+/** What follows an integer product: the sum by its channel's scale, rounded and saturated. */
+const requantised = cast(
+  "uint8",
+  binary(
+    "minimum",
+    binary(
+      "maximum",
+      binary("add", unary("round", binary("multiply", cast("float32", input(0)), input(1))), constant(3)),
+      constant(0),
+    ),
+    constant(255),
+  ),
+);
+
+const integers = {
+  inputType: "uint8",
+  inputBits: 8,
+  padValue: 0,
+  epilogue: requantised,
+  operandTypes: ["float32"],
+  outputType: "uint8",
+} as const;
+
+function integerDepthwise(shape: Convolution): KernelCase {
+  const { input, output, kernel, size } = shape;
+  const window = windowOf(shape);
+  return {
+    label: labelOf(shape),
+    problem: { family: "depthwise-i8", ...window, inputChannels: input, outputChannels: output, ...integers },
+    operands: [[1, size, size, input], [output, 1, kernel, kernel], [output], [output]],
+    output: [1, window.outputHeight, window.outputWidth, output],
+    scaleAxis: 0,
+  };
 }
 
 /** Doubles the size: kernel 2 or 4, stride 2. */
@@ -265,6 +300,9 @@ export const kernelCases: readonly KernelCase[] = [
   ...depthwise({ kernel: 3, size: 56, input: 144, output: 144 }),
   ...depthwise({ kernel: 3, size: 56, input: 144, output: 144, stride: 2 }),
   ...depthwise({ kernel: 5, size: 14, input: 576, output: 576 }),
+  integerDepthwise({ kernel: 3, size: 56, input: 144, output: 144 }),
+  integerDepthwise({ kernel: 3, size: 56, input: 144, output: 144, stride: 2 }),
+  integerDepthwise({ kernel: 5, size: 14, input: 576, output: 576 }),
   ...convTranspose({ kernel: 2, size: 28, input: 64, output: 32 }),
   ...convTranspose({ kernel: 4, size: 28, input: 64, output: 32 }),
   ...[1, 2, 3, 4, 5].flatMap((rows) => matmul(rows, 512, 512)),
