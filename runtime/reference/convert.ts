@@ -5,7 +5,9 @@ import { type Tensor, viewOf, zeros } from "../format/tensor.ts";
 import { inputOf, numberOf, refuse } from "./call.ts";
 import { dtypeOfNumber } from "./data-type.ts";
 import { readerOf, type Scalar, writerOf } from "./element.ts";
+import { mapNumbers } from "./elementwise.ts";
 import { evaluateElementwise } from "./expression.ts";
+import { smallTypeOfNumber } from "./quantized-type.ts";
 import type { Reference } from "./reference.ts";
 
 const clamp = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, value));
@@ -51,7 +53,14 @@ export function castTensor(x: Tensor, to: DType): Tensor {
   return result;
 }
 
+/** A type of two or four bits keeps the low ones of the whole part. */
 export const cast: Reference = (call) => {
+  const small = smallTypeOfNumber(numberOf(call, "to", 0));
+  if (small) {
+    const span = small.high - small.low + 1;
+    const wrapped = (value: number): number => ((((value - small.low) % span) + span) % span) + small.low;
+    return [mapNumbers(castTensor(inputOf(call, 0), "int32"), wrapped, small.dtype)];
+  }
   const to = dtypeOfNumber(numberOf(call, "to", 0)) ?? refuse("attribute to names an unsupported element type");
   return [castTensor(inputOf(call, 0), to)];
 };

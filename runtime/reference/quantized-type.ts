@@ -28,7 +28,10 @@ const wide: Readonly<Partial<Record<DType, QuantizedType>>> = {
 /** The bounds of an element type; undefined when nothing is quantised to it. */
 export const quantizedTypeOf = (dtype: DType): QuantizedType | undefined => wide[dtype];
 
-/** The same by ONNX's number of the type. */
+/** A type of two or four bits by ONNX's number; undefined for all others. */
+export const smallTypeOfNumber = (number: number): QuantizedType | undefined => small.get(number);
+
+/** What is quantised to, by ONNX's number of the type. */
 export function quantizedTypeOfNumber(number: number): QuantizedType | undefined {
   const dtype = dtypeOfNumber(number);
   return dtype ? wide[dtype] : small.get(number);

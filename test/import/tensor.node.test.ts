@@ -53,6 +53,17 @@ describe("every element type in every encoding", () => {
   }
 });
 
+test.each([
+  ["uint4", 21, [0x21, 0xf8, 0x09], [1, 2, 8, 15, 9], "uint8"],
+  ["int4", 22, [0x21, 0xf8, 0x09], [1, 2, -8, -1, -7], "int8"],
+  ["uint2", 25, [0b11_10_01_00, 0b01], [0, 1, 2, 3, 1], "uint8"],
+  ["int2", 26, [0b11_10_01_00, 0b01], [0, 1, -2, -1, 1], "int8"],
+] as const)("%s is unpacked, the lowest bits first", (_, type, bytes, values, dtype) => {
+  const expected = tensorOf(dtype, [5], values);
+  for (const fields of [{ raw: new Uint8Array(bytes) }, { int32s: bytes }])
+    expect(readTensorProto(tensorBytes({ type, dims: [5], ...fields }))).toMatchObject(expected);
+});
+
 test("64-bit integers are exact", () => {
   // int64_data of -1 and 2^63 - 1 as varints; pbf cannot write the latter.
   const varints = [...Array(9).fill(0xff), 0x01, ...Array(8).fill(0xff), 0x7f];
@@ -89,7 +100,9 @@ describe("refused", () => {
     "elements in the field of another type": [{ type: 1, dims: [1], int64s: [1] }, "model-invalid"],
     "raw and typed at once": [{ type: 1, dims: [1], floats: [1], raw: new Uint8Array(4) }, "model-invalid"],
     strings: [{ type: 8, dims: [0] }, "model-unsupported"],
-    "4-bit integers": [{ type: 22, dims: [2], int32s: [1] }, "model-unsupported"],
+    "4-bit integers, too few": [{ type: 22, dims: [3], int32s: [1] }, "model-invalid"],
+    "4-bit integers, a hostile shape": [{ type: 21, dims: [2 ** 40], raw: new Uint8Array(4) }, "model-invalid"],
+    "8-bit floats": [{ type: 17, dims: [1], int32s: [1] }, "model-unsupported"],
     "complex numbers": [{ type: 14, dims: [1], floats: [1, 2] }, "model-unsupported"],
   };
   for (const [name, [fields, code]] of Object.entries(cases))

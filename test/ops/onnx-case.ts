@@ -9,6 +9,7 @@ import { constantOf } from "../../compiler/import/onnx/constant.ts";
 import { inlineFunctions } from "../../compiler/import/onnx/inline.ts";
 import { inTopologicalOrder } from "../../compiler/import/onnx/order.ts";
 import { scanModel } from "../../compiler/import/onnx/scan.ts";
+import { smallTypesOf, withSmallTypes } from "../../compiler/import/onnx/small-type.ts";
 import { loadTensor, readTensorProto } from "../../compiler/import/onnx/tensor.ts";
 import { bytesSource } from "../../compiler/import/source.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
@@ -36,6 +37,7 @@ export async function readCase(folder: string): Promise<CaseModel> {
   const operators = nodes.map(({ domain, opType }) => named(domain, opType)).filter((op) => op !== "Constant");
   const run: CaseModel["run"] = async (inputs, visit) => {
     const values = new Map<string, Tensor>();
+    const smallTypes = smallTypesOf(model.graph);
     for (const tensor of model.graph.initializers) values.set(tensor.name, await loadTensor(tensor, source));
     const declared = model.graph.inputs.filter(({ name }) => !values.has(name));
     declared.forEach(({ name }, index) => {
@@ -48,11 +50,14 @@ export async function readCase(folder: string): Promise<CaseModel> {
         continue;
       }
       const names = node.inputs.slice(0, node.inputs.findLastIndex((name) => name !== "") + 1);
+      const op = named(node.domain, node.opType);
+      const attributes = await convertAttributes(node.attributes, source, node.opType);
+      const head = withSmallTypes({ op, attributes, inputs: names }, (index) => smallTypes.get(names[index] ?? ""));
       const call: NodeCall = {
-        op: named(node.domain, node.opType),
+        op: head.op,
         version: node.version,
-        attributes: await convertAttributes(node.attributes, source, node.opType),
-        inputs: names.map((name) => values.get(name)),
+        attributes: head.attributes,
+        inputs: head.inputs.map((name) => values.get(name)),
         outputCount: node.outputs.length,
       };
       const { types } = inferCall(call, "constants");

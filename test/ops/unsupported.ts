@@ -61,10 +61,6 @@ export const unsupportedTypes: ReadonlySet<string> = new Set([
   "float8e5m2fnuz",
   "float8e8m0",
   "float4e2m1",
-  "int4",
-  "uint4",
-  "int2",
-  "uint2",
 ]);
 
 /** Other forms that import refuses; sequences appear as tensors that make no sense. */

@@ -17,7 +17,8 @@ const supported: ReadonlyMap<number, DType> = new Map<number, DType>([
   [16, "bfloat16"],
 ]);
 
-const unsupported: ReadonlyMap<number, string> = new Map([
+/** Types that have no elements of their own here. */
+const others: ReadonlyMap<number, string> = new Map([
   [0, "undefined"],
   [8, "string"],
   [14, "complex64"],
@@ -34,12 +35,26 @@ const unsupported: ReadonlyMap<number, string> = new Map([
   [26, "int2"],
 ]);
 
+/** A type of fewer than 8 bits: the elements are packed in files and held in `dtype`. */
+export interface SmallType {
+  readonly dtype: "int8" | "uint8";
+  readonly bits: 2 | 4;
+}
+
+const small: ReadonlyMap<number, SmallType> = new Map<number, SmallType>([
+  [21, { dtype: "uint8", bits: 4 }],
+  [22, { dtype: "int8", bits: 4 }],
+  [25, { dtype: "uint8", bits: 2 }],
+  [26, { dtype: "int8", bits: 2 }],
+]);
+
+export const smallTypeOfCode = (code: number): SmallType | undefined => small.get(code);
+
 /** The element type of a code; undefined when Leafcutter has none. */
-export const dtypeOfCode = (code: number): DType | undefined => supported.get(code);
+export const dtypeOfCode = (code: number): DType | undefined => supported.get(code) ?? small.get(code)?.dtype;
 
 /** ONNX's name of a code, for people. */
-export const nameOfCode = (code: number): string =>
-  supported.get(code) ?? unsupported.get(code) ?? `element type ${code}`;
+export const nameOfCode = (code: number): string => supported.get(code) ?? others.get(code) ?? `element type ${code}`;
 
 /** The code of an element type. */
 export function codeOfDtype(dtype: DType): number {

@@ -11,12 +11,14 @@ import { inferNode } from "../../ops/infer.ts";
 import type { ByteSource } from "../source.ts";
 import { convertAttributes } from "./attribute.ts";
 import { constantOf } from "./constant.ts";
+import { smallTypeOfCode } from "./data-type.ts";
 import { FreshNames } from "./fresh-name.ts";
 import { inlineFunctions, labelOf, type PlacedNode } from "./inline.ts";
 import { computeKnown } from "./known-value.ts";
 import { malformed } from "./message.ts";
 import type { OnnxGraph, OnnxModel, OpsetVersions } from "./model.ts";
 import { inTopologicalOrder, namesDefined, namesRead } from "./order.ts";
+import { smallTypesOf, withSmallTypes } from "./small-type.ts";
 import { loadTensor } from "./tensor.ts";
 
 /** Functions whose branches call functions can spell any number of nodes. */
@@ -63,6 +65,8 @@ export class GraphBuilder {
   readonly #constants = new Map<Value, Tensor>();
   readonly #facts = new FactStore();
   #nodes: Node[] = [];
+  /** Element types of fewer than 8 bits, by the name of a constant or input. */
+  readonly #smallTypes = new Map<string, number>();
   /** Value of the parent -> what stands for it here. */
   readonly #taken = new Map<Value, Value>();
   /** Values of the parent that are inputs here, behind those declared. */
@@ -175,6 +179,7 @@ export class GraphBuilder {
       describe,
     );
     const used = new Set([...nodes.flatMap(namesRead), ...graph.outputs.map(({ name }) => name)]);
+    for (const [name, code] of smallTypesOf(graph)) this.#smallTypes.set(name, code);
     for (const name of graph.sparse)
       if (used.has(name))
         throw new LeafcutterError({
@@ -206,13 +211,25 @@ export class GraphBuilder {
   async #addNode(placed: PlacedNode): Promise<void> {
     const where = describe(placed);
     if (placed.opType === "Constant" && placed.domain === "") {
-      this.addConstant(placed.outputs[0] ?? "", await constantOf(placed, this.#shared.source, where), where);
+      const [name = ""] = placed.outputs;
+      this.addConstant(name, await constantOf(placed, this.#shared.source, where), where);
+      const value = placed.attributes.get("value");
+      if (value?.kind === "tensor" && smallTypeOfCode(value.value.dataType))
+        this.#smallTypes.set(name, value.value.dataType);
       return;
     }
     if (await this.#shared.controlFlow(this, placed, where)) return;
     const inputs = this.readAll(placed.inputs, where);
     const attributes = await convertAttributes(placed.attributes, this.#shared.source, where);
-    this.push(placed, { op: operatorName(placed), inputs, attributes }, placed.outputs, where);
+    const head = withSmallTypes({ op: operatorName(placed), inputs, attributes }, (index) =>
+      this.smallType(placed.inputs[index] ?? ""),
+    );
+    this.push(placed, head, placed.outputs, where);
+  }
+
+  /** The code of a constant or input of fewer than 8 bits. */
+  smallType(name: string): number | undefined {
+    return this.#smallTypes.get(name) ?? (this.#values.has(name) ? undefined : this.#parent?.smallType(name));
   }
 
   /** Adds a node that comes from `placed`; an output without a name gets one. */

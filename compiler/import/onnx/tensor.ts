@@ -8,10 +8,11 @@ import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import { byteSize, type DType } from "../../../runtime/format/dtype.ts";
 import { allocate, elementCount, type Tensor, viewOf } from "../../../runtime/format/tensor.ts";
 import { type ByteSource, missingFile } from "../source.ts";
-import { dtypeOfCode, nameOfCode } from "./data-type.ts";
+import { dtypeOfCode, nameOfCode, type SmallType, smallTypeOfCode } from "./data-type.ts";
 import { decodeTensor, tensorPayload } from "./decode.ts";
 import { malformed } from "./message.ts";
 import type { OnnxTensor } from "./model.ts";
+import { packedBytes, unpack } from "./small-type.ts";
 import { countVarints, decodeVarints } from "./varint.ts";
 
 /** The payload of a tensor, chunk by chunk, all of it in memory. */
@@ -61,7 +62,9 @@ function unsupported(where: string, message: string, received?: string): Leafcut
     code: "model-unsupported",
     where,
     message,
-    ...(received === undefined ? {} : { expected: "a real, integer or bool type of 8 bits or more", received }),
+    ...(received === undefined
+      ? {}
+      : { expected: "a real type of 16 bits or more, an integer type or bool", received }),
     advice: "Convert the tensor to another type before exporting the model.",
   });
 }
@@ -125,9 +128,11 @@ function assemble(tensor: OnnxTensor, dtype: DType, payloads: readonly Payload[]
       "another field, or both",
     );
   const count = elementCount(tensor.dims);
-  if (typed.length === 0) return fromRaw(dtype, tensor.dims, joined(raw), where);
+  const small = smallTypeOfCode(tensor.dataType);
+  if (typed.length === 0) return fromRaw(dtype, tensor.dims, joined(raw), where, small);
   const bytes = joined(typed);
-  if (dtype === "float32" || dtype === "float64") return fromRaw(dtype, tensor.dims, bytes, where);
+  if (small) return fromRaw(dtype, tensor.dims, bytesOfVarints(bytes, where), where, small);
+  if (dtype === "float32" || dtype === "float64") return fromRaw(dtype, tensor.dims, bytes, where, undefined);
   checkCount(where, tensor.dims, countVarints(bytes));
   const data = allocate(dtype, count);
   const view = new DataView(data.buffer);
@@ -153,7 +158,29 @@ function checkCount(where: string, dims: readonly number[], received: number): v
     );
 }
 
-function fromRaw(dtype: DType, dims: readonly number[], bytes: Uint8Array, where: string): Tensor {
+/** The low byte of every number. */
+function bytesOfVarints(bytes: Uint8Array, where: string): Uint8Array {
+  const data = new Uint8Array(countVarints(bytes));
+  decodeVarints(bytes, where, (index, low) => {
+    data[index] = low;
+  });
+  return data;
+}
+
+function fromRaw(
+  dtype: DType,
+  dims: readonly number[],
+  bytes: Uint8Array,
+  where: string,
+  small: SmallType | undefined,
+): Tensor {
+  if (small) {
+    const count = elementCount(dims);
+    const needed = packedBytes(count, small);
+    if (needed !== bytes.byteLength)
+      throw malformed(where, "the number of bytes is not that of the shape", `${needed}`, `${bytes.byteLength}`);
+    return { dtype, shape: dims, data: unpack(bytes, count, small) };
+  }
   checkCount(where, dims, bytes.byteLength / byteSize[dtype]);
   const aligned = bytes.byteOffset % byteSize[dtype] === 0 ? bytes : new Uint8Array(bytes);
   const data = viewOf(dtype, aligned.buffer, aligned.byteOffset, elementCount(dims));
@@ -178,10 +205,12 @@ async function loadExternal(
       location,
       "The weights of this model are in that file: give the folder of the model, not the file alone.",
     );
-  const bytesNeeded = elementCount(tensor.dims) * byteSize[dtype];
+  const count = elementCount(tensor.dims);
+  const small = smallTypeOfCode(tensor.dataType);
+  const bytesNeeded = small ? packedBytes(count, small) : count * byteSize[dtype];
   const offset = naturalNumber(entries.get("offset") ?? "0", "offset", where);
   const length = naturalNumber(entries.get("length") ?? String(bytesNeeded), "length", where);
-  checkCount(where, tensor.dims, length / byteSize[dtype]);
+  if (!small) checkCount(where, tensor.dims, length / byteSize[dtype]);
   const file = await source.sibling(location);
   const size = await file.size();
   if (offset + length > size)
@@ -191,7 +220,7 @@ async function loadExternal(
       `at most ${size} bytes`,
       `offset ${offset}, length ${length}`,
     );
-  return fromRaw(dtype, tensor.dims, await file.read(offset, length), where);
+  return fromRaw(dtype, tensor.dims, await file.read(offset, length), where, small);
 }
 
 function naturalNumber(value: string, name: string, where: string): number {

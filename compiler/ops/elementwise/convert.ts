@@ -1,8 +1,16 @@
 /** Cast, CastLike, BitCast, Identity, Dropout, and `leafcutter.Elementwise`, into which passes fuse all the others. */
 import { byteSize, isFloat } from "../../../runtime/format/dtype.ts";
-import { cast as castTo, constant, expressionType, input } from "../../../runtime/format/expression.ts";
+import {
+  binary,
+  cast as castTo,
+  constant,
+  type Expression,
+  expressionType,
+  input,
+} from "../../../runtime/format/expression.ts";
 import * as reference from "../../../runtime/reference/convert.ts";
 import { dtypeOfNumber } from "../../../runtime/reference/data-type.ts";
+import { type QuantizedType, smallTypeOfNumber } from "../../../runtime/reference/quantized-type.ts";
 import { expressionOf, integerOf } from "../../graph/attribute.ts";
 import type { Dim } from "../../graph/dimension.ts";
 import { identityAccess } from "../../loop/loop.ts";
@@ -15,7 +23,7 @@ const targetOf = (context: OperatorContext) => {
   const number = integerOf(context.node, "to", 0);
   return (
     dtypeOfNumber(number) ??
-    context.fail("cannot cast to this element type", "a type of 8 to 64 bits", `number ${number}`)
+    context.fail("cannot cast to this element type", "an integer or real type, or bool", `number ${number}`)
   );
 };
 
@@ -23,15 +31,29 @@ const targetOf = (context: OperatorContext) => {
 const kept = (context: OperatorContext, target: string): readonly Dim[] | undefined =>
   /^u?int/.test(target) && !isFloat(context.type(0).dtype) ? context.elements(0) : undefined;
 
+/** The target when it has two or four bits. */
+const smallTarget = (context: OperatorContext) => smallTypeOfNumber(integerOf(context.node, "to", 0));
+
+/** The low bits of the whole part. */
+function castToSmall({ dtype, low, high }: QuantizedType): Expression {
+  const whole = castTo("int32", input(0));
+  if (low === 0) return castTo(dtype, binary("bitAnd", whole, constant(high, "int32")));
+  const unused = constant(Math.clz32(high) - 1, "int32");
+  return castTo(dtype, binary("shiftRight", binary("shiftLeft", whole, unused), unused));
+}
+
 const cast: Operator = {
   op: "Cast",
   infer: (context) => {
     presentInputs(context, [1, 1]);
-    return [{ dtype: targetOf(context), shape: context.type(0).shape }];
+    return [{ dtype: smallTarget(context)?.dtype ?? targetOf(context), shape: context.type(0).shape }];
   },
-  elements: (context) => kept(context, targetOf(context)),
+  elements: (context) => (smallTarget(context) ? undefined : kept(context, targetOf(context))),
   reference: reference.cast,
-  expression: (context) => castTo(targetOf(context), input(0)),
+  expression: (context) => {
+    const small = smallTarget(context);
+    return small ? castToSmall(small) : castTo(targetOf(context), input(0));
+  },
   tolerance: exactTolerance,
 };
 
