@@ -1,9 +1,7 @@
-/**
- * Four-bit rounding of a weight matrix in blocks: each block's scale (a float16 number) and zero are chosen, then every
- * value goes to the nearest step. undefined where a scale would overflow float16.
- */
-import { float16ToNumber, numberToFloat16 } from "../../runtime/format/half.ts";
+/** Four-bit rounding of a weight matrix in blocks, each block's scale and zero chosen for the least error in itself. */
 import { nf4Code } from "../graph/nf4.ts";
+import { type CodeKind, fitBlock, nearestCode, nearestStep } from "./fit-block.ts";
+import type { InputStatistics } from "./input-statistics.ts";
 import type { BlockSize } from "./scheme.ts";
 import type { WeightMatrix } from "./weight-matrix.ts";
 
@@ -21,49 +19,48 @@ export interface RoundedBlocks {
   readonly zeros: Uint8Array | undefined;
 }
 
-const symmetricZero = 8;
+export const codeOf = ({ kind, zeros }: BlockForm): CodeKind => (kind === "int4" && !zeros ? "int4 symmetric" : kind);
 
-export function roundToBlocks(matrix: WeightMatrix, form: BlockForm): RoundedBlocks | undefined {
-  const { rows, columns, line, data } = matrix;
-  const blocksOfLine = Math.ceil(line / form.blockSize);
-  const blocks = (rows * columns * blocksOfLine) / line;
-  const values = new Float32Array(data.length);
-  const scales = new Float32Array(blocks);
-  const zeros = form.kind === "int4" && form.zeros ? new Uint8Array(blocks) : undefined;
-  for (let block = 0; block < blocks; block++) {
-    const lineStart = Math.floor(block / blocksOfLine) * line;
-    const start = lineStart + (block % blocksOfLine) * form.blockSize;
-    const end = Math.min(start + form.blockSize, lineStart + line);
-    let least = 0;
-    let most = 0;
-    for (let i = start; i < end; i++) {
-      least = Math.min(least, data[i] as number);
-      most = Math.max(most, data[i] as number);
+/** Columns [start, end) of each block of a row. */
+export function blocksOfRow(
+  { columns, line }: WeightMatrix,
+  blockSize: number,
+): readonly (readonly [number, number])[] {
+  const blocks: [number, number][] = [];
+  for (let lineStart = 0; lineStart < columns; lineStart += line) {
+    for (let start = lineStart; start < lineStart + line; start += blockSize) {
+      blocks.push([start, Math.min(start + blockSize, lineStart + line)]);
     }
-    const range = zeros ? (most - least) / 15 : Math.max(most, -least) / (form.kind === "int4" ? 7 : 1);
-    // A block of zeros (or of values below the smallest float16) keeps no value but needs a scale to divide by.
-    const scale = float16ToNumber(numberToFloat16(range)) || 1;
-    if (!Number.isFinite(scale)) return undefined;
-    const zero = zeros ? Math.max(0, Math.min(15, Math.round(-least / scale))) : symmetricZero;
-    scales[block] = scale;
-    if (zeros) zeros[block] = zero;
-    for (let i = start; i < end; i++) {
-      const value = data[i] as number;
-      values[i] = form.kind === "int4" ? nearestStep(value, scale, zero) : nearestCode(value, scale);
+  }
+  return blocks;
+}
+
+/** Errors count by the mean square of the input they are multiplied by, where that is known. undefined: out of float16's range. */
+export function roundToBlocks(
+  matrix: WeightMatrix,
+  form: BlockForm,
+  statistics?: InputStatistics,
+): RoundedBlocks | undefined {
+  const { rows, columns, data } = matrix;
+  const code = codeOf(form);
+  const blocks = blocksOfRow(matrix, form.blockSize);
+  const values = new Float32Array(data.length);
+  const scales = new Float32Array(rows * blocks.length);
+  const zeros = code === "int4" ? new Uint8Array(scales.length) : undefined;
+  for (let row = 0; row < rows; row++) {
+    const weights = data.subarray(row * columns, (row + 1) * columns);
+    for (const [block, [start, end]] of blocks.entries()) {
+      const fit = fitBlock(weights, statistics?.meanSquares, start, end, code);
+      if (!fit) return undefined;
+      const { scale, zero } = fit;
+      scales[row * blocks.length + block] = scale;
+      if (zeros) zeros[row * blocks.length + block] = zero;
+      for (let column = start; column < end; column++) {
+        const value = (weights[column] as number) / scale;
+        const level = code === "nf4" ? (nf4Code[nearestCode(value)] as number) : nearestStep(value, zero);
+        values[row * columns + column] = Math.fround(scale * level) + 0;
+      }
     }
   }
   return { values, scales, zeros };
-}
-
-/** scale * (q - zero) with the q of 0..15 that is nearest to `value`. */
-function nearestStep(value: number, scale: number, zero: number): number {
-  const q = Math.max(0, Math.min(15, Math.round(value / scale) + zero));
-  return Math.fround(scale * (q - zero)) + 0;
-}
-
-function nearestCode(value: number, scale: number): number {
-  const target = value / scale;
-  let best = 0;
-  for (const code of nf4Code) if (Math.abs(code - target) < Math.abs(best - target)) best = code;
-  return Math.fround(scale * best) + 0;
 }

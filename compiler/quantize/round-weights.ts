@@ -5,6 +5,7 @@
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { BlockStorage, Storage } from "../graph/graph.ts";
 import { roundToBlocks } from "./blocks.ts";
+import type { InputStatistics } from "./input-statistics.ts";
 import { roundToFloat16, roundToInt8 } from "./round.ts";
 import type { Scheme } from "./scheme.ts";
 import { fromMatrix, shapeOfBlocks, toMatrix, type WeightLayout } from "./weight-matrix.ts";
@@ -18,11 +19,16 @@ export interface RoundedWeights {
 /** Fewest values that share a scale in blocks: below it the scales outweigh what four bits save. */
 const fewestPerBlock = 8;
 
-/** undefined where the scheme cannot hold the weights: values that are not finite or out of range, blocks of a few values. */
+/**
+ * `statistics` of the layer's input make errors count as they do in the product; without them all weights count alike.
+ * undefined where the scheme cannot hold the weights: values that are not finite or out of range, blocks of
+ * a few values.
+ */
 export function roundWeights(
   tensor: Tensor<"float32">,
   scheme: Scheme,
   layout: WeightLayout,
+  statistics?: InputStatistics,
 ): RoundedWeights | undefined {
   switch (scheme.kind) {
     case "float32":
@@ -38,7 +44,7 @@ export function roundWeights(
       const { shape } = tensor;
       if ((shape[layout.contractionAxis] ?? 1) < fewestPerBlock || !tensor.data.every(Number.isFinite))
         return undefined;
-      const rounded = roundToBlocks(toMatrix(tensor, layout), scheme);
+      const rounded = roundToBlocks(toMatrix(tensor, layout), scheme, statistics);
       if (!rounded) return undefined;
       const ofBlocks = shapeOfBlocks(shape, layout, blockSize);
       const scales = fromMatrix(rounded.scales, ofBlocks, layout);

@@ -29,6 +29,14 @@ function randomWeights(shape: readonly number[], seed: number): Tensor<"float32"
   return { ...tensor, data: tensor.data.map((value) => value ** 3 + 0.02) };
 }
 
+/** Sums of uniform values. */
+function normalWeights(shape: readonly number[], seed: number): Tensor<"float32"> {
+  const tensor = tensorOf("float32", shape, []);
+  const parts = new Float32Array(8 * tensor.data.length);
+  fillRandom("float32", parts, seed);
+  return { ...tensor, data: tensor.data.map((_, i) => parts.subarray(8 * i, 8 * i + 8).reduce((a, b) => a + b, 0)) };
+}
+
 function blocksOf(rounded: RoundedWeights | undefined): RoundedWeights & { readonly storage: BlockStorage } {
   const storage = rounded?.storage;
   if (!rounded || (storage?.kind !== "int4" && storage?.kind !== "nf4")) throw new Error("blocks were expected");
@@ -98,4 +106,50 @@ test("what a scheme cannot hold is refused", () => {
   expect(roundWeights(tensorOf("float32", [64, 4], []), scheme, layout)).toBeUndefined();
   expect(roundWeights(tensorOf("float32", [1, 16], [Number.NaN]), scheme, layout)).toBeUndefined();
   expect(roundWeights(tensorOf("float32", [1, 16], [3e6, -3e6]), scheme, layout)).toBeUndefined();
+});
+
+function plainError(tensor: Tensor<"float32">, blockSize: number, kind: string): number {
+  let sum = 0;
+  for (let start = 0; start < tensor.data.length; start += blockSize) {
+    const block = tensor.data.subarray(start, start + blockSize);
+    const [least, most] = [Math.min(0, ...block), Math.max(0, ...block)];
+    const scale = float16ToNumber(
+      numberToFloat16(
+        kind === "int4/32" ? (most - least) / 15 : Math.max(most, -least) / (kind.startsWith("nf4") ? 1 : 7),
+      ),
+    );
+    const zero = kind === "int4/32" ? Math.round(-least / scale) : 8;
+    const levels = kind.startsWith("nf4") ? nf4Code : Array.from({ length: 16 }, (_, q) => q - zero);
+    for (const value of block) sum += Math.min(...levels.map((level) => (value - scale * level) ** 2));
+  }
+  return sum;
+}
+
+test.each([
+  { scheme: { kind: "int4", blockSize: 32, zeros: true }, share: 0.92 },
+  { scheme: { kind: "int4", blockSize: 32, zeros: false }, share: 0.8 },
+  { scheme: { kind: "nf4", blockSize: 32, zeros: false }, share: 0.85 },
+] as const)(
+  "$scheme.kind, zeros $scheme.zeros: at most $share of the error of the whole range as it is",
+  ({ scheme, share }) => {
+    const tensor = normalWeights([64, 256], 3);
+    const { tensor: rounded } = blocksOf(roundWeights(tensor, scheme, { channelAxis: 0, contractionAxis: 1 }));
+    const error = tensor.data.reduce((sum, value, i) => sum + (value - (rounded.data[i] ?? 0)) ** 2, 0);
+    expect(error).toBeLessThan(share * plainError(tensor, 32, schemeName(scheme)));
+  },
+);
+
+test("errors move to where the input is small", () => {
+  const tensor = normalWeights([64, 256], 3);
+  const layout = { channelAxis: 0, contractionAxis: 1 };
+  const meanSquares = Float64Array.from({ length: 256 }, (_, i) => (i % 8 === 0 ? 30 : 0.1));
+  const error = (rounded: RoundedWeights): number =>
+    tensor.data.reduce(
+      (sum, value, i) => sum + (meanSquares[i % 256] ?? 0) * (value - (rounded.tensor.data[i] ?? 0)) ** 2,
+      0,
+    );
+  for (const scheme of fourBits) {
+    const blind = error(blocksOf(roundWeights(tensor, scheme, layout)));
+    expect(error(blocksOf(roundWeights(tensor, scheme, layout, { meanSquares })))).toBeLessThan(0.8 * blind);
+  }
 });
