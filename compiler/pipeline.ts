@@ -6,15 +6,21 @@ import type { Graph } from "./graph/graph.ts";
 import { verifyGraph } from "./graph/verify.ts";
 import { inferNode } from "./ops/infer.ts";
 import { canonicalise } from "./passes/canonicalise.ts";
+import { expandQuantisation } from "./passes/expand-quantisation.ts";
 import { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 import { foldConstants } from "./passes/fold-constants.ts";
 import { foldFocus } from "./passes/fold-focus.ts";
 import { fuseElementwise } from "./passes/fuse-elementwise.ts";
 import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
 import { inlineBranches } from "./passes/inline-branches.ts";
+import { inputBits } from "./passes/input-bits.ts";
+import { integerProducts } from "./passes/integer-products.ts";
 import { layout } from "./passes/layout.ts";
 import { mergeDuplicates } from "./passes/merge-duplicates.ts";
+import { mergeScales } from "./passes/merge-scales.ts";
+import { moveQuantisation } from "./passes/move-quantisation.ts";
 import type { Pass } from "./passes/pass.ts";
+import { isQuantisation } from "./passes/quantisation.ts";
 import { recogniseAttention } from "./passes/recognise-attention.ts";
 import { recogniseNorm } from "./passes/recognise-norm.ts";
 import { recogniseRecurrent } from "./passes/recognise-recurrent.ts";
@@ -78,6 +84,40 @@ export const pipeline: readonly Pass[] = [
   removeDead,
 ];
 
+/**
+ * From Q/DQ nodes in canonical form to integer kernels. Our own quantisation inserts such nodes into a canonical graph,
+ * imported models bring them.
+ */
+export const integerPipeline: readonly Pass[] = [
+  // Equal roundings of one value, so that what has one reader is seen to have one.
+  mergeDuplicates,
+  // Everything between two integer kernels is in integers before these are made.
+  moveQuantisation,
+  // Constants that are to be padded, joined or moved in integers.
+  foldConstants,
+  integerProducts,
+  // After products, which look for DequantizeLinear; before fusion, which does not look into it.
+  expandQuantisation,
+  fuseEpilogue,
+  fuseElementwise,
+  // On the whole epilogue, after fusion.
+  mergeScales,
+  // Saturation bounds are final.
+  inputBits,
+  mergeDuplicates,
+  removeDead,
+];
+
+/** The graph with integer kernels where Q/DQ nodes and weights stored as int8 say so; itself when it has neither. */
+export function toIntegers(graph: Graph, options: Pick<OptimiseOptions, "verify"> = {}): Graph {
+  if (!graph.nodes.some((node) => isQuantisation(node) || node.op.startsWith("leafcutter.Integer"))) return graph;
+  return integerPipeline.reduce((current, pass) => {
+    const next = pass.run(current);
+    if (options.verify && next !== current) verifyGraph(next, inferNode, pass.name);
+    return next;
+  }, graph);
+}
+
 export interface OptimiseOptions {
   onProgress?(pass: string, done: number, total: number): void;
   /** Check every invariant of the graph after each pass (see graph/verify.ts). */
@@ -95,6 +135,7 @@ export function optimise(graph: Graph, options: OptimiseOptions = {}): Graph {
     current = next;
   });
   const { verify = false } = options;
+  current = toIntegers(current, { verify });
   const nested = mapRegions(current, (inner) => optimise(inner, { verify }));
   if (nested !== current) current = removeDead.run(nested);
   if (verify) verifyGraph(current, inferNode, "nested graphs");

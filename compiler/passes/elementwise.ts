@@ -10,6 +10,7 @@ import type { Facts } from "../graph/facts.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import { findOperator } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
+import { isQuantisation } from "./quantisation.ts";
 
 /** One output element from one element of each input, the inputs broadcast against each other. Every input is read. */
 export interface ElementwiseForm {
@@ -24,8 +25,12 @@ function rawExpression(node: Node, facts: Facts): Expression | undefined {
   return findOperator(node.op)?.expression?.(operatorContext(node, facts));
 }
 
-/** The node as an expression: one-element constants are part of it, an input that is used twice stands once. */
+/**
+ * The node as an expression: one-element constants are part of it, an input that is used twice stands once. Not for
+ * QuantizeLinear and DequantizeLinear, which the integer passes have to find.
+ */
 export function elementwiseForm(node: Node, facts: Facts): ElementwiseForm | undefined {
+  if (isQuantisation(node)) return undefined;
   const expression = rawExpression(node, facts);
   const [output] = node.outputs;
   if (!expression || !output || node.outputs.length !== 1) return undefined;

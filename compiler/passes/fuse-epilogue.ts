@@ -5,6 +5,7 @@
  * result's shape or are broadcast along leading axes; they are computed earlier, since the fused node stands last.
  */
 
+import type { DType } from "../../runtime/format/dtype.ts";
 import { type Expression, expressionType, input } from "../../runtime/format/expression.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expressionAttribute, expressionOf } from "../graph/attribute.ts";
@@ -21,9 +22,13 @@ export const fuseEpilogue = rewritePass(
   "activations, residual additions and scales happen in the kernel that computes their operand",
   (node, context) => {
     const form = elementwiseForm(node, context);
-    if (!form || (node.outputs[0] as Value).type.dtype !== "float32") return undefined;
+    if (!form) return undefined;
     const alone: Region = { nodes: new Set([node.name]), form };
-    for (const region of [grow(node, form, context), alone]) {
+    for (const region of [
+      grow(node, form, integer.operands, context),
+      grow(node, form, float.operands, context),
+      alone,
+    ]) {
       for (const value of [...region.form.inputs].reverse()) {
         const fused = fuse(node, value, region, context);
         if (fused) return fused;
@@ -33,7 +38,6 @@ export const fuseEpilogue = rewritePass(
   },
 );
 
-const maximumOperands = 4;
 const maximumSize = 96;
 
 /** Elementwise nodes that end in one, as one expression. */
@@ -43,7 +47,7 @@ interface Region {
 }
 
 /** Takes in the elementwise producers that nobody outside the region reads. */
-function grow(node: Node, form: ElementwiseForm, context: RewriteContext): Region {
+function grow(node: Node, form: ElementwiseForm, operands: number, context: RewriteContext): Region {
   const nodes = new Set([node.name]);
   const output = node.outputs[0] as Value;
   let result = form;
@@ -54,8 +58,7 @@ function grow(node: Node, form: ElementwiseForm, context: RewriteContext): Regio
       if (!producer || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) continue;
       const inner = elementwiseForm(producer, context);
       const joined = inner && absorb(result, value, inner);
-      if (!joined || joined.inputs.length > maximumOperands + 1 || expressionSize(joined.expression) > maximumSize)
-        continue;
+      if (!joined || joined.inputs.length > operands + 1 || expressionSize(joined.expression) > maximumSize) continue;
       nodes.add(producer.name);
       result = joined;
       grown = true;
@@ -68,25 +71,35 @@ function grow(node: Node, form: ElementwiseForm, context: RewriteContext): Regio
 const isInside = (value: Value, nodes: ReadonlySet<string>, context: RewriteContext): boolean =>
   !context.isOutput(value) && context.consumers(value).every(({ name }) => nodes.has(name));
 
-/** Number of inputs in front of the epilogue operands. */
-const leadingInputs: Readonly<Record<string, number>> = {
-  "leafcutter.Conv": 3,
-  "leafcutter.ConvTranspose": 3,
-  "leafcutter.MatMul": 3,
-  "leafcutter.Pool": 1,
+/** A kernel that has an epilogue. */
+interface Host {
+  /** Number of inputs in front of the epilogue operands. */
+  readonly leading: number;
+  readonly operands: number;
+  /** Type of what the epilogue starts from. */
+  readonly sum: DType;
+  /** Types of operands and result. */
+  readonly types: readonly DType[];
+}
+
+const float: Host = { leading: 3, operands: 4, sum: "float32", types: ["float32"] };
+const integer: Host = { leading: 3, operands: 8, sum: "int32", types: ["float32", "int32", "int8", "uint8"] };
+
+const hosts: Readonly<Record<string, Host>> = {
+  "leafcutter.Conv": float,
+  "leafcutter.ConvTranspose": float,
+  "leafcutter.MatMul": float,
+  "leafcutter.Pool": { ...float, leading: 1, operands: 0 },
+  "leafcutter.IntegerConv": integer,
+  "leafcutter.IntegerMatMul": integer,
 };
 
 function fuse(node: Node, value: Value, { nodes, form }: Region, context: RewriteContext): Value | undefined {
   const producer = context.producer(value);
-  const leading = producer && leadingInputs[producer.op];
+  const host = producer && hosts[producer.op];
   const output = node.outputs[0] as Value;
-  if (
-    leading === undefined ||
-    !producer ||
-    !sameShape(value.type.shape, output.type.shape) ||
-    !isInside(value, nodes, context)
-  )
-    return undefined;
+  if (!host || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) return undefined;
+  const { leading, types } = host;
   const padded = Array.from({ length: leading }, (_, index) => producer.inputs[index]);
   const operands: (Value | undefined)[] = [...producer.inputs.slice(leading)];
   const old = expressionOf(producer, "epilogue") ?? input(0);
@@ -96,18 +109,16 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
   for (const operand of form.inputs) {
     if (operand === value || operands.includes(operand)) continue;
     const placed = placedOperand(operand, output, context);
-    if (!placed || operand.type.dtype !== "float32") return undefined;
+    if (!placed || !types.includes(operand.type.dtype)) return undefined;
     operands.push(operand);
   }
-  if (operands.length > (producer.op === "leafcutter.Pool" ? 0 : maximumOperands)) return undefined;
+  if (operands.length > host.operands) return undefined;
   const epilogue: Expression = substitute(form.expression, (index) => {
     const operand = form.inputs[index] as Value;
     return operand === value ? old : input(1 + operands.indexOf(operand));
   });
-  if (
-    expressionSize(epilogue) > maximumSize ||
-    expressionType(epilogue, ["float32", ...operands.map((operand) => operand?.type.dtype ?? "float32")]) !== "float32"
-  )
+  const dtypes = operands.map((operand) => operand?.type.dtype ?? "float32");
+  if (expressionSize(epilogue) > maximumSize || !types.includes(expressionType(epilogue, [host.sum, ...dtypes])))
     return undefined;
   const placed = operands.map((operand) => operand && (placedOperand(operand, output, context) ?? operand));
   const attributes = { ...producer.attributes, epilogue: expressionAttribute(epilogue) };
@@ -145,6 +156,7 @@ function biasOnly(
   const { expression } = form;
   if (
     producer.op === "leafcutter.Pool" ||
+    hosts[producer.op]?.sum !== "float32" ||
     expressionOf(producer, "epilogue") ||
     expression.kind !== "binary" ||
     expression.operation !== "add"

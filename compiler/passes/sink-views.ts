@@ -56,7 +56,7 @@ function sourceOf(value: Value | undefined, context: RewriteContext): Value | un
 
 /** Whether the node has an epilogue to offer. */
 const isKernel = (node: Node | undefined): boolean =>
-  node !== undefined && /^leafcutter\.(Conv|ConvTranspose|MatMul|Pool)$/.test(node.op);
+  node !== undefined && /^leafcutter\.(Conv|ConvTranspose|MatMul|Pool|IntegerConv|IntegerMatMul)$/.test(node.op);
 
 /** Behind anything else a view is as good in front of the node as after it. */
 function isWorthIt(source: Value, context: RewriteContext): boolean {
