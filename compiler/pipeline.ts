@@ -98,6 +98,8 @@ export const integerPipeline: readonly Pass[] = [
   integerProducts,
   // After products, which look for DequantizeLinear; before fusion, which does not look into it.
   expandQuantisation,
+  // Roundings and the kernel they belong to, which views may stand between.
+  sinkViews,
   fuseEpilogue,
   fuseElementwise,
   // On the whole epilogue, after fusion.
