@@ -20,7 +20,7 @@ export interface ReportStep {
 /** How one constant is stored, and what that does to the outputs (0 for float32). */
 export interface ReportStorage {
   readonly constant: string;
-  readonly storage: "float32" | "float16" | "int8";
+  readonly storage: "float32" | "float16" | "int8" | "int4" | "nf4";
   readonly bytes: number;
 }
 

@@ -66,6 +66,9 @@ function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase):
       return roundToFloat16(tensor);
     case "int8":
       return roundToInt8(tensor, scaleAxis);
+    case "int4":
+    case "nf4":
+      throw new RangeError("no case has weights in blocks");
   }
 }
 

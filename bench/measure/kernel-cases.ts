@@ -1,5 +1,5 @@
 /** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
-import type { Problem, WeightStorage } from "../../compiler/kernels/problem.ts";
+import type { PlainStorage, Problem } from "../../compiler/kernels/problem.ts";
 import { binary, cast, constant, input, unary } from "../../runtime/format/expression.ts";
 
 export interface KernelCase {
@@ -13,7 +13,7 @@ export interface KernelCase {
   readonly scaleAxis: number;
 }
 
-const storages: readonly WeightStorage[] = ["float32", "float16", "int8"];
+const storages: readonly PlainStorage[] = ["float32", "float16", "int8"];
 
 interface Convolution {
   readonly kernel: number;

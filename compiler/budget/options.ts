@@ -10,7 +10,7 @@ import { FactStore } from "../graph/facts.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import { familyOf } from "../kernels/families.ts";
 import { isBindable } from "../kernels/loop/bind.ts";
-import type { Problem, WeightStorage } from "../kernels/problem.ts";
+import type { PlainStorage, Problem, WeightStorage } from "../kernels/problem.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
@@ -67,7 +67,11 @@ export function storageOptions(graph: Graph): readonly ConstantOptions[] {
 
 function isCandidate(value: Value, graph: Graph): boolean {
   const tensor = graph.constants.get(value);
-  return tensor?.dtype === "float32" && tensor.data.length >= fewestElements && value.type.storage?.kind !== "int8";
+  return (
+    tensor?.dtype === "float32" &&
+    tensor.data.length >= fewestElements &&
+    !(value.type.storage && "scales" in value.type.storage)
+  );
 }
 
 /** As the planner sees it; undefined for a host step. */
@@ -131,7 +135,7 @@ const reads = (expression: Expression, operand: number): boolean => {
 };
 
 function readableByFamily(problem: Extract<Problem, { storage: WeightStorage }>, axis: number | undefined): Readable {
-  const accepts = (storage: WeightStorage): boolean => {
+  const accepts = (storage: PlainStorage): boolean => {
     const narrow: Problem = { ...problem, storage };
     const family = familyOf(narrow);
     return family.variants.some((variant) => family.accepts(variant, narrow));

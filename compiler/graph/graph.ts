@@ -11,7 +11,7 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Dim } from "./dimension.ts";
 
 /** How a float32 constant is stored in the package. Its Tensor holds the values after rounding to that storage. */
-export type Storage = { readonly kind: "float16" } | Int8Storage;
+export type Storage = { readonly kind: "float16" } | Int8Storage | BlockStorage;
 
 /** value = scales[i] * q, q in -128..127, i the index along `axis`. */
 export interface Int8Storage {
@@ -21,15 +21,18 @@ export interface Int8Storage {
 }
 
 /**
- * Four bits a value, in blocks of `blockSize` neighbours along `axis` (the last block of a row may be shorter) that share a
- * scale. int4: value = scale * (q - zero), q and zero in 0..15; nf4: value = scale * code[q] (Dettmers et al. 2023, QLoRA).
- * Scales are float16 numbers; they and the zeros stand in row-major order of the constant's shape with the blocks in place of `axis`.
+ * Four bits a value, in blocks of `blockSize` neighbours along `axis` (the last block of a line may be shorter) that share a
+ * scale. int4: value = scale * (q - zero), q and zero in 0..15; nf4: value = scale * nf4Code[q] (nf4.ts). Scales and zeros stand
+ * in row-major order of the constant's shape with the blocks in place of `axis` (blocks.ts). What families read: K of a
+ * product, C/g of a convolution's [O, C/g, kh, kw] (each tap has blocks of its own), any axis of a table.
  */
 export interface BlockStorage {
   readonly kind: "int4" | "nf4";
   readonly axis: number;
   readonly blockSize: 16 | 32 | 64 | 128;
   readonly scales: Float32Array;
+  /** Of the scales as they are stored; float16, which they then are numbers of, unless given. */
+  readonly scaleType?: "float32";
   /** int4 only; 8 everywhere when absent (symmetric). */
   readonly zeros?: Uint8Array;
 }

@@ -1,9 +1,8 @@
 /**
  * The 16 values of NF4 (normal float, 4 bits): quantiles of the standard normal distribution, scaled to -1..1 with an exact
- * zero. Dettmers et al. 2023, QLoRA, appendix E. As float32 numbers; an nf4 weight is scale * nf4Code[q] in float32.
+ * zero. Dettmers et al. 2023, QLoRA, appendix E, each as the nearest bfloat16 number (at most 0.002 away): kernels look them up as two bytes, and their product with a float16 scale is exact in float32.
  */
 export const nf4Code: readonly number[] = [
-  -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-  -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-  0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+  -1, -0.6953125, -0.5234375, -0.39453125, -0.28515625, -0.1845703125, -0.0908203125, 0, 0.07958984375, 0.1611328125,
+  0.24609375, 0.337890625, 0.44140625, 0.5625, 0.72265625, 1,
 ];

@@ -96,6 +96,7 @@ const binaryOperations: ReadonlySet<string> = new Set<BinaryOperation>([
   "shiftRight",
 ]);
 
+const blockSizes = [16, 32, 64, 128] as const;
 const isUnary = (word: string): word is UnaryOperation => unaryOperations.has(word);
 const isBinary = (word: string): word is BinaryOperation => binaryOperations.has(word);
 const isDType = (word: string): word is DType => (dtypes as readonly string[]).includes(word);
@@ -215,12 +216,30 @@ class Parser {
 
   #storage(): Storage {
     if (this.#accept("float16")) return { kind: "float16" };
-    this.#expect("int8");
+    const block = this.#accept("int4") ? "int4" : this.#accept("nf4") ? "nf4" : undefined;
+    if (!block) this.#expect("int8");
     this.#expect("axis");
     const axis = this.#number();
+    if (!block) return { kind: "int8", axis, scales: this.#scales() };
+    this.#expect("blocks");
+    const blockSize = blockSizes.find((size) => this.#accept(String(size))) ?? this.#fail(blockSizes.join(", "));
+    const wide = this.#accept("float32");
+    const scales = this.#scales();
+    const zeros = this.#accept("zeros") ? this.#base64() : undefined;
+    return {
+      kind: block,
+      axis,
+      blockSize,
+      scales,
+      ...(wide ? { scaleType: "float32" } : {}),
+      ...(zeros ? { zeros } : {}),
+    };
+  }
+
+  #scales(): Float32Array {
     this.#expect("scales");
     const bytes = this.#base64();
-    return { kind: "int8", axis, scales: viewOf("float32", bytes.buffer, 0, bytes.byteLength / 4) };
+    return viewOf("float32", bytes.buffer, 0, bytes.byteLength / 4);
   }
 
   #dtype(): DType {

@@ -60,9 +60,13 @@ const printValue = (value: Value): string => `${printName(value.name)}: ${printT
 export function printType({ dtype, shape, storage }: TensorType): string {
   const type = `${dtype}[${shape.map(printDim).join(", ")}]`;
   if (!storage) return type;
-  return storage.kind === "float16"
-    ? `${type} as float16`
-    : `${type} as int8 axis ${storage.axis} scales ${base64Of(storage.scales)}`;
+  if (storage.kind === "float16") return `${type} as float16`;
+  const { kind, axis } = storage;
+  const scales = `scales ${base64Of(storage.scales)}`;
+  if (kind === "int8") return `${type} as int8 axis ${axis} ${scales}`;
+  const { blockSize, scaleType, zeros } = storage;
+  const words = [kind, "axis", axis, "blocks", blockSize, ...(scaleType ? [scaleType] : []), scales];
+  return `${type} as ${[...words, ...(zeros ? ["zeros", base64Of(zeros)] : [])].join(" ")}`;
 }
 
 /** Prefix form with brackets: `batch`, `(+ (* batch 4) 1)`. */

@@ -3,13 +3,14 @@
  * - every value has one producer: a graph input, a constant or one output of one node;
  * - nodes stand in topological order: an operand is produced earlier;
  * - names of values are unique, and so are names of nodes;
- * - a constant's tensor has the element type, shape and number of elements of its type; int8 storage has one scale an index;
+ * - a constant's tensor has the element type, shape and number of elements of its type; storage has one scale an index or block;
  * - the type of every node output is the one that inference gives;
  * - every symbol that occurs in a shape or a "dims" attribute has bounds;
  * - outputs of the graph are produced, and their names differ.
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { elementCount, type Tensor } from "../../runtime/format/tensor.ts";
+import { blockShape, isBlockStorage } from "./blocks.ts";
 import { type Dim, formatDim, symbolsOf } from "./dimension.ts";
 import { FactStore, type TypeRule } from "./facts.ts";
 import type { Graph, Node, TensorType, Value } from "./graph.ts";
@@ -89,8 +90,12 @@ function constantProblem(value: Value, tensor: Tensor): string | undefined {
   if (dtype !== tensor.dtype || shape.join() !== tensor.shape.join())
     return "the tensor has another type than the value";
   if (tensor.data.length !== elementCount(tensor.shape)) return `the tensor has ${tensor.data.length} elements`;
-  if (storage?.kind === "int8" && storage.scales.length !== shape[storage.axis])
-    return `the storage has ${storage.scales.length} scales`;
+  if (!storage || storage.kind === "float16") return undefined;
+  const blocks = isBlockStorage(storage);
+  const scales = blocks ? elementCount(blockShape(tensor.shape, storage)) : tensor.shape[storage.axis];
+  if (storage.scales.length !== scales) return `the storage has ${storage.scales.length} scales`;
+  if (blocks && storage.zeros && (storage.kind === "nf4" || storage.zeros.length !== scales))
+    return `the storage has ${storage.zeros.length} zeros`;
   return undefined;
 }
 

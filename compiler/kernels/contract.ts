@@ -108,15 +108,11 @@ export interface Packed {
   readonly unit: number;
 }
 
-/** How a packed operand is read element by element, so that another reader of the constant needs no copy of its own. */
+/** How a constant that is packed is read element by element, so that another reader of it needs no copy of its own. */
 export interface PackedReading {
-  readonly view: View;
-  /** int8 only: what an element is multiplied by. */
-  readonly scales: View | undefined;
-  /** Coordinates in `view` of the operand's element at `coordinates` (int32 expressions, one per axis of the operand). */
-  at(coordinates: readonly Expression[]): readonly Expression[];
-  /** Coordinates in `scales`. */
-  scaleAt(coordinates: readonly Expression[]): readonly Expression[];
+  readonly views: readonly View[];
+  /** The float32 element at `coordinates` (int32 expressions, one per axis of the operand); `load` reads `views[view]`. */
+  value(coordinates: readonly Expression[], load: (view: number, at: readonly Expression[]) => Expression): Expression;
 }
 
 /** A row of a family's variants.ts: a schedule, no semantics. */

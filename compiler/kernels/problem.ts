@@ -7,7 +7,25 @@ import type { Expression } from "../../runtime/format/expression.ts";
 import type { Dim } from "../graph/dimension.ts";
 
 /** How a constant operand is stored: float32 unless the graph says otherwise. */
-export type WeightStorage = "float32" | "float16" | "int8";
+export type WeightStorage = PlainStorage | "int4" | "nf4";
+
+/** One element at a time, at most with a scale per output channel. */
+export type PlainStorage = "float32" | "float16" | "int8";
+
+/** The blocks of int4 and nf4 weights (BlockStorage of the graph), along the terms of a sum. */
+export interface BlockForm {
+  readonly size: 16 | 32 | 64 | 128;
+  /** Each block has a zero of its own (int4 only). */
+  readonly zeros: boolean;
+  readonly scaleType: "float16" | "float32";
+}
+
+/** The weights of a product. */
+export interface StoredWeights {
+  readonly storage: WeightStorage;
+  /** int4 and nf4 only. */
+  readonly blocks?: BlockForm;
+}
 
 interface Window {
   readonly batch: Dim;
@@ -27,12 +45,11 @@ interface Window {
 }
 
 /** Operands: 0 input [N,H,W,C]; 1 weights [O, C/groups, kh, kw] constant; 2 bias [O] constant or absent; 3… epilogue operands [N,OH,OW,O]. */
-export interface ConvProblem extends Window {
+export interface ConvProblem extends Window, StoredWeights {
   readonly family: "conv";
   readonly groups: number;
   readonly inputChannels: number;
   readonly outputChannels: number;
-  readonly storage: WeightStorage;
   readonly epilogue: Expression | undefined;
   readonly epilogueOperands: number;
 }
@@ -42,7 +59,7 @@ export interface DepthwiseProblem extends Window {
   readonly family: "depthwise";
   readonly inputChannels: number;
   readonly outputChannels: number;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   readonly epilogue: Expression | undefined;
   readonly epilogueOperands: number;
 }
@@ -53,7 +70,7 @@ export interface ConvTransposeProblem extends Window {
   readonly groups: number;
   readonly inputChannels: number;
   readonly outputChannels: number;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   readonly epilogue: Expression | undefined;
   readonly epilogueOperands: number;
 }
@@ -63,7 +80,7 @@ export interface ConvTransposeProblem extends Window {
  * B is a constant [K, N] ([N, K] when transposeB) shared by all batches, packed at compile time; or, when `dynamicB`, an activation
  * already in panels [batch or 1, ceil(N/8), K, 8] of float32, its last panel padded with zeros.
  */
-export interface MatmulProblem {
+export interface MatmulProblem extends StoredWeights {
   readonly family: "matmul";
   readonly batch: Dim;
   readonly rows: Dim;
@@ -73,7 +90,6 @@ export interface MatmulProblem {
   /** Whether every batch has its own B (only when dynamicB). */
   readonly batchedB: boolean;
   readonly transposeB: boolean;
-  readonly storage: WeightStorage;
   readonly epilogue: Expression | undefined;
   readonly epilogueOperands: number;
 }
@@ -230,8 +246,8 @@ export interface RecurrentProblem {
   readonly linearBeforeReset: boolean;
   readonly peepholes: boolean;
   readonly outputs: readonly RecurrentOutput[];
-  readonly inputStorage: WeightStorage;
-  readonly stateStorage: WeightStorage;
+  readonly inputStorage: PlainStorage;
+  readonly stateStorage: PlainStorage;
 }
 
 export type Problem =

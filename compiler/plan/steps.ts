@@ -11,6 +11,7 @@ import type { BoundStep, Buffer, Family, Halo, PackedReading, View } from "../ke
 import { haloFillStep } from "../kernels/halo/bind.ts";
 import { bindLoopNest } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
+import { indexExpression } from "../loop/index-expression.ts";
 import { identityAccess, type LoopNest, type LoopOperand } from "../loop/loop.ts";
 import type { StepOperand } from "../ops/operator.ts";
 import { divisionOf } from "./grain.ts";
@@ -21,7 +22,7 @@ import { type ControlItem, isSelected, type Label, type PlanItem } from "./regio
 import type { SelectedNode, SelectedStep } from "./select.ts";
 import type { BoundPair } from "./states.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
-import { type StoredConstant, WeightStore } from "./weights.ts";
+import { type PackedConstant, type StoredConstant, WeightStore } from "./weights.ts";
 
 export interface BuiltSteps {
   readonly steps: readonly PlannedStep[];
@@ -295,7 +296,13 @@ class StepBuilder {
   ): { readonly nest: LoopNest; readonly views: readonly View[] } {
     const views: View[] = [];
     const loopOperands: LoopOperand[] = [...nest.operands];
-    const scaleViews: View[] = [];
+    const parameters = [...nest.parameters];
+    /** Further operands, behind those of the nest. */
+    const more: View[] = [];
+    const addOperand = (view: View, access: LoopOperand["access"]): number => {
+      loopOperands.push({ dtype: view.dtype, access });
+      return nest.operands.length + more.push(view) - 1;
+    };
     const convert = new Map<number, (value: Expression, at: readonly Expression[] | undefined) => Expression>();
     operands.forEach((operand, index) => {
       const value = operand.kind === "input" ? node.inputs[operand.index] : undefined;
@@ -309,27 +316,31 @@ class StepBuilder {
         );
         return;
       }
-      const { view, scales, axis, packed } = stored;
-      views.push(view);
-      loopOperands[index] = { dtype: view.dtype, access };
-      const element = (value: Expression, at: readonly Expression[] | undefined): Expression => {
-        const found = packed && at ? load(index, packed.at(at)) : value;
-        return view.dtype === "float32" ? found : cast("float32", found);
-      };
-      if (!scales) {
-        convert.set(index, element);
+      if (stored.kind === "packed") {
+        const [first, ...others] = stored.reading.views as readonly [View, ...View[]];
+        views.push(first);
+        loopOperands[index] = { dtype: first.dtype, access: "indexed" };
+        const numbers = [index, ...others.map((view) => addOperand(view, "indexed"))];
+        const affine = access === "indexed" ? [] : access.map((place) => indexExpression(place, parameters));
+        convert.set(index, (_, at) =>
+          stored.reading.value(at ?? affine, (view, place) => load(numbers[view] as number, place)),
+        );
         return;
       }
-      const scaleIndex = nest.operands.length + scaleViews.length;
-      scaleViews.push(scales);
-      loopOperands[scaleIndex] = {
-        dtype: "float32",
-        access: access === "indexed" ? "indexed" : [access[axis] as (typeof access)[number]],
-      };
-      convert.set(index, (value, at) => {
-        const place = at && (packed ? packed.scaleAt(at) : [at[axis] as Expression]);
-        return binary("multiply", element(value, at), place ? load(scaleIndex, place) : input(scaleIndex));
-      });
+      const { view, scales, axis } = stored;
+      views.push(view);
+      loopOperands[index] = { dtype: view.dtype, access };
+      if (!scales) {
+        convert.set(index, (value) => cast("float32", value));
+        return;
+      }
+      const scaleIndex = addOperand(
+        scales,
+        access === "indexed" ? "indexed" : [access[axis] as (typeof access)[number]],
+      );
+      convert.set(index, (value, at) =>
+        binary("multiply", cast("float32", value), at ? load(scaleIndex, [at[axis] as Expression]) : input(scaleIndex)),
+      );
     });
     if (convert.size === 0) return { nest, views };
     const body = mapExpression(nest.body, (expression) => {
@@ -337,15 +348,15 @@ class StepBuilder {
       if (expression.kind === "load") return convert.get(expression.operand)?.(expression, expression.at) ?? expression;
       return expression;
     });
-    return { nest: { ...nest, operands: loopOperands, body }, views: [...views, ...scaleViews] };
+    return { nest: { ...nest, operands: loopOperands, parameters, body }, views: [...views, ...more] };
   }
 
   /** A constant that does not lie row-major in its own type; `indexed` when every element is read by computed coordinates. */
-  #storedConstant(value: Value, indexed: boolean): (StoredConstant & { readonly packed?: PackedReading }) | undefined {
+  #storedConstant(value: Value, indexed: boolean): StoredConstant | PackedConstant | undefined {
     const tensor = this.#graph.constants.get(value);
     if (!tensor) return undefined;
-    const packed = indexed ? this.#packedReading(value) : undefined;
-    if (packed) return { view: packed.view, ...(packed.scales ? { scales: packed.scales } : {}), axis: 0, packed };
+    const reading = indexed ? this.#packedReading(value) : undefined;
+    if (reading) return { kind: "packed", reading };
     return value.type.storage && this.#weights.stored(value, tensor, value.type.storage);
   }
 

@@ -4,19 +4,28 @@
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { numberToFloat16 } from "../../runtime/format/half.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
+import { isBlockStorage } from "../graph/blocks.ts";
 import type { Storage, Value } from "../graph/graph.ts";
-import type { Buffer, Packed, View } from "../kernels/contract.ts";
+import type { Buffer, Packed, PackedReading, View } from "../kernels/contract.ts";
 import type { PlannedWeight } from "./plan.ts";
+import { packTable } from "./table.ts";
 import { denseView } from "./view.ts";
 
 /** Where a raw constant may be cut. */
 const rawUnit = 64;
 
 export interface StoredConstant {
+  readonly kind: "plain";
   readonly view: View;
   /** int8 only: scales along `axis`. */
   readonly scales?: View;
   readonly axis: number;
+}
+
+/** A constant that is read by coordinates only. */
+export interface PackedConstant {
+  readonly kind: "packed";
+  readonly reading: PackedReading;
 }
 
 export class WeightStore {
@@ -27,7 +36,7 @@ export class WeightStore {
     readonly buffer: Buffer;
   }[] = [];
   readonly #raw = new Map<Value, View>();
-  readonly #stored = new Map<Value, StoredConstant>();
+  readonly #stored = new Map<Value, StoredConstant | PackedConstant>();
 
   get all(): readonly PlannedWeight[] {
     return this.#all;
@@ -66,15 +75,18 @@ export class WeightStore {
   }
 
   /** A float32 constant in its storage. */
-  stored(value: Value, tensor: Tensor, storage: Storage): StoredConstant {
+  stored(value: Value, tensor: Tensor, storage: Storage): StoredConstant | PackedConstant {
     const known = this.#stored.get(value);
     if (known) return known;
     const values = tensor.data as Float32Array;
-    let stored: StoredConstant;
-    if (storage.kind === "float16") {
+    let stored: StoredConstant | PackedConstant;
+    if (isBlockStorage(storage)) {
+      const { bytes, readIn } = packTable(values, tensor.shape, storage);
+      stored = { kind: "packed", reading: readIn(this.#add([value.name], bytes, rawUnit)) };
+    } else if (storage.kind === "float16") {
       const halves = Uint16Array.from(values, numberToFloat16);
       const buffer = this.#add([value.name], new Uint8Array(halves.buffer), rawUnit);
-      stored = { view: denseView(buffer, "float16", tensor.shape), axis: 0 };
+      stored = { kind: "plain", view: denseView(buffer, "float16", tensor.shape), axis: 0 };
     } else {
       const { axis, scales } = storage;
       const inner = tensor.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
@@ -87,6 +99,7 @@ export class WeightStore {
       const buffer = this.#add([value.name], new Uint8Array(quantised.buffer), rawUnit);
       const scaleBuffer = this.#add([value.name], new Uint8Array(scales.slice().buffer), rawUnit);
       stored = {
+        kind: "plain",
         view: denseView(buffer, "int8", tensor.shape),
         scales: denseView(scaleBuffer, "float32", [count]),
         axis,

@@ -34,7 +34,7 @@ function chain(reversed = false): Graph {
   return builder.finish();
 }
 
-const elementBytes = { float32: 4, float16: 2, int8: 1 } as const;
+const elementBytes = { float32: 4, float16: 2, int8: 1, int4: 0.5, nf4: 0.5 } as const;
 
 function weigh(graph: Graph): Map<string, number> {
   return new Map(

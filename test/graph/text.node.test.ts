@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { addDims, maximumDim, multiplyDims } from "../../compiler/graph/dimension.ts";
-import type { Attributes, Graph, Value } from "../../compiler/graph/graph.ts";
+import type { Attributes, BlockStorage, Graph, Value } from "../../compiler/graph/graph.ts";
 import { parseGraph } from "../../compiler/graph/parse.ts";
 import { printGraph } from "../../compiler/graph/print.ts";
 import { binary, cast, constant, input, load, parameter, select, unary } from "../../runtime/format/expression.ts";
@@ -19,6 +19,14 @@ function everything(): Graph {
     name: "scaled",
     type: { dtype: "float32", shape: [2], storage: { kind: "int8", axis: 0, scales: new Float32Array([0.1, 3]) } },
   };
+  const scales = new Float32Array([0.1, 3]);
+  const blocks: readonly BlockStorage[] = [
+    { kind: "int4", axis: 1, blockSize: 16, scales, scaleType: "float32", zeros: new Uint8Array([3, 15]) },
+    { kind: "nf4", axis: 0, blockSize: 128, scales },
+  ];
+  const inBlocks = blocks.map(
+    (storage): Value => ({ name: storage.kind, type: { dtype: "float32", shape: [1, 2], storage } }),
+  );
   const wide: Value = { name: "wide", type: { dtype: "int64", shape: [3] } };
   const empty: Value = { name: "as", type: { dtype: "bool", shape: [0] } };
   const strange: Value = { name: "strange", type: { dtype: "float32", shape: [4] } };
@@ -68,6 +76,7 @@ function everything(): Graph {
           Array.from({ length: 20 }, (_, index) => index / 3),
         ),
       ],
+      ...inBlocks.map((value) => [value, tensorOf("float32", [1, 2], [1, 2])] as const),
       [scaled, tensorOf("float32", [2], [1, 2])],
       [wide, tensorOf("int64", [3], [9223372036854775807n, -9223372036854775808n, 0n])],
       [empty, tensorOf("bool", [0], [])],

@@ -90,14 +90,42 @@ const cases: Readonly<Record<string, Window & Layout>> = {
     storage: "int8",
     bias: true,
   },
+  int4: {
+    size: [5, 6],
+    channels: [72, 21],
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    bias: true,
+    blocks: { kind: "int4", size: 32, zeros: true, scaleType: "float16" },
+  },
+  "int4, grouped": {
+    size: [4, 5],
+    channels: [33, 18],
+    kernel: [2, 3],
+    groups: 3,
+    blocks: { kind: "int4", size: 16, zeros: false, scaleType: "float32" },
+  },
+  nf4: {
+    size: [4, 6],
+    channels: [20, 11],
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    bias: true,
+    blocks: { kind: "nf4", size: 16, zeros: false, scaleType: "float16" },
+  },
   "more padding than kernel": { size: [3, 3], channels: [4, 8], kernel: [1, 1], pads: [2, 1, 1, 2], bias: true },
 };
 
 describe.each(convFamily.variants.map((variant) => ({ variant, name: variant.name })))("$name", ({ variant }) => {
   describe.each(targets)("$name", (target) => {
     const built = Object.entries(cases).map(([name, window]) => {
-      const { problem, groups, item, expected } = convolutionCase(window);
-      const whole = { ...item, family: convFamily, variant, problem: { family: "conv", groups, ...problem } as const };
+      const { problem, groups, item, expected, inBlocks } = convolutionCase(window);
+      const whole = {
+        ...item,
+        family: convFamily,
+        variant,
+        problem: { family: "conv", groups, ...problem, ...inBlocks } as const,
+      };
       return { name, whole, expected };
     });
     test.each(built.filter(({ whole }) => convFamily.accepts(variant, whole.problem)))(

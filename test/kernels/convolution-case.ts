@@ -1,10 +1,10 @@
 /** Convolution problems with random operands, views and what the reference makes of them. */
 import type { Variant } from "../../compiler/kernels/contract.ts";
-import type { ConvProblem } from "../../compiler/kernels/problem.ts";
+import type { BlockForm, ConvProblem, PlainStorage } from "../../compiler/kernels/problem.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
 import { leafcutterConv } from "../../runtime/reference/leafcutter-conv.ts";
 import { type ProductCase, randomTensor } from "./product.ts";
-import { stored } from "./storage.ts";
+import { stored, storedInBlocks } from "./storage.ts";
 
 export interface Window {
   readonly batch?: number;
@@ -18,7 +18,9 @@ export interface Window {
   readonly bias?: boolean;
   readonly epilogue?: Expression;
   readonly operands?: readonly (readonly number[])[];
-  readonly storage?: ConvProblem["storage"];
+  readonly storage?: PlainStorage;
+  /** Weights in blocks along the input channels, instead. */
+  readonly blocks?: BlockForm & { readonly kind: "int4" | "nf4" };
 }
 
 export type Layout = Pick<ProductCase<ConvProblem, Variant>, "sideChannels" | "inputSideChannels" | "outputHalo">;
@@ -49,7 +51,9 @@ export function convolutionCase(window: Window & Layout) {
     epilogue: window.epilogue,
     epilogueOperands: window.operands?.length ?? 0,
   };
-  const weights = stored(randomTensor([channels[1], channels[0] / groups, ...kernel], 2), storage, 0);
+  const random = randomTensor([channels[1], channels[0] / groups, ...kernel], 2);
+  const { blocks } = window;
+  const weights = blocks ? storedInBlocks(random, blocks.kind, 1, blocks) : stored(random, storage, 0);
   const tensors = [
     randomTensor([batch, ...size, channels[0]], 1),
     weights.tensor,
@@ -73,6 +77,7 @@ export function convolutionCase(window: Window & Layout) {
   return {
     problem,
     groups,
+    ...(blocks ? { inBlocks: { storage: blocks.kind, blocks } } : {}),
     item: {
       tensors,
       outputShape: [batch, extent(0), extent(1), channels[1]],

@@ -1,12 +1,13 @@
 /** Matrix products against plain loops, over shapes, batches, kinds of B, epilogues, storages and split ranges. */
 import { describe, expect, test } from "vitest";
+import type { Storage } from "../../compiler/graph/graph.ts";
 import { matmulFamily } from "../../compiler/kernels/matmul/family.ts";
-import type { MatmulProblem } from "../../compiler/kernels/problem.ts";
+import type { BlockForm, MatmulProblem, PlainStorage } from "../../compiler/kernels/problem.ts";
 import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
 import { checkProduct, randomTensor, targets } from "./product.ts";
-import { stored } from "./storage.ts";
+import { stored, storedInBlocks } from "./storage.ts";
 
 interface Product {
   /** Leading axes of A. */
@@ -14,9 +15,47 @@ interface Product {
   readonly extents: readonly [rows: number, inner: number, columns: number];
   readonly b?: "constant" | "transposed" | "shared" | "batched";
   readonly bias?: boolean;
-  readonly storage?: MatmulProblem["storage"];
+  readonly storage?: PlainStorage;
+  /** B in blocks along its inner axis, instead. */
+  readonly blocks?: BlockForm & { readonly kind: "int4" | "nf4" };
   readonly epilogue?: Expression;
   readonly operands?: readonly (readonly number[])[];
+}
+
+/** Few rows, with every number of steps behind the last four. */
+const inBlocks: Readonly<Record<string, Product>> = Object.fromEntries(
+  [1, 2, 3, 4, 5].flatMap((rows) =>
+    (["int4", "nf4"] as const).flatMap((kind) =>
+      [0, 1, 2, 3].map((rest): readonly [string, Product] => [
+        `${kind}, ${rows} rows, ${rest} steps over`,
+        {
+          extents: [rows, 36 + rest, 21],
+          b: rest % 2 === 0 ? "constant" : "transposed",
+          bias: rest === 1,
+          blocks: {
+            kind,
+            size: rest === 3 ? 32 : 16,
+            zeros: kind === "int4" && rest !== 1,
+            scaleType: rest === 2 ? "float32" : "float16",
+          },
+        },
+      ]),
+    ),
+  ),
+);
+
+/** The storage of the transposed matrix. */
+function turned(storage: Storage, inner: number, columns: number): Storage {
+  if (storage.kind === "float16") return storage;
+  if (storage.kind === "int8") return { ...storage, axis: 0 };
+  const blocks = Math.ceil(inner / storage.blockSize);
+  const place = (i: number): number => (i % blocks) * columns + Math.floor(i / blocks);
+  return {
+    ...storage,
+    axis: 1,
+    scales: storage.scales.map((_, i) => storage.scales[place(i)]!),
+    ...(storage.zeros ? { zeros: storage.zeros.map((_, i) => storage.zeros![place(i)]!) } : {}),
+  };
 }
 
 const relu = binary("maximum", input(0), constant(0));
@@ -47,6 +86,16 @@ const cases: Readonly<Record<string, Product>> = {
   float16: { extents: [8, 9, 21], storage: "float16", bias: true },
   int8: { extents: [8, 9, 21], storage: "int8", bias: true },
   "int8 vector, transposed": { extents: [1, 32, 21], storage: "int8", b: "transposed" },
+  int4: { extents: [8, 64, 21], bias: true, blocks: { kind: "int4", size: 32, zeros: true, scaleType: "float16" } },
+  "int4, ragged block": {
+    extents: [7, 41, 19],
+    blocks: { kind: "int4", size: 16, zeros: false, scaleType: "float32" },
+  },
+  "int4, no whole block": {
+    extents: [9, 5, 8],
+    blocks: { kind: "int4", size: 128, zeros: true, scaleType: "float16" },
+  },
+  ...inBlocks,
   long: { extents: [90, 800, 9] },
 };
 
@@ -70,7 +119,11 @@ function build(product: Product) {
   const a = randomTensor([...batch, rows, inner], 1);
   const dynamicB = kind === "shared" || kind === "batched";
   const raw = randomTensor([kind === "batched" ? count : 1, inner, columns], 2);
-  const flat = stored({ ...raw, shape: raw.shape.slice(1) }, dynamicB ? "float32" : storage, 1);
+  const { blocks } = product;
+  const matrix = { ...raw, shape: raw.shape.slice(1) };
+  const flat = blocks
+    ? storedInBlocks(matrix, blocks.kind, 0, blocks)
+    : stored(matrix, dynamicB ? "float32" : storage, 1);
   const b = dynamicB ? raw.data : flat.tensor.data;
   const bias = product.bias ? randomTensor([columns], 3) : undefined;
   const data = new Float32Array(count * rows * columns);
@@ -102,7 +155,8 @@ function build(product: Product) {
     dynamicB,
     batchedB: kind === "batched",
     transposeB: kind === "transposed",
-    storage,
+    storage: blocks?.kind ?? storage,
+    ...(blocks ? { blocks } : {}),
     epilogue: product.epilogue,
     epilogueOperands: operands.length,
   };
@@ -112,7 +166,7 @@ function build(product: Product) {
       problem,
       tensors: [a, weights, bias, ...others],
       outputShape,
-      ...(flat.storage ? { storage: flat.storage } : {}),
+      ...(flat.storage ? { storage: kind === "transposed" ? turned(flat.storage, inner, columns) : flat.storage } : {}),
     },
     expected: expected.data as Float32Array,
   };

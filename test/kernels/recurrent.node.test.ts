@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { describe, expect, test } from "vitest";
 import { wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import type { Buffer, View } from "../../compiler/kernels/contract.ts";
-import type { RecurrentCell, RecurrentProblem, WeightStorage } from "../../compiler/kernels/problem.ts";
+import type { PlainStorage, RecurrentCell, RecurrentProblem } from "../../compiler/kernels/problem.ts";
 import { recurrentFamily } from "../../compiler/kernels/recurrent/family.ts";
 import { input, unary } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
@@ -24,7 +24,7 @@ const gates = { lstm: 4, gru: 3, rnn: 1 } as const;
 
 interface Layer {
   readonly cell: RecurrentCell;
-  readonly storage?: WeightStorage;
+  readonly storage?: PlainStorage;
   readonly changes?: Partial<RecurrentProblem>;
   readonly lengths?: readonly number[];
   readonly initial?: boolean;

@@ -1,12 +1,14 @@
 /** Constants rounded to a storage, as the budget stage hands them to `pack`. */
-import type { Storage } from "../../compiler/graph/graph.ts";
-import type { WeightStorage } from "../../compiler/kernels/problem.ts";
+import { blockIndex, blockShape } from "../../compiler/graph/blocks.ts";
+import type { BlockStorage, Storage } from "../../compiler/graph/graph.ts";
+import { nf4Code } from "../../compiler/graph/nf4.ts";
+import type { BlockForm, PlainStorage } from "../../compiler/kernels/problem.ts";
 import { float16ToNumber, numberToFloat16 } from "../../runtime/format/half.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 
 export function stored(
   tensor: Tensor<"float32">,
-  kind: WeightStorage,
+  kind: PlainStorage,
   axis: number,
 ): { readonly tensor: Tensor<"float32">; readonly storage?: Storage } {
   if (kind === "float32") return { tensor };
@@ -26,4 +28,39 @@ export function stored(
     return Math.round(value / scale) * scale;
   });
   return { tensor: { ...tensor, data }, storage: { kind, axis, scales } };
+}
+
+/** Every block has a scale and a zero of its own, and q takes every value. */
+export function storedInBlocks(
+  tensor: Tensor<"float32">,
+  kind: BlockStorage["kind"],
+  axis: number,
+  { size, zeros, scaleType }: BlockForm,
+): { readonly tensor: Tensor<"float32">; readonly storage: BlockStorage } {
+  const { shape } = tensor;
+  const lines = { axis, blockSize: size };
+  const blocks = blockShape(shape, lines).reduce((product, extent) => product * extent, 1);
+  const half = scaleType === "float16";
+  const scales = new Float32Array(blocks).map((_, block) => {
+    const scale = (0.03 + ((block * 7) % 11) / 160) * (block % 5 === 4 ? -1 : 1);
+    return half ? float16ToNumber(numberToFloat16(scale)) : scale;
+  });
+  const ownZeros = zeros ? new Uint8Array(blocks).map((_, block) => (block * 5 + 3) % 16) : undefined;
+  const blockOf = blockIndex(shape, lines);
+  const data = tensor.data.map((value, index) => {
+    const block = blockOf(index);
+    const q = Math.min(15, Math.floor((value + 1) * 8));
+    const step = kind === "nf4" ? (nf4Code[q] as number) : q - (ownZeros?.[block] ?? 8);
+    return Math.fround((scales[block] as number) * step) + 0;
+  });
+  return {
+    tensor: { ...tensor, data },
+    storage: {
+      kind,
+      ...lines,
+      scales,
+      ...(half ? {} : { scaleType: "float32" }),
+      ...(ownZeros ? { zeros: ownZeros } : {}),
+    },
+  };
 }

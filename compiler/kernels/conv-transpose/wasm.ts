@@ -9,7 +9,7 @@ import type { Expression as Code, FunctionReference, Local } from "../../assembl
 import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { PlainStorage } from "../problem.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
 import { readyPanel } from "../tile/panel.ts";
@@ -28,7 +28,7 @@ export interface TransposedAxis {
 
 export interface ConvTransposeShape {
   readonly tile: TileShape;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   readonly vertical: TransposedAxis;
   readonly horizontal: TransposedAxis;
   readonly epilogue: Expression | undefined;

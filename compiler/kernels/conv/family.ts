@@ -16,9 +16,10 @@ import {
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { ConvProblem } from "../problem.ts";
+import { weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
 import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { panelBytes, widePanelBytes } from "../tile/panel.ts";
+import { panelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { windowHalo } from "../tile/window.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
@@ -55,9 +56,7 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
   scratchBytes: (variant, problem) =>
     variant.winograd
       ? winogradBlock(problem).scratchBytes
-      : problem.storage === "float32"
-        ? 0
-        : widePanelBytes(panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
+      : weightScratchBytes(problem, panelWidth(variant), convExtents(problem, panelWidth(variant)).depth),
   bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
     bindConv(
       variant,
@@ -102,7 +101,7 @@ function bindConv(
 ): BoundStep {
   const width = panelWidth(variant);
   const { channelsPerGroup, filtersPerGroup, depth } = convExtents(problem, width);
-  const { kernelHeight, kernelWidth, outputHeight, outputWidth, batch, groups, storage } = problem;
+  const { kernelHeight, kernelWidth, outputHeight, outputWidth, batch, groups, storage, blocks } = problem;
   const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
   const tapBytes = multiplyDims(inputPixel, problem.dilationWidth);
   const runBytes = channelsPerGroup * 4;
@@ -139,15 +138,15 @@ function bindConv(
     integerWord("groups", groups),
     integerWord("groupBytes", runBytes),
     integerWord("filtersPerGroup", filtersPerGroup),
-    integerWord("panelBytes", panelBytes(storage, width, depth)),
+    integerWord("panelBytes", weightPanelBytes(problem, width, depth, channelsPerGroup)),
     integerWord("depth", depth),
+    integerWord("channels", channelsPerGroup),
     integerWord(
       "blockRows",
       block ? block.rows : maximumDim(1, divideDims(blockBytes, addDims(inputRowStep, touched))),
     ),
     ...(block
       ? [
-          integerWord("channels", channelsPerGroup),
           integerWord("tileColumns", block.tileColumns),
           integerWord("tileRows", block.tileRows),
           integerWord("kernels", block.kernels),
@@ -160,6 +159,7 @@ function bindConv(
   const shape: ConvShape = {
     tile: { rows: variant.rows, vectors: variant.vectors },
     storage,
+    ...(blocks ? { blocks } : {}),
     epilogue: problem.epilogue,
     form: epilogueForm(problem.epilogue, operands.length, isAligned(output, operands, width)),
     operandChannels: operands.map((view) => (view.strides[3] === 0 ? "single" : "contiguous")),

@@ -3,7 +3,7 @@ import type { Tensor } from "../../../runtime/format/tensor.ts";
 import type { Storage } from "../../graph/graph.ts";
 import type { Packed } from "../contract.ts";
 import type { ConvProblem } from "../problem.ts";
-import { packPanels } from "../tile/panel.ts";
+import { packWeights } from "../tile/pack.ts";
 
 export interface ConvExtents {
   readonly channelsPerGroup: number;
@@ -35,22 +35,21 @@ export function packConv(
   const { channelsPerGroup, filtersPerGroup, panelsPerGroup, depth } = convExtents(problem, width);
   const taps = problem.kernelHeight * problem.kernelWidth;
   const values = weights.data as Float32Array;
-  const scales = storage?.kind === "int8" ? storage.scales : undefined;
-  return packPanels({
+  const source = {
     panels: problem.groups * panelsPerGroup,
     width,
     depth,
-    storage: problem.storage,
-    channel: (panel, column) => {
+    channel: (panel: number, column: number): number | undefined => {
       const group = Math.floor(panel / panelsPerGroup);
       const filter = (panel % panelsPerGroup) * width + column;
       return filter < filtersPerGroup ? group * filtersPerGroup + filter : undefined;
     },
-    weight: (channel, k) => {
+    index: (channel: number, k: number): number => {
       const [tap, c] = [Math.floor(k / channelsPerGroup), k % channelsPerGroup];
-      return values[(channel * channelsPerGroup + c) * taps + tap] ?? 0;
+      return (channel * channelsPerGroup + c) * taps + tap;
     },
-    bias: (channel) => Number(bias?.data[channel] ?? 0),
-    scale: (channel) => scales?.[channel] ?? 1,
-  });
+    bias: (channel: number): number => Number(bias?.data[channel] ?? 0),
+  };
+  const { shape } = weights;
+  return packWeights({ ...source, values, shape, run: channelsPerGroup }, problem, storage);
 }

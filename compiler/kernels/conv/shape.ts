@@ -1,12 +1,11 @@
 /** What the code of a convolution depends on: kernels of equal shapes are the same function. */
 import type { Expression } from "../../../runtime/format/expression.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { StoredWeights } from "../problem.ts";
 import type { EpilogueForm, OperandChannels } from "../tile/finish.ts";
 import type { TileShape } from "../tile/multiply.ts";
 
-export interface ConvShape {
+export interface ConvShape extends StoredWeights {
   readonly tile: TileShape;
-  readonly storage: WeightStorage;
   readonly epilogue: Expression | undefined;
   readonly form: EpilogueForm;
   readonly operandChannels: readonly OperandChannels[];

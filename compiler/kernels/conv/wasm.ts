@@ -7,9 +7,9 @@ import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
+import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn } from "../tile/multiply.ts";
-import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
@@ -56,6 +56,7 @@ class ConvCode {
     const words = this.#words;
     const width = panelWidth(this.#shape.tile);
     const depth = words.local("depth");
+    const channels = words.local("channels");
     const scratch = words.has("scratch") ? words.local("scratch") : undefined;
     const blockRows = words.local("blockRows");
     const panelBytes = words.local("panelBytes");
@@ -69,7 +70,7 @@ class ConvCode {
         const left = body.local("i32", filters);
         body.loop((again) => {
           const valid = body.local("i32", minimumS(left, width));
-          const ready = readyPanel(this.#context, this.#shape.storage, width, body, panel, scratch, depth);
+          const ready = readyWeights(this.#context, this.#shape, width, body, panel, scratch, depth, channels);
           this.#sweep(row, blockEnd, ready, input, channel, valid);
           if (this.#shape.form === "pass") this.#finish(row, blockEnd, channel, valid);
           body.set(panel, i32.add(panel, panelBytes));

@@ -2,13 +2,13 @@
 import type { WgslKernel } from "../contract.ts";
 import { hasFloatWgsl } from "../expression/wgsl-float.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { finishQuad, panelQuad, pixelOperands, pixelPlace, quad } from "../tile/wgsl.ts";
+import { finishQuad, pixelOperands, pixelPlace, quad, weightQuad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
 import type { ConvShape } from "./shape.ts";
 
 export function convWgsl(shape: ConvShape): WgslKernel | undefined {
-  const { epilogue, operandChannels, storage } = shape;
+  const { epilogue, operandChannels } = shape;
   if (!hasFloatWgsl(epilogue, operandChannels.length + 1)) return undefined;
   const body = new WgslBody();
   const word = namedWords(body, shape.names);
@@ -26,7 +26,8 @@ export function convWgsl(shape: ConvShape): WgslKernel | undefined {
   const panel = body.let(
     `${word("weights")} + (${group} * (${panels}) + ${filter} / ${width}u) * ${word("panelBytes")}`,
   );
-  const { bias, cursor, step, weights } = panelQuad(body, storage, width, panel, body.let(`${filter} % ${width}u`));
+  const place = body.let(`${filter} % ${width}u`);
+  const { bias, cursor, step, weights } = weightQuad(body, shape, width, panel, place, word("channels"));
   const sum = body.variable(bias);
   const source = body.variable(
     `${word("input")} + ${image} * ${word("inputImage")} + ${y} * ${word("inputRowStep")} + ${x} * ${word("inputStep")} + ${group} * ${word("groupBytes")}`,

@@ -9,7 +9,7 @@ import {
   multiplyDims,
 } from "../../graph/dimension.ts";
 import type { ConvProblem } from "../problem.ts";
-import { widePanelBytes } from "../tile/panel.ts";
+import { weightScratchBytes } from "../tile/block-layout.ts";
 
 /** Points of a transformed tile, and floats in a panel of output channels. */
 export const points = 16;
@@ -34,13 +34,8 @@ export interface WinogradBlock {
   readonly scratchBytes: Dim;
 }
 
-export function winogradBlock({
-  batch,
-  inputChannels,
-  outputHeight,
-  outputWidth,
-  storage,
-}: ConvProblem): WinogradBlock {
+export function winogradBlock(problem: ConvProblem): WinogradBlock {
+  const { batch, inputChannels, outputHeight, outputWidth } = problem;
   const tileColumns = ceilDivideDims(outputWidth, 2);
   const kernelBytes = points * inputChannels * width * 4;
   const inputBytes = points * inputChannels * 4;
@@ -54,7 +49,7 @@ export function winogradBlock({
   const kernels = addDims(multiplyDims(most, inputBytes), gaps);
   const products = addDims(kernels, kernelBytes + gaps);
   const widened = addDims(products, multiplyDims(most, productBytes), gaps);
-  const wide = storage === "float32" ? 0 : widePanelBytes(width, 9 * inputChannels);
+  const wide = weightScratchBytes(problem, width, 9 * inputChannels);
   return {
     tileColumns,
     tileRows,

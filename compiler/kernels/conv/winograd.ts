@@ -10,9 +10,9 @@ import type { Expression, FunctionReference, Local } from "../../assemble/expres
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
+import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, operandDistances } from "../tile/finish.ts";
 import { emitMultiply, rowsOn } from "../tile/multiply.ts";
-import { readyPanel } from "../tile/panel.ts";
 import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
@@ -55,6 +55,7 @@ class WinogradCode {
     const blockRows = words.local("blockRows");
     const panelBytes = words.local("panelBytes");
     const depth = words.local("depth");
+    const channels = words.local("channels");
     const widened = this.#shape.storage === "float32" ? undefined : this.#region("widened");
     body.forRange(begin, end, blockRows, (row) => {
       const blockEnd = body.local("i32", minimumS(body.local("i32", i32.add(row, blockRows)), end));
@@ -65,7 +66,7 @@ class WinogradCode {
       const left = words.local("filtersPerGroup");
       body.loop((again) => {
         const valid = body.local("i32", minimumS(left, width));
-        const ready = readyPanel(this.#context, this.#shape.storage, width, body, panel, widened, depth);
+        const ready = readyWeights(this.#context, this.#shape, width, body, panel, widened, depth, channels);
         this.#transformWeights(ready);
         this.#multiply(tiles);
         this.#transformBack(row, blockEnd, tiles, ready, channel, valid);

@@ -10,7 +10,7 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { multiplyAdd } from "../../assemble/target.ts";
 import { v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { PlainStorage } from "../problem.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { widenPanel } from "../tile/panel.ts";
 import { RecordReader } from "../tile/words.ts";
@@ -22,7 +22,7 @@ export interface DepthwiseShape {
   /** Kernel row, when its taps are written out. */
   readonly row: { readonly taps: number; readonly stride: number; readonly dilation: number } | undefined;
   readonly multiplier: number;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   readonly epilogue: Expression | undefined;
   readonly form: EpilogueForm;
   readonly operandChannels: readonly OperandChannels[];

@@ -16,9 +16,9 @@ import {
 } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
-import type { MatmulProblem } from "../problem.ts";
+import type { MatmulProblem, StoredWeights } from "../problem.ts";
+import { weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
 import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
-import { panelBytes, widePanelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
 import { packBias, packMatmul, readPackedMatmul } from "./pack.ts";
@@ -55,7 +55,7 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   readPacked: (_, problem, index, packed) =>
     index === 1 && !problem.dynamicB ? readPackedMatmul(problem, packed) : undefined,
   scratchBytes: ({ overPanels }, problem) =>
-    overPanels || problem.dynamicB || problem.storage === "float32" ? 0 : widePanelBytes(matmulWidth, problem.inner),
+    overPanels || problem.dynamicB ? 0 : weightScratchBytes(problem, matmulWidth, problem.inner),
   bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>
     bindMatmul(
       variant,
@@ -98,11 +98,14 @@ function bindMatmul(
   scratch: Buffer | undefined,
 ): BoundStep {
   const { batch, rows, inner, columns, dynamicB, batchedB } = problem;
-  const storage = dynamicB ? "float32" : problem.storage;
+  const weights: StoredWeights = dynamicB
+    ? { storage: "float32" }
+    : { storage: problem.storage, ...(problem.blocks ? { blocks: problem.blocks } : {}) };
   const allRows = multiplyDims(batch, rows);
   const aRow = multiplyDims(inner, 4);
   const panels = ceilDivideDims(columns, matmulWidth);
-  const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : panelBytes(storage, matmulWidth, inner as number);
+  const depth = inner as number;
+  const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : weightPanelBytes(weights, matmulWidth, depth, depth);
   const repeats = operands.map(rowsOf);
   const order = orderOf(variant, problem);
   const named: NamedArguments = [
@@ -130,7 +133,8 @@ function bindMatmul(
     rows: variant.rows,
     order,
     sets: variant.sets,
-    storage,
+    ...weights,
+    ...(weights.blocks && variant.overPanels ? { rest: depth % 4 } : {}),
     dynamicB,
     epilogue: problem.epilogue,
     form: epilogueForm(problem.epilogue, operands.length, isAligned(output, operands, matmulWidth)),
@@ -143,7 +147,7 @@ function bindMatmul(
   return {
     kernel: {
       key: `matmul ${keyOf(shape)}`,
-      name: `matmul ${variant.name} ${storage}`,
+      name: `matmul ${variant.name} ${weights.storage}`,
       emitWasm: (context) => emitMatmul(context, shape),
       emitWgsl: () => matmulWgsl(shape),
     },

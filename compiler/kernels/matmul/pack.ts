@@ -1,10 +1,13 @@
-/** A constant B in panels of eight columns (tile/panel.ts), or, when B is computed at run time, the bias alone. */
-import { binary, constant, type Expression } from "../../../runtime/format/expression.ts";
+/** A constant B in panels of eight columns (tile/panel.ts, tile/block-layout.ts), or, when B is computed at run time, the bias alone. */
+import { binary, cast, constant, type Expression } from "../../../runtime/format/expression.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import type { Storage } from "../../graph/graph.ts";
-import type { Buffer, Packed, PackedReading } from "../contract.ts";
+import type { Buffer, Packed, PackedReading, View } from "../contract.ts";
 import type { MatmulProblem } from "../problem.ts";
-import { elementBytes, packPanels, panelBytes, panelFront } from "../tile/panel.ts";
+import { blockValue, nibbleOf } from "../tile/block-element.ts";
+import { type BlockWeights, blockLayout, weightForm, weightPanelBytes } from "../tile/block-layout.ts";
+import { packWeights } from "../tile/pack.ts";
+import { elementBytes, panelFront } from "../tile/panel.ts";
 import { matmulWidth } from "./variants.ts";
 
 export function packMatmul(
@@ -15,21 +18,21 @@ export function packMatmul(
 ): Packed {
   const [first = 1, second = 1] = b.shape;
   const [inner, columns] = problem.transposeB ? [second, first] : [first, second];
-  const values = b.data as Float32Array;
-  const scales = storage?.kind === "int8" ? storage.scales : undefined;
-  return packPanels({
+  const source = {
+    values: b.data as Float32Array,
+    shape: b.shape,
     panels: Math.ceil(columns / matmulWidth),
     width: matmulWidth,
     depth: inner,
-    storage: problem.storage,
-    channel: (panel, column) => {
+    run: inner,
+    channel: (panel: number, column: number): number | undefined => {
       const channel = panel * matmulWidth + column;
       return channel < columns ? channel : undefined;
     },
-    weight: (channel, k) => values[problem.transposeB ? channel * inner + k : k * columns + channel] ?? 0,
-    bias: (channel) => Number(bias?.data[channel] ?? 0),
-    scale: (channel) => scales?.[channel] ?? 1,
-  });
+    index: (channel: number, k: number): number => (problem.transposeB ? channel * inner + k : k * columns + channel),
+    bias: (channel: number): number => Number(bias?.data[channel] ?? 0),
+  };
+  return packWeights(source, problem, storage);
 }
 
 /** The bias padded to whole panels; a single panel of zeros, for all panels, when there is none. */
@@ -40,45 +43,78 @@ export function packBias(bias: Tensor | undefined): Packed {
   return { bytes: new Uint8Array(floats.buffer), unit: matmulWidth * 4 };
 }
 
+const width = constant(matmulWidth, "int32");
+
 /** B where it lies: panel, step of k, column of the panel. */
 export function readPackedMatmul(problem: MatmulProblem, packed: Buffer): PackedReading {
-  const { inner, transposeB, storage } = problem;
+  const { inner, transposeB } = problem;
   const depth = inner as number;
-  const unit = panelBytes(storage, matmulWidth, depth);
+  const unit = weightPanelBytes(problem, matmulWidth, depth, depth);
   const panels = (packed.bytes as number) / unit;
-  const element = elementBytes[storage];
-  const width = constant(matmulWidth, "int32");
-  const place = (coordinates: readonly Expression[]): { column: Expression; k: Expression } => {
+  const form = weightForm(problem);
+  const place = (coordinates: readonly Expression[]): { panel: Expression; column: Expression; k: Expression } => {
     const [first, second] = coordinates as readonly [Expression, Expression];
-    return transposeB ? { column: first, k: second } : { column: second, k: first };
+    const [column, k] = transposeB ? [first, second] : [second, first];
+    return { panel: binary("divide", column, width), column: binary("remainder", column, width), k };
   };
-  const panelOf = (column: Expression): Expression => binary("divide", column, width);
-  const within = (column: Expression): Expression => binary("remainder", column, width);
+  if (typeof form !== "string") return readBlocks(form, packed, unit, panels, place);
+  const element = elementBytes[form];
+  const weights = {
+    buffer: packed,
+    offset: panelFront(form, matmulWidth),
+    dtype: form,
+    shape: [panels, depth, matmulWidth],
+    strides: [unit, matmulWidth * element, element],
+  };
+  const scales = {
+    buffer: packed,
+    offset: matmulWidth * 4,
+    dtype: "float32" as const,
+    shape: [panels, matmulWidth],
+    strides: [unit, 4],
+  };
   return {
-    view: {
-      buffer: packed,
-      offset: panelFront(storage, matmulWidth),
-      dtype: storage,
-      shape: [panels, depth, matmulWidth],
-      strides: [unit, matmulWidth * element, element],
+    views: form === "int8" ? [weights, scales] : [weights],
+    value: (coordinates, load) => {
+      const { panel, column, k } = place(coordinates);
+      const stored = load(0, [panel, k, column]);
+      const value = form === "float32" ? stored : cast("float32", stored);
+      return form === "int8" ? binary("multiply", value, load(1, [panel, column])) : value;
     },
-    scales:
-      storage === "int8"
-        ? {
-            buffer: packed,
-            offset: matmulWidth * 4,
-            dtype: "float32",
-            shape: [panels, matmulWidth],
-            strides: [unit, 4],
-          }
-        : undefined,
-    at: (coordinates) => {
-      const { column, k } = place(coordinates);
-      return [panelOf(column), k, within(column)];
-    },
-    scaleAt: (coordinates) => {
-      const { column } = place(coordinates);
-      return [panelOf(column), within(column)];
+  };
+}
+
+function readBlocks(
+  form: BlockWeights,
+  packed: Buffer,
+  unit: number,
+  panels: number,
+  place: (coordinates: readonly Expression[]) => { panel: Expression; column: Expression; k: Expression },
+): PackedReading {
+  const { scaleBytes, zeros, head, stepBytes, bytes } = blockLayout(form, matmulWidth);
+  const front = matmulWidth * 4;
+  const count = Math.ceil((unit - front) / bytes);
+  const view = (offset: number, shape: readonly number[], strides: readonly number[], dtype: View["dtype"]): View => ({
+    buffer: packed,
+    offset: front + offset,
+    dtype,
+    shape: [panels, count, ...shape],
+    strides: [unit, bytes, ...strides],
+  });
+  const size = constant(form.size, "int32");
+  return {
+    views: [
+      view(head, [form.size, stepBytes], [stepBytes, 1], "uint8"),
+      view(0, [matmulWidth], [scaleBytes], form.scaleType),
+      ...(form.zeros ? [view(zeros, [stepBytes], [1], "uint8")] : []),
+    ],
+    value: (coordinates, load) => {
+      const { panel, column, k } = place(coordinates);
+      const block = [panel, binary("divide", k, size)];
+      const half = binary("shiftRight", column, constant(1, "int32"));
+      const q = nibbleOf(load(0, [...block, binary("remainder", k, size), half]), column);
+      const zero = form.zeros ? nibbleOf(load(2, [...block, half]), column) : undefined;
+      return blockValue(form.kind, q, zero, load(1, [...block, column]));
     },
   };
 }

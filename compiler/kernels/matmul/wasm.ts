@@ -9,21 +9,25 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { multiplyAdd } from "../../assemble/target.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { StoredWeights } from "../problem.ts";
+import { weightForm } from "../tile/block-layout.ts";
+import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
-import { narrowReader, readyPanel } from "../tile/panel.ts";
+import { narrowReader } from "../tile/panel.ts";
 import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
+import { multiplyRow, multiplyRows } from "./blocks.ts";
 import { matmulWidth } from "./variants.ts";
 
-export interface MatmulShape {
+export interface MatmulShape extends StoredWeights {
   readonly rows: number;
   /** What the range counts: panels of B with all rows of A in one tile, panels with any rows of A, or rows of A. */
   readonly order: "tile" | "panels" | "rows";
   readonly sets: number;
-  readonly storage: WeightStorage;
+  /** Steps behind the last four, where weights in blocks are read once. */
+  readonly rest?: number;
   /** B is computed at run time: no bias in front of its panels. */
   readonly dynamicB: boolean;
   readonly epilogue: Expression | undefined;
@@ -117,13 +121,14 @@ class MatmulCode {
   #panel(begin: Address, end: Address, b: Address, bias: Address | undefined, column: Address, columns: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { rows, form, storage, order } = this.#shape;
+    const { rows, form, order } = this.#shape;
     body.scope(() => {
       const valid = body.local("i32", minimumS(body.local("i32", i32.sub(columns, column)), matmulWidth));
       const inner = words.local("inner");
       const scratch = words.has("scratch") ? words.local("scratch") : undefined;
       // A panel that is read once is widened on the way.
-      const panel = order === "tile" ? b : readyPanel(this.#context, storage, matmulWidth, body, b, scratch, inner);
+      const panel =
+        order === "tile" ? b : readyWeights(this.#context, this.#shape, matmulWidth, body, b, scratch, inner, inner);
       const aStep = words.local("aRow");
       const cStep = words.local("cRow");
       const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
@@ -161,43 +166,62 @@ class MatmulCode {
     valid: Address,
   ): void {
     const body = this.#body;
-    const rows = sources.length;
-    const { sets, dynamicB, form, epilogue, operandChannels, order, storage } = this.#shape;
-    const vectors = matmulWidth / 4;
-    const narrow = order === "tile" && storage !== "float32" ? storage : undefined;
-    const zero = f32x4.const(0, 0, 0, 0);
+    const { form, epilogue, operandChannels } = this.#shape;
     body.scope(() => {
-      const biased = biasAccumulators(body, { rows, vectors }, bias);
-      // The sum of int8 weights is scaled before the bias joins it.
-      const scaled = narrow === "int8";
-      const zeros = (): readonly (readonly Local<"v128">[])[] =>
-        biased.map((row) => row.map(() => body.local("v128", zero)));
-      const first = scaled ? zeros() : biased;
-      const others = Array.from({ length: sets - 1 }, zeros);
-      const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
-      const weights = body.local("i32", i32.add(panel, front));
-      const reader = narrow ? narrowReader(narrow, body) : plainReader(vectors);
-      emitMultiply(body, this.#context.target, [first, ...others], weights, sources, { inner }, reader);
-      for (const set of others)
-        set.forEach((row, i) => {
-          row.forEach((sum, j) => {
-            const total = first[i]?.[j];
-            if (total) body.set(total, f32x4.add(total, sum));
-          });
-        });
-      if (scaled)
-        first.forEach((row, i) => {
-          row.forEach((sum, j) => {
-            const scale = v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
-            body.set(sum, multiplyAdd(this.#context.target, sum, scale, biased[i]?.[j] ?? zero));
-          });
-        });
+      const sums = this.#sums(panel, bias, inner, sources);
       if (form === "inline" && epilogue) {
         const distances = operandDistances(body, this.#words, "c", operandChannels.length);
-        applyInline(body, this.#context.math, epilogue, first, targets, distances);
+        applyInline(body, this.#context.math, epilogue, sums, targets, distances);
       }
-      storeTile(this.#context, body, targets, first, valid);
+      storeTile(this.#context, body, targets, sums, valid);
     });
+  }
+
+  /** Bias plus products, four columns a vector. */
+  #sums(
+    panel: Address,
+    bias: Address,
+    inner: Address,
+    sources: readonly Address[],
+  ): readonly (readonly Local<"v128">[])[] {
+    const body = this.#body;
+    const { target } = this.#context;
+    const rows = sources.length;
+    const { sets, dynamicB, order, rest = 0 } = this.#shape;
+    const vectors = matmulWidth / 4;
+    const weightsAs = order === "tile" ? weightForm(this.#shape) : "float32";
+    if (typeof weightsAs === "object")
+      return rows === 1
+        ? multiplyRow(body, target, weightsAs, panel, sources[0] as Address, inner, rest)
+        : multiplyRows(body, target, weightsAs, panel, sources, inner, sets);
+    const narrow = weightsAs === "float32" ? undefined : weightsAs;
+    const zero = f32x4.const(0, 0, 0, 0);
+    const biased = biasAccumulators(body, { rows, vectors }, bias);
+    // The sum of int8 weights is scaled before the bias joins it.
+    const scaled = narrow === "int8";
+    const zeros = (): readonly (readonly Local<"v128">[])[] =>
+      biased.map((row) => row.map(() => body.local("v128", zero)));
+    const first = scaled ? zeros() : biased;
+    const others = Array.from({ length: sets - 1 }, zeros);
+    const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
+    const weights = body.local("i32", i32.add(panel, front));
+    const reader = narrow ? narrowReader(narrow, body) : plainReader(vectors);
+    emitMultiply(body, target, [first, ...others], weights, sources, { inner }, reader);
+    for (const set of others)
+      set.forEach((row, i) => {
+        row.forEach((sum, j) => {
+          const total = first[i]?.[j];
+          if (total) body.set(total, f32x4.add(total, sum));
+        });
+      });
+    if (scaled)
+      first.forEach((row, i) => {
+        row.forEach((sum, j) => {
+          const scale = v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
+          body.set(sum, multiplyAdd(target, sum, scale, biased[i]?.[j] ?? zero));
+        });
+      });
+    return first;
   }
 
   /** The epilogue over the columns just written. */

@@ -1,14 +1,14 @@
 /** WGSL of matrix products: one invocation per row of A and four columns of B. */
 import type { WgslKernel } from "../contract.ts";
 import { hasFloatWgsl } from "../expression/wgsl-float.ts";
-import { finishQuad, panelQuad, quad } from "../tile/wgsl.ts";
+import { finishQuad, type PanelQuad, quad, weightQuad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
 import { matmulWidth } from "./variants.ts";
 import type { MatmulShape } from "./wasm.ts";
 
 export function matmulWgsl(shape: MatmulShape): WgslKernel | undefined {
-  const { dynamicB, epilogue, operandChannels, storage } = shape;
+  const { dynamicB, epilogue, operandChannels } = shape;
   if (!hasFloatWgsl(epilogue, operandChannels.length + 1)) return undefined;
   const body = new WgslBody();
   const word = namedWords(body, shape.names);
@@ -25,7 +25,7 @@ export function matmulWgsl(shape: MatmulShape): WgslKernel | undefined {
   );
   const weights = dynamicB
     ? bareQuad(body, panel, place, body.let(`${word("bias")} + ${number} * ${word("biasStep")}`))
-    : panelQuad(body, storage, matmulWidth, panel, place);
+    : weightQuad(body, shape, matmulWidth, panel, place, word("inner"));
   const sum = body.variable(weights.bias);
   const source = body.variable(`${word("a")} + ${row} * ${word("aRow")}`);
   body.loop(word("inner"), () => {
@@ -44,7 +44,7 @@ export function matmulWgsl(shape: MatmulShape): WgslKernel | undefined {
 }
 
 /** Four columns of a panel that was computed at run time: weights alone, the bias apart. */
-function bareQuad(body: WgslBody, panel: Wgsl, column: Wgsl, bias: Wgsl): ReturnType<typeof panelQuad> {
+function bareQuad(body: WgslBody, panel: Wgsl, column: Wgsl, bias: Wgsl): PanelQuad {
   const cursor = body.variable(`${panel} + ${column} * 4u`);
   return {
     bias: body.let(body.call("quadFloat32", `${bias} + ${column} * 4u`)),

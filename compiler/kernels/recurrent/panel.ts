@@ -3,7 +3,7 @@
  * over a panel yields all that the gates of these units need. In front: the start of every sum, peepholes, scales of int8
  * weights (float32, four lanes each); behind it one section per source, [depth][gates * 4 lanes], padded to 16 bytes.
  */
-import type { RecurrentCell, RecurrentProblem, WeightStorage } from "../problem.ts";
+import type { PlainStorage, RecurrentCell, RecurrentProblem } from "../problem.ts";
 import { elementBytes } from "../tile/panel.ts";
 
 /** Hidden units of a panel. */
@@ -18,7 +18,7 @@ export type Source = "input" | "state" | "reset";
 export interface Section {
   readonly source: Source;
   readonly depth: number;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   /** Gates whose weights it holds. */
   readonly gates: readonly number[];
   /** The sums that they go to. */

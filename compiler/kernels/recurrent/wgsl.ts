@@ -2,7 +2,7 @@
 import type { Expression } from "../../../runtime/format/expression.ts";
 import type { WgslKernel } from "../contract.ts";
 import { floatWgsl, hasFloatWgsl } from "../expression/wgsl-float.ts";
-import type { RecurrentProblem, WeightStorage } from "../problem.ts";
+import type { PlainStorage, RecurrentProblem } from "../problem.ts";
 import { elementBytes } from "../tile/panel.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { floatLiteral } from "../wgsl/element.ts";
@@ -10,7 +10,7 @@ import type { WgslFunctionName } from "../wgsl/functions.ts";
 import { namedWords } from "../wgsl/words.ts";
 import { blockUnits, gateCounts, panelLayout, resetsFirst, rowLayout, type Section } from "./panel.ts";
 
-const readers: Readonly<Record<WeightStorage, WgslFunctionName>> = {
+const readers: Readonly<Record<PlainStorage, WgslFunctionName>> = {
   float32: "quadFloat32",
   float16: "quadFloat16",
   int8: "quadInt8",

@@ -1,7 +1,8 @@
 /**
  * Weight panels: `width` output channels side by side. float32: bias [width], then weights [k][width]. float16: bias in
  * float32, weights as halves. int8: bias and scales in float32, weights as bytes. Panels are padded to 16 bytes and the
- * channels that a ragged last panel lacks are zeros. Narrow panels are widened to float32 in scratch before use.
+ * channels that a ragged last panel lacks are zeros. Narrow panels are widened to float32 in scratch before use. Weights in
+ * blocks have panels of their own (block-layout.ts).
  */
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import { numberToFloat16 } from "../../../runtime/format/half.ts";
@@ -11,16 +12,16 @@ import { i32 } from "../../assemble/scalar.ts";
 import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { Packed, WasmKernelContext } from "../contract.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { PlainStorage } from "../problem.ts";
 import { type PanelReader, plainReader } from "./multiply.ts";
 
-export const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
+export const elementBytes: Readonly<Record<PlainStorage, number>> = { float32: 4, float16: 2, int8: 1 };
 
 /** Bytes of bias and scales in front of a panel's weights. */
-export const panelFront = (storage: WeightStorage, width: number): number => width * (storage === "int8" ? 8 : 4);
+export const panelFront = (storage: PlainStorage, width: number): number => width * (storage === "int8" ? 8 : 4);
 
 /** Bytes of one panel of `depth` steps. */
-export function panelBytes(storage: WeightStorage, width: number, depth: number): number {
+export function panelBytes(storage: PlainStorage, width: number, depth: number): number {
   return panelFront(storage, width) + Math.ceil((depth * width * elementBytes[storage]) / 16) * 16;
 }
 
@@ -32,7 +33,7 @@ export interface PanelSource {
   readonly panels: number;
   readonly width: number;
   readonly depth: number;
-  readonly storage: WeightStorage;
+  readonly storage: PlainStorage;
   /** Output channel of a panel's column, or undefined behind the last one. */
   channel(panel: number, column: number): number | undefined;
   weight(channel: number, k: number): number;
@@ -127,7 +128,7 @@ export function widenPanel(
 /** The panel as the tile loops read it: itself, or its widened copy in `scratch`. */
 export function readyPanel(
   context: WasmKernelContext,
-  storage: WeightStorage,
+  storage: PlainStorage,
   width: number,
   body: BodyBuilder,
   panel: Local<"i32">,
@@ -143,7 +144,7 @@ export function readyPanel(
  * Finite halves in the upper 16 bits of each lane as float32: exponent and mantissa in place, then the exponents' bias
  * made up by an exact product (subnormals included; infinities and NaN are not weights, see `packPanels`).
  */
-function halfLanes(upper: Expression<"v128">): Expression<"v128"> {
+export function halfLanes(upper: Expression<"v128">): Expression<"v128"> {
   const mask = 0x8fffffff | 0;
   const placed = v128.and(i32x4.shrS(upper, 3), i32x4.const(mask, mask, mask, mask));
   const bias = 2 ** 112;
@@ -180,7 +181,7 @@ export function narrowReader(storage: "float16" | "int8", body: BodyBuilder): Pa
 }
 
 /** Panels of `vectors` * 4 columns of any storage, widened in registers; int8 by `scales`, one vector per four columns. */
-export function anyReader(storage: WeightStorage, vectors: number, scales: readonly Expression<"v128">[]): PanelReader {
+export function anyReader(storage: PlainStorage, vectors: number, scales: readonly Expression<"v128">[]): PanelReader {
   const places = Array.from({ length: vectors }, (_, j) => j);
   switch (storage) {
     case "float32":

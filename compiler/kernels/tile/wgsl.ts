@@ -3,36 +3,68 @@
  * pixel, which lie side by side in one weight panel (tile/panel.ts), and finishes them one by one.
  */
 import type { Expression } from "../../../runtime/format/expression.ts";
+import { symmetricZero } from "../../graph/blocks.ts";
 import { floatWgsl } from "../expression/wgsl-float.ts";
-import type { WeightStorage } from "../problem.ts";
+import type { PlainStorage, StoredWeights } from "../problem.ts";
 import type { Wgsl, WgslBody } from "../wgsl/body.ts";
 import type { WgslFunctionName } from "../wgsl/functions.ts";
+import { blockLayout, weightForm } from "./block-layout.ts";
 import type { OperandChannels } from "./finish.ts";
+import { elementBytes, panelFront } from "./panel.ts";
 
 /** Output channels of an invocation. */
 export const quad = 4;
 
-const readers: Readonly<Record<WeightStorage, WgslFunctionName>> = {
+const readers: Readonly<Record<PlainStorage, WgslFunctionName>> = {
   float32: "quadFloat32",
   float16: "quadFloat16",
   int8: "quadInt8",
 };
-const elementBytes: Readonly<Record<WeightStorage, number>> = { float32: 4, float16: 2, int8: 1 };
 
 /** Four columns of a panel. */
 export interface PanelQuad {
   readonly bias: Wgsl;
-  /** Address of the weights of k = 0; a variable that the caller moves on by `step` bytes per k. */
+  /** Address of the weights of k = 0 (k itself where they lie in blocks); a variable that the caller moves on by `step` per k. */
   readonly cursor: Wgsl;
   readonly step: number;
   /** The four weights at the cursor, scaled. */
   readonly weights: Wgsl;
 }
 
-/** Columns column..column+3 of the panel of `width` columns at address `panel`. */
-export function panelQuad(body: WgslBody, storage: WeightStorage, width: number, panel: Wgsl, column: Wgsl): PanelQuad {
+/** Columns column..column+3 of the panel of `width` columns at address `panel`; `run`: the steps along which blocks lie. */
+export function weightQuad(
+  body: WgslBody,
+  weights: StoredWeights,
+  width: number,
+  panel: Wgsl,
+  column: Wgsl,
+  run: Wgsl,
+): PanelQuad {
+  const form = weightForm(weights);
+  if (typeof form === "string") return panelQuad(body, form, width, panel, column);
+  const { kind, size, zeros, scaleType } = form;
+  const layout = blockLayout(form, width);
+  const bias = body.let(body.call("quadFloat32", `${panel} + ${column} * 4u`));
+  const cursor = body.variable("0u");
+  const first = body.let(`${panel} + ${width * 4}u`);
+  const address = body.call("blockOf", first, cursor, run, `${size}u`, `${layout.head}u`, `${layout.stepBytes}u`);
+  const bits = body.call(
+    "quadBits",
+    `${address} + ${layout.head}u + ${cursor} % ${run} % ${size}u * ${layout.stepBytes}u + ${column} / 2u`,
+  );
+  const scaleAt = `${address} + ${column} * ${layout.scaleBytes}u`;
+  const scale = body.call(scaleType === "float16" ? "quadFloat16" : "quadFloat32", scaleAt);
+  const zero = zeros
+    ? body.call("quadNibbles", body.call("quadBits", `${address} + ${layout.zeros}u + ${column} / 2u`))
+    : `vec4f(${symmetricZero}f)`;
+  const value = kind === "nf4" ? body.call("quadCodes", bits) : `(${body.call("quadNibbles", bits)} - ${zero})`;
+  return { bias, cursor, step: 1, weights: `${value} * ${scale}` };
+}
+
+/** As weightQuad for weights that are stored one by one. */
+export function panelQuad(body: WgslBody, storage: PlainStorage, width: number, panel: Wgsl, column: Wgsl): PanelQuad {
   const bytes = elementBytes[storage];
-  const front = width * (storage === "int8" ? 8 : 4);
+  const front = panelFront(storage, width);
   const bias = body.let(body.call("quadFloat32", `${panel} + ${column} * 4u`));
   const cursor = body.variable(`${panel} + ${front}u + ${column} * ${bytes}u`);
   const stored = body.call(readers[storage], cursor);

@@ -2,6 +2,8 @@
  * WGSL functions that read and write elements of linear memory, which they see by words: `cell`, `setCell` and, where
  * invocations write parts of one word, `mergeCell(i, mask, bits)`. Addresses are in bytes and aligned to the element.
  */
+import { nf4Code } from "../../graph/nf4.ts";
+
 export const memoryFunctions = {
   loadFloat32: { source: "fn loadFloat32(a: u32) -> f32 { return bitcast<f32>(cell(a >> 2u)); }" },
   loadFloat16: {
@@ -41,6 +43,29 @@ export const memoryFunctions = {
     source: `fn quadInt8(a: u32) -> vec4f {
   let bits = bitcast<i32>(cell(a >> 2u));
   return vec4f(vec4i(extractBits(bits, 0u, 8u), extractBits(bits, 8u, 8u), extractBits(bits, 16u, 8u), bits >> 24u));
+}`,
+  },
+
+  // Sixteen bits, four nibbles: as they are, as numbers, as codes of NF4.
+  quadBits: { source: "fn quadBits(a: u32) -> u32 { return extractBits(cell(a >> 2u), (a & 2u) << 3u, 16u); }" },
+  quadNibbles: {
+    source:
+      "fn quadNibbles(bits: u32) -> vec4f { return vec4f((vec4u(bits) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)); }",
+  },
+  quadCodes: {
+    source: `const nf4Code = array<f32, 16>(${nf4Code.map((code) => `${code}f`).join(", ")});
+fn quadCodes(bits: u32) -> vec4f {
+  var codes = nf4Code;
+  return vec4f(codes[bits & 15u], codes[(bits >> 4u) & 15u], codes[(bits >> 8u) & 15u], codes[(bits >> 12u) & 15u]);
+}`,
+  },
+  // The block of step k: blocks of `size` steps along runs of `run`, the last one of a run short and padded.
+  blockOf: {
+    source: `fn blockOf(first: u32, k: u32, run: u32, size: u32, head: u32, stepBytes: u32) -> u32 {
+  let whole = head + size * stepBytes;
+  let rest = run % size;
+  let last = select(0u, head + ((rest * stepBytes + 15u) & ~15u), rest > 0u);
+  return first + (k / run) * ((run / size) * whole + last) + ((k % run) / size) * whole;
 }`,
   },
 

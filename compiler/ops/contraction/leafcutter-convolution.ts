@@ -5,6 +5,7 @@
 import { leafcutterConv, leafcutterConvTranspose } from "../../../runtime/reference/leafcutter-conv.ts";
 import { dimsOf, integerOf, integersOf } from "../../graph/attribute.ts";
 import { type Dim, multiplyDims } from "../../graph/dimension.ts";
+import type { Problem } from "../../kernels/problem.ts";
 import { defineOperator, type Lowering, type OperatorContext, sumTolerance } from "../operator.ts";
 import {
   epilogueFits,
@@ -12,8 +13,9 @@ import {
   firstOutput,
   inputOperand,
   optionalOperand,
+  plainStorageOf,
   stepsOf,
-  weightStorageOf,
+  weightsOf,
 } from "./operands.ts";
 import { resolveTransposedWindow, resolveWindow, type WindowAxis, weightKernelOf } from "./window.ts";
 
@@ -67,13 +69,22 @@ function lowerTo(context: OperatorContext, axes: readonly WindowAxis[], transpos
   if (context.type(0).dtype !== "float32") return undefined;
   if (!epilogueFits(context, 3, [batch, window.outputHeight, window.outputWidth, outputChannels])) return undefined;
   const { operands, ...epilogue } = epilogueOf(context, 3);
-  const common = { ...window, inputChannels, outputChannels, storage: weightStorageOf(context, 1), ...epilogue };
+  const common = { ...window, inputChannels, outputChannels, ...epilogue };
   const depthwise = !transposed && groups === inputChannels && groups > 1;
+  const problemOf = (): Problem | undefined => {
+    const weights = weightsOf(context, 1, 1);
+    if (!depthwise && !transposed) return weights && { family: "conv", groups, ...common, ...weights };
+    const storage = plainStorageOf(context, 1);
+    if (!storage) return undefined;
+    return depthwise
+      ? { family: "depthwise", ...common, storage }
+      : { family: "conv-transpose", groups, ...common, storage };
+  };
+  const problem = problemOf();
+  if (!problem) return undefined;
   return stepsOf({
     kind: "family",
-    problem: depthwise
-      ? { family: "depthwise", ...common }
-      : { family: transposed ? "conv-transpose" : "conv", groups, ...common },
+    problem,
     operands: [inputOperand(0), inputOperand(1), optionalOperand(context, 2), ...operands],
     outputs: [firstOutput],
   });

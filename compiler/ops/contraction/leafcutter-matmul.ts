@@ -19,7 +19,7 @@ import {
   replaceInputs,
   stepsOf,
   temporaryOperand,
-  weightStorageOf,
+  weightsOf,
 } from "./operands.ts";
 import { type Product, productNest, productOfInputs, productShape } from "./product.ts";
 
@@ -90,6 +90,8 @@ function lower(context: OperatorContext): Lowering | undefined {
   if (!constantBias || !sameBatch || !epilogueFits(context, 3, productShape(product)))
     return lowerByDefinition(context, product);
   const { operands, ...epilogue } = epilogueOf(context, 3);
+  const weights = weightsOf(context, 1, transposeB ? 1 : 0);
+  if (!weights) return lowerByDefinition(context, product);
   const problem: MatmulProblem = {
     family: "matmul",
     batch: productOf(batch),
@@ -99,7 +101,7 @@ function lower(context: OperatorContext): Lowering | undefined {
     dynamicB: false,
     batchedB: false,
     transposeB,
-    storage: weightStorageOf(context, 1),
+    ...weights,
     ...epilogue,
   };
   const bias = optionalOperand(context, 2);

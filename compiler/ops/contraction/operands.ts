@@ -2,8 +2,9 @@
 import type { DType } from "../../../runtime/format/dtype.ts";
 import { type Expression, mapExpression } from "../../../runtime/format/expression.ts";
 import { expressionOf } from "../../graph/attribute.ts";
+import { isBlockStorage } from "../../graph/blocks.ts";
 import { type Dim, sameShape } from "../../graph/dimension.ts";
-import type { WeightStorage } from "../../kernels/problem.ts";
+import type { PlainStorage, StoredWeights } from "../../kernels/problem.ts";
 import type { LoweredStep, Lowering, OperatorContext, StepOperand } from "../operator.ts";
 
 export const inputOperand = (index: number): StepOperand => ({ kind: "input", index });
@@ -44,7 +45,17 @@ export const epilogueFits = (context: OperatorContext, first: number, output: re
 export const replaceInputs = (expression: Expression, replacement: (index: number) => Expression): Expression =>
   mapExpression(expression, (part) => (part.kind === "input" ? replacement(part.index) : part));
 
-/** How the constant in input `index` is stored. */
-export function weightStorageOf(context: OperatorContext, index: number): WeightStorage {
-  return context.type(index).storage?.kind ?? "float32";
+/** How the constant in input `index` is stored; undefined: in blocks along another axis than `terms`, that of the sum. */
+export function weightsOf(context: OperatorContext, index: number, terms: number): StoredWeights | undefined {
+  const { storage } = context.type(index);
+  if (!isBlockStorage(storage)) return { storage: storage?.kind ?? "float32" };
+  const { kind, axis, blockSize, zeros, scaleType = "float16" } = storage;
+  if (axis !== terms) return undefined;
+  return { storage: kind, blocks: { size: blockSize, zeros: zeros !== undefined, scaleType } };
+}
+
+/** As weightsOf for readers of single elements; undefined: in blocks. */
+export function plainStorageOf(context: OperatorContext, index: number): PlainStorage | undefined {
+  const { storage } = context.type(index);
+  return isBlockStorage(storage) ? undefined : (storage?.kind ?? "float32");
 }

@@ -7,7 +7,7 @@ import { leafcutterRecurrent } from "../../../runtime/reference/recurrent.ts";
 import { floatOf, integerOf, stringOf } from "../../graph/attribute.ts";
 import type { TensorType } from "../../graph/graph.ts";
 import type { RecurrentCell, RecurrentOutput } from "../../kernels/problem.ts";
-import { inputOperand, optionalOperand, weightStorageOf } from "../contraction/operands.ts";
+import { inputOperand, optionalOperand, plainStorageOf } from "../contraction/operands.ts";
 import { defineOperator, type Lowering, type OperatorContext, type StepOperand, sumTolerance } from "../operator.ts";
 import { activationsOf } from "./activation.ts";
 import { defaultActivations, gates, type Layer, layerOf, outputTypes } from "./layer.ts";
@@ -53,6 +53,9 @@ function lower(context: OperatorContext): Lowering | undefined {
   const isConstant = [1, 2, 3, 7].every((index) => !context.has(index) || context.constant(index));
   const inputSize = context.type(0).shape[2];
   if (!isShared || !isConstant || typeof inputSize !== "number") return undefined;
+  const inputStorage = context.has(1) ? plainStorageOf(context, 1) : "float32";
+  const stateStorage = plainStorageOf(context, 2);
+  if (!inputStorage || !stateStorage) return undefined;
   const clip = floatOf(node, "clip", 0);
   const operands: readonly (StepOperand | undefined)[] = [
     inputOperand(0),
@@ -79,8 +82,8 @@ function lower(context: OperatorContext): Lowering | undefined {
           linearBeforeReset: integerOf(node, "linear_before_reset", 0) !== 0,
           peepholes: context.has(7),
           outputs: outputsOf(context),
-          inputStorage: context.has(1) ? weightStorageOf(context, 1) : "float32",
-          stateStorage: weightStorageOf(context, 2),
+          inputStorage,
+          stateStorage,
         },
         operands,
         outputs: outputsOf(context).map((_, index): StepOperand => ({ kind: "output", index })),
