@@ -1,8 +1,13 @@
-/** Four-bit rounding of a weight matrix in blocks, each block's scale and zero chosen for the least error in itself. */
+/**
+ * Four-bit rounding of a weight matrix in blocks: with the second moments of the input so that the product loses least,
+ * otherwise each block for the least error in itself.
+ */
 import { nf4Code } from "../graph/nf4.ts";
-import { type CodeKind, fitBlock, nearestCode, nearestStep } from "./fit-block.ts";
+import { RowRounder } from "./feedback.ts";
+import { type BlockFit, type CodeKind, fitBlock, nearestCode, nearestStep } from "./fit-block.ts";
 import type { InputStatistics } from "./input-statistics.ts";
 import type { BlockSize } from "./scheme.ts";
+import { prepareMoments } from "./second-moments.ts";
 import type { WeightMatrix } from "./weight-matrix.ts";
 
 export interface BlockForm {
@@ -19,14 +24,39 @@ export interface RoundedBlocks {
   readonly zeros: Uint8Array | undefined;
 }
 
-export const codeOf = ({ kind, zeros }: BlockForm): CodeKind => (kind === "int4" && !zeros ? "int4 symmetric" : kind);
+/** First and last (exclusive) column of a block. */
+type BlockSpan = readonly [start: number, end: number];
 
-/** Columns [start, end) of each block of a row. */
-export function blocksOfRow(
-  { columns, line }: WeightMatrix,
-  blockSize: number,
-): readonly (readonly [number, number])[] {
-  const blocks: [number, number][] = [];
+/** undefined where a scale would overflow float16. */
+export function roundToBlocks(
+  matrix: WeightMatrix,
+  form: BlockForm,
+  statistics?: InputStatistics,
+): RoundedBlocks | undefined {
+  const { rows, columns, data } = matrix;
+  const code: CodeKind = form.kind === "int4" && !form.zeros ? "int4 symmetric" : form.kind;
+  const blocks = blocksOfRow(matrix, form.blockSize);
+  const values = new Float32Array(data.length);
+  const scales = new Float32Array(rows * blocks.length);
+  const zeros = code === "int4" ? new Uint8Array(scales.length) : undefined;
+  const rounder = statistics?.moments
+    ? new RowRounder(prepareMoments(statistics.moments, columns), code, blocks)
+    : new BlockRounder(statistics?.meanSquares, code, blocks);
+  for (let row = 0; row < rows; row++) {
+    if (!rounder.round(data.subarray(row * columns, (row + 1) * columns))) return undefined;
+    for (const [block, [start, end]] of blocks.entries()) {
+      const { scale, zero } = rounder.fits[block] as BlockFit;
+      scales[row * blocks.length + block] = scale;
+      if (zeros) zeros[row * blocks.length + block] = zero;
+      for (let column = start; column < end; column++)
+        values[row * columns + column] = Math.fround(scale * (rounder.levels[column] as number)) + 0;
+    }
+  }
+  return { values, scales, zeros };
+}
+
+function blocksOfRow({ columns, line }: WeightMatrix, blockSize: number): readonly BlockSpan[] {
+  const blocks: BlockSpan[] = [];
   for (let lineStart = 0; lineStart < columns; lineStart += line) {
     for (let start = lineStart; start < lineStart + line; start += blockSize) {
       blocks.push([start, Math.min(start + blockSize, lineStart + line)]);
@@ -35,32 +65,31 @@ export function blocksOfRow(
   return blocks;
 }
 
-/** Errors count by the mean square of the input they are multiplied by, where that is known. undefined: out of float16's range. */
-export function roundToBlocks(
-  matrix: WeightMatrix,
-  form: BlockForm,
-  statistics?: InputStatistics,
-): RoundedBlocks | undefined {
-  const { rows, columns, data } = matrix;
-  const code = codeOf(form);
-  const blocks = blocksOfRow(matrix, form.blockSize);
-  const values = new Float32Array(data.length);
-  const scales = new Float32Array(rows * blocks.length);
-  const zeros = code === "int4" ? new Uint8Array(scales.length) : undefined;
-  for (let row = 0; row < rows; row++) {
-    const weights = data.subarray(row * columns, (row + 1) * columns);
-    for (const [block, [start, end]] of blocks.entries()) {
-      const fit = fitBlock(weights, statistics?.meanSquares, start, end, code);
-      if (!fit) return undefined;
-      const { scale, zero } = fit;
-      scales[row * blocks.length + block] = scale;
-      if (zeros) zeros[row * blocks.length + block] = zero;
+/** As RowRounder, for an input of which at most the mean squares are known. */
+class BlockRounder {
+  readonly #importance: Float64Array | undefined;
+  readonly #code: CodeKind;
+  readonly #blocks: readonly BlockSpan[];
+  readonly levels: number[] = [];
+  readonly fits: BlockFit[] = [];
+
+  constructor(importance: Float64Array | undefined, code: CodeKind, blocks: readonly BlockSpan[]) {
+    this.#importance = importance;
+    this.#code = code;
+    this.#blocks = blocks;
+  }
+
+  round(row: Float32Array): boolean {
+    for (const [block, [start, end]] of this.#blocks.entries()) {
+      const fit = fitBlock(row, this.#importance, start, end, this.#code);
+      if (!fit) return false;
+      this.fits[block] = fit;
       for (let column = start; column < end; column++) {
-        const value = (weights[column] as number) / scale;
-        const level = code === "nf4" ? (nf4Code[nearestCode(value)] as number) : nearestStep(value, zero);
-        values[row * columns + column] = Math.fround(scale * level) + 0;
+        const value = (row[column] as number) / fit.scale;
+        this.levels[column] =
+          this.#code === "nf4" ? (nf4Code[nearestCode(value)] as number) : nearestStep(value, fit.zero);
       }
     }
+    return true;
   }
-  return { values, scales, zeros };
 }

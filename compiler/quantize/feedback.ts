@@ -1,0 +1,138 @@
+/**
+ * Rounds rows of weights in blocks so that the product with the input loses least: minimises e H e' over the steps, e the row's error
+ * and H the input's second moments. Each column is rounded after the errors of those before it were made up for in its target
+ * (GPTQ, Frantar et al. 2022, in the form of LDLQ, Chee et al. 2023); then single steps change while that lowers the loss
+ * (coordinate descent, QuantEase, Behdin et al. 2023).
+ */
+import { nf4Code } from "../graph/nf4.ts";
+import { type BlockFit, type CodeKind, fitBlock, nearestCode, nearestStep, toScale } from "./fit-block.ts";
+import type { SecondMoments } from "./second-moments.ts";
+
+/** Scales tried around the one that fits a block without feedback. */
+const scaleFactors: readonly number[] = [0.94, 0.97, 1, 1.03, 1.06];
+const mostSweeps = 4;
+
+/** A row being rounded; arrays are reused from row to row. */
+export class RowRounder {
+  readonly #moments: SecondMoments;
+  readonly #code: CodeKind;
+  readonly #blocks: readonly (readonly [start: number, end: number])[];
+  /** What each column aims at, once the errors of those before it are made up for. */
+  readonly #targets: Float64Array;
+  readonly #tried: Float64Array;
+  readonly #gradient: Float64Array;
+  /** Results for the last row. Levels: q - zero, or the code's value. */
+  readonly levels: Float64Array;
+  readonly fits: BlockFit[] = [];
+
+  constructor(moments: SecondMoments, code: CodeKind, blocks: readonly (readonly [start: number, end: number])[]) {
+    this.#moments = moments;
+    this.#code = code;
+    this.#blocks = blocks;
+    this.#targets = new Float64Array(moments.size);
+    this.#tried = new Float64Array(moments.size);
+    this.#gradient = new Float64Array(moments.size);
+    this.levels = new Float64Array(moments.size);
+  }
+
+  /** False where a scale would overflow float16. */
+  round(row: Float32Array): boolean {
+    this.#targets.set(row);
+    for (const [block, [start, end]] of this.#blocks.entries()) {
+      const blind = fitBlock(this.#targets, this.#moments.pivots, start, end, this.#code);
+      if (!blind) return false;
+      const fit = this.#search(row, start, end, blind);
+      this.fits[block] = fit;
+      this.#commit(row, start, end, fit);
+    }
+    this.#startGradient();
+    for (let sweep = 0; sweep < mostSweeps; sweep++) if (!this.#sweep()) break;
+    return true;
+  }
+
+  #levelOf(value: number, { scale, zero }: BlockFit): number {
+    return this.#code === "nf4" ? (nf4Code[nearestCode(value / scale)] as number) : nearestStep(value / scale, zero);
+  }
+
+  /** The scale and zero near `blind` that are best when errors within the block are made up for, too. */
+  #search(row: Float32Array, start: number, end: number, blind: BlockFit): BlockFit {
+    let best = blind;
+    let least = Infinity;
+    for (const zero of this.#code === "int4" ? [blind.zero, blind.zero - 1, blind.zero + 1] : [blind.zero]) {
+      if (zero < 0 || zero > 15) continue;
+      for (const factor of scaleFactors) {
+        const scale = toScale(blind.scale * factor);
+        if (scale === undefined) continue;
+        const loss = this.#lossOf(row, start, end, { scale, zero }, least);
+        if (loss >= least) continue;
+        least = loss;
+        best = { scale, zero };
+      }
+    }
+    return best;
+  }
+
+  #lossOf(row: Float32Array, start: number, end: number, fit: BlockFit, limit: number): number {
+    const { size, upper, pivots } = this.#moments;
+    const tried = this.#tried;
+    for (let c = start; c < end; c++) tried[c] = this.#targets[c] as number;
+    let loss = 0;
+    for (let c = start; c < end; c++) {
+      const rounded = this.#levelOf(tried[c] as number, fit) * fit.scale;
+      loss += (pivots[c] as number) * ((tried[c] as number) - rounded) ** 2;
+      if (loss >= limit) break;
+      const error = (row[c] as number) - rounded;
+      const at = c * size;
+      for (let j = c + 1; j < end; j++) tried[j] = (tried[j] as number) + error * (upper[at + j] as number);
+    }
+    return loss;
+  }
+
+  /** Rounds the block; its targets become what its columns still lack (target - rounded). */
+  #commit(row: Float32Array, start: number, end: number, fit: BlockFit): void {
+    const { size, upper } = this.#moments;
+    const targets = this.#targets;
+    for (let c = start; c < end; c++) {
+      const level = this.#levelOf(targets[c] as number, fit);
+      this.levels[c] = level;
+      const error = (row[c] as number) - level * fit.scale;
+      targets[c] = (targets[c] as number) - level * fit.scale;
+      const at = c * size;
+      for (let j = c + 1; j < size; j++) targets[j] = (targets[j] as number) + error * (upper[at + j] as number);
+    }
+  }
+
+  /** H e = (I + U) D (I + U)' e, and (I + U)' e is what the columns lack. */
+  #startGradient(): void {
+    const { size, upper, pivots } = this.#moments;
+    const weighted = this.#tried;
+    for (let c = 0; c < size; c++) weighted[c] = (pivots[c] as number) * (this.#targets[c] as number);
+    for (let i = 0; i < size; i++) {
+      let sum = weighted[i] as number;
+      const at = i * size;
+      for (let c = i + 1; c < size; c++) sum += (upper[at + c] as number) * (weighted[c] as number);
+      this.#gradient[i] = sum;
+    }
+  }
+
+  /** Moves every column to its best step, given all others; whether any moved. */
+  #sweep(): boolean {
+    const { size, matrix } = this.#moments;
+    const gradient = this.#gradient;
+    let moved = false;
+    for (const [block, [start, end]] of this.#blocks.entries()) {
+      const fit = this.fits[block] as BlockFit;
+      for (let c = start; c < end; c++) {
+        const at = c * size;
+        const old = this.levels[c] as number;
+        const best = this.#levelOf(old * fit.scale + (gradient[c] as number) / (matrix[at + c] as number), fit);
+        if (best === old) continue;
+        moved = true;
+        this.levels[c] = best;
+        const change = (best - old) * fit.scale;
+        for (let j = 0; j < size; j++) gradient[j] = (gradient[j] as number) - change * (matrix[at + j] as number);
+      }
+    }
+    return moved;
+  }
+}
