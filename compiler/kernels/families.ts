@@ -2,10 +2,12 @@
 import { attentionFamily } from "./attention/family.ts";
 import type { Family } from "./contract.ts";
 import { convFamily } from "./conv/family.ts";
+import { integerConvFamily } from "./conv-i8/family.ts";
 import { convTransposeFamily } from "./conv-transpose/family.ts";
 import { depthwiseFamily } from "./depthwise/family.ts";
 import { integerDepthwiseFamily } from "./depthwise-i8/family.ts";
 import { matmulFamily } from "./matmul/family.ts";
+import { integerMatmulFamily } from "./matmul-i8/family.ts";
 import { normFamily } from "./norm/family.ts";
 import { poolFamily } from "./pool/family.ts";
 import type { Problem } from "./problem.ts";
@@ -16,10 +18,12 @@ import { softmaxFamily } from "./softmax/family.ts";
 const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   attention: attentionFamily,
   conv: convFamily,
+  "conv-i8": integerConvFamily,
   "conv-transpose": convTransposeFamily,
   depthwise: depthwiseFamily,
   "depthwise-i8": integerDepthwiseFamily,
   matmul: matmulFamily,
+  "matmul-i8": integerMatmulFamily,
   norm: normFamily,
   pool: poolFamily,
   recurrent: recurrentFamily,

@@ -41,9 +41,25 @@ const relaxedMultiplyAdd: KnownAnswer = {
   answer: 10,
 };
 
+/** i32.const, i32x4.splat */
+const splatInteger = (...leb128: readonly number[]): readonly number[] => [0x41, ...leb128, 0xfd, 0x11];
+
+/** Engines have had the relaxed instructions and compiled this one wrongly. */
+const relaxedDot: KnownAnswer = {
+  instruction: "i32x4.relaxed_dot_i8x16_i7x16_add_s (relaxed SIMD)",
+  // Signed bytes (-128, 127, -128, 127) by (127, 127, 1, 0) plus 1000: i32x4.relaxed_dot_i8x16_i7x16_add_s, i32x4.extract_lane 3
+  module: moduleOf([
+    ...splatInteger(0x80, 0xff, 0x81, 0xfc, 0x07),
+    ...splatInteger(0xff, 0xfe, 0x05),
+    ...splatInteger(0xe8, 0x07),
+    ...[0xfd, 0x93, 0x02, 0xfd, 0x1b, 0x03],
+  ]),
+  answer: -128 * 127 + 127 * 127 - 128 + 1000,
+};
+
 const needed: Readonly<Record<WasmVariantName, readonly KnownAnswer[]>> = {
   "wasm-simd": [vectorMultiply],
-  "wasm-relaxed": [vectorMultiply, relaxedMultiplyAdd],
+  "wasm-relaxed": [vectorMultiply, relaxedMultiplyAdd, relaxedDot],
 };
 
 function failureOf({ instruction, module, answer }: KnownAnswer): string | undefined {

@@ -8,6 +8,7 @@ import type { Expression } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { broadcastIndex } from "../../runtime/reference/broadcast.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+import type { IntegerProblem } from "./execute-integer.ts";
 
 type Operands = readonly (Tensor | undefined)[];
 
@@ -82,9 +83,6 @@ function executeAttention(problem: AttentionProblem, operands: Operands, shape: 
   });
 }
 
-/** Integer products are checked beside their kernels. */
-type IntegerProblem = Extract<Problem, { readonly inputBits: 7 | 8 }>;
-
 type WindowProblem = Extract<Problem, { readonly padTop: number }>;
 
 /** Coordinates of output element `index` of [N, OH, OW, channels]. */
@@ -123,7 +121,7 @@ const outputShape = (problem: WindowProblem, channels: number): number[] => [
   channels,
 ];
 
-/** Families with one output over floats; recurrent layers stand in execute-recurrent.ts. */
+/** Families with one output over floats; recurrent layers stand in execute-recurrent.ts, integer products in execute-integer.ts. */
 export function executeProblem(
   problem: Exclude<Problem, RecurrentProblem | IntegerProblem>,
   operands: Operands,

@@ -9,6 +9,7 @@ import { inferNode, operatorContext } from "../../compiler/ops/infer.ts";
 import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.ts";
 import { type Tensor, viewOf, zeros } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+import { executeInteger } from "./execute-integer.ts";
 import { executeProblem } from "./execute-problem.ts";
 import { executeRecurrent } from "./execute-recurrent.ts";
 
@@ -90,10 +91,7 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
   };
   for (const step of lowering.steps) {
     const nest = step.kind === "nest" ? step : step.otherwise;
-    if (nest) {
-      interpretNest(nest.nest, nest.operands.map(tensorOf), tensorOf(nest.output));
-      continue;
-    }
+    if (nest) interpretNest(nest.nest, nest.operands.map(tensorOf), tensorOf(nest.output));
     if (step.kind === "nest") continue;
     const [target] = step.outputs;
     if (!target) throw new RangeError("the step has no output");
@@ -104,7 +102,15 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
       });
       continue;
     }
-    if ("inputBits" in step.problem) throw new TypeError(`${step.problem.family} has no definition in loops here`);
+    if ("inputBits" in step.problem) {
+      // The family and the nest that stands in for it are two forms of one step.
+      const { shape, data } = tensorOf(target);
+      const result = executeInteger(step.problem, operands, shape).data;
+      const differs = nest ? data.findIndex((value, index) => value !== result[index]) : -1;
+      if (differs >= 0) throw new Error(`${step.problem.family} and its nest differ at element ${differs}`);
+      data.set(result as never);
+      continue;
+    }
     const result = executeProblem(step.problem, operands, tensorOf(target).shape);
     // A family writes the same elements whatever shape its problem gives them.
     tensorOf(target).data.set(result.data as never);

@@ -21,7 +21,7 @@ export const rowsOn = (target: WasmTarget, rows: number): number => (target.rela
 /** Floats in one step of k in a panel of this tile. */
 export const panelWidth = (tile: TileShape): number => tile.vectors * 4;
 
-/** How far the pointers run: `outer` times (`middle` times (`inner` floats, then jump), then jump). Loops that are absent run once. */
+/** How far the pointers run: `outer` times (`middle` times (`inner` words, then jump), then jump). Loops that are absent run once. */
 export interface TileLoops {
   readonly inner: Expression<"i32">;
   readonly middle?: TileLoop;
@@ -35,11 +35,13 @@ export interface TileLoop {
   readonly weightJump?: Expression<"i32">;
 }
 
-/** How one step of k of a panel becomes float32 lanes. */
+/** How one step of k of a panel becomes lanes, and what is summed. */
 export interface PanelReader {
   readonly stepBytes: number;
   /** The lanes at `weights + offset`. */
   read(weights: Expression<"i32">, offset: number): readonly Expression<"v128">[];
+  /** sum + x * w, where x are four equal words of a pixel; float32 lanes by default. */
+  multiplyAdd?(x: Expression<"v128">, w: Expression<"v128">, sum: Expression<"v128">): Expression<"v128">;
 }
 
 /** float32 panels of `vectors` * 4 columns. */
@@ -76,6 +78,7 @@ export function emitMultiply(
   loops: TileLoops,
   reader: PanelReader = plainReader(sets[0]?.[0]?.length ?? 0),
 ): void {
+  const term = reader.multiplyAdd ?? ((x, w, sum) => multiplyAdd(target, x, w, sum));
   const steps = (count: number): void => {
     for (let k = 0; k < count; k++) {
       body.scope(() => {
@@ -85,7 +88,7 @@ export function emitMultiply(
             const x = body.local("v128", v128.load32Splat(pixel, { offset: k * 4 }));
             row.forEach((w, j) => {
               const sum = sets[k % sets.length]?.[i]?.[j];
-              if (sum) body.set(sum, multiplyAdd(target, x, w, sum));
+              if (sum) body.set(sum, term(x, w, sum));
             });
           });
         });

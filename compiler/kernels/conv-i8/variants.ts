@@ -1,0 +1,16 @@
+/** Schedules of integer convolutions: pixels by output channels of one tile. */
+import type { Variant } from "../contract.ts";
+
+export interface IntegerConvVariant extends Variant {
+  /** Output pixels of a tile. */
+  readonly rows: number;
+  /** Vectors of four output channels of a tile, and of a weight panel. */
+  readonly vectors: number;
+}
+
+export const integerConvVariants: readonly IntegerConvVariant[] = [
+  { name: "6x8", rows: 6, vectors: 2 },
+  { name: "4x8", rows: 4, vectors: 2 },
+  { name: "2x16", rows: 2, vectors: 4 },
+  { name: "8x4", rows: 8, vectors: 1 },
+];
