@@ -50,10 +50,12 @@ import { skipNormalizationOperators } from "./normalisation/skip-normalization.t
 import { logSoftmaxOperator, softmaxOperator } from "./normalisation/softmax.ts";
 import type { Operator } from "./operator.ts";
 import { dynamicQuantizeLinearOperator } from "./quantized/dynamic-quantize-linear.ts";
+import { gatherBlockQuantizedOperator } from "./quantized/gather-block-quantized.ts";
 import { integerConvolutionOperators } from "./quantized/integer-convolution.ts";
 import { integerMatmulOperators } from "./quantized/integer-matmul.ts";
 import { leafcutterIntegerConvOperator } from "./quantized/leafcutter-integer-convolution.ts";
 import { leafcutterIntegerMatmulOperator } from "./quantized/leafcutter-integer-matmul.ts";
+import { matmulNBitsOperator } from "./quantized/matmul-nbits.ts";
 import { quantizeLinearOperators } from "./quantized/quantize-linear.ts";
 import { gruOperator } from "./recurrent/gru.ts";
 import { leafcutterRecurrentOperator } from "./recurrent/leafcutter-recurrent.ts";
@@ -149,6 +151,8 @@ const operators: readonly Operator[] = [
   dynamicQuantizeLinearOperator,
   ...integerConvolutionOperators,
   ...integerMatmulOperators,
+  matmulNBitsOperator,
+  gatherBlockQuantizedOperator,
   leafcutterIntegerConvOperator,
   leafcutterIntegerMatmulOperator,
   ifOperator,

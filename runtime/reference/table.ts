@@ -94,6 +94,8 @@ export const references: Readonly<Record<string, () => Promise<Reference>>> = {
   QLinearConv: async () => (await import("./integer-product.ts")).qlinearConv,
   "com.microsoft.QGemm": async () => (await import("./integer-product.ts")).quantizedGemm,
   "com.microsoft.MatMulIntegerToFloat": async () => (await import("./integer-product.ts")).matmulIntegerToFloat,
+  "com.microsoft.MatMulNBits": async () => (await import("./block-quantized.ts")).matmulNBits,
+  "com.microsoft.GatherBlockQuantized": async () => (await import("./block-quantized.ts")).gatherBlockQuantized,
   "leafcutter.IntegerConv": async () => (await import("./leafcutter-integer.ts")).integerConv,
   "leafcutter.IntegerMatMul": async () => (await import("./leafcutter-integer.ts")).integerMatmul,
   "leafcutter.MatMul": async () => (await import("./matmul.ts")).leafcutterMatmul,
