@@ -14,7 +14,7 @@ import { windowHalo } from "../tile/window.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
 import { layoutOf, packIntegerDepthwise, panelBytesOf } from "./pack.ts";
 import type { IntegerDepthwiseShape, PixelOperand } from "./shape.ts";
-import { type IntegerDepthwiseVariant, integerDepthwiseVariants, panelChannels } from "./variants.ts";
+import { type IntegerDepthwiseVariant, integerDepthwiseVariants, panelChannels, unrolledTaps } from "./variants.ts";
 import { emitIntegerDepthwise } from "./wasm.ts";
 import { integerDepthwiseWgsl } from "./wgsl.ts";
 
@@ -24,7 +24,10 @@ export const integerDepthwiseFamily: Family<IntegerDepthwiseProblem, IntegerDept
   name: "depthwise-i8",
   variants: integerDepthwiseVariants,
   strided: true,
-  accepts: (_, problem) => !problem.epilogue || isVectorisable(problem.epilogue, typesOf(problem)),
+  accepts: ({ kernelWidths: [least, most] }, problem) =>
+    problem.kernelWidth >= least &&
+    problem.kernelWidth <= most &&
+    (!problem.epilogue || isVectorisable(problem.epilogue, typesOf(problem))),
   work({ pixels }, problem, extent) {
     const width = extent(problem.outputWidth);
     const columns = width < pixels ? width : Math.ceil(width / pixels) * pixels;
@@ -93,10 +96,7 @@ function bindIntegerDepthwise(
   const shape: IntegerDepthwiseShape = {
     layout: layoutOf(problem),
     pixels: variant.pixels,
-    row:
-      kernelWidth <= variant.unrolledTaps
-        ? { taps: kernelWidth, stride: strideWidth, dilation: dilationWidth }
-        : undefined,
+    row: kernelWidth <= unrolledTaps ? { taps: kernelWidth, stride: strideWidth, dilation: dilationWidth } : undefined,
     hasPairs: kernelHeight >= 2,
     hasOddRow: kernelHeight % 2 === 1,
     multiplier: outputChannels / problem.inputChannels,
