@@ -53,8 +53,12 @@ const cases: Readonly<Record<string, readonly [from: DType, values: readonly num
 };
 
 describe.each(Object.entries(cases))("%s", (_, [from, values, body]) => {
-  it.each([values.length, 4, 3])("of %i", (count) => {
-    const x = tensorOfNumbers(from, [count], values.slice(0, count));
+  it.each([values.length, 4, 3, 53])("of %i", (count) => {
+    const x = tensorOfNumbers(
+      from,
+      [count],
+      Array.from({ length: count }, (_, index) => values[index % values.length] as number),
+    );
     const to = body.kind === "cast" ? body.dtype : from === "uint8" ? "float32" : from;
     const access = identityAccess(1);
     const nest: LoopNest = {

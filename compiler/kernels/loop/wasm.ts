@@ -23,10 +23,17 @@ import {
   type ShapeOperand,
   vectorAxisOf,
 } from "./shape.ts";
+import { runsBySixteen, SixteenReader, storeSixteen } from "./sixteen.ts";
 
 type Scalar = Code<ValueType>;
 type Address = Code<"i32">;
 type Leaf = Extract<Expression, { kind: "input" | "load" | "axis" | "parameter" }>;
+
+/** Which four of sixteen elements an expression is emitted for. */
+interface PartOfSixteen {
+  readonly reader: SixteenReader;
+  readonly part: number;
+}
 
 /** Pointers of the output (first) and of every operand at the current point; index variables of the axes around it. */
 interface Point {
@@ -128,6 +135,12 @@ class LoopEmitter {
       const point: Point = { pointers, indices: new Map(outer.indices).set(axis, index) };
       if (canVectorise(this.#shape)) {
         const hoisted = this.#shape.reductions === 0 ? this.#hoist(point) : new Map<string, Code<ValueType>>();
+        if (runsBySixteen(this.#shape)) {
+          this.#while(index, body.local("i32", i32.sub(limit, 15)), 16, () => {
+            this.#pointSixteen(point, hoisted);
+            advance(16);
+          });
+        }
         const vectorEnd = body.local("i32", i32.sub(limit, 3));
         this.#while(index, vectorEnd, 4, () => {
           this.#pointVector(point, hoisted);
@@ -217,9 +230,14 @@ class LoopEmitter {
     );
   }
 
-  /** `reduced` is operand 0 of a finishing expression. */
-  #scalar(expression: Expression, types: readonly DType[], point: Point, reduced?: Scalar): Scalar {
-    const shift = reduced ? 1 : 0;
+  /** `reduced` is operand 0 of a finishing expression, which the operands stand behind. */
+  #scalar(
+    expression: Expression,
+    types: readonly DType[],
+    point: Point,
+    reduced?: Scalar,
+    shift = reduced ? 1 : 0,
+  ): Scalar {
     return emitScalar(
       {
         body: this.#body,
@@ -316,6 +334,16 @@ class LoopEmitter {
     return i32.sub(address, i32.mul(index, byteSize[(this.#walks[walk] as ShapeOperand).dtype]));
   }
 
+  /** Sixteen elements of a nest without reductions. */
+  #pointSixteen(point: Point, hoisted: ReadonlyMap<string, Code<ValueType>>): void {
+    const body = this.#body;
+    const { body: expression, output } = this.#shape;
+    const reader = new SixteenReader(body, this.#context.math);
+    const four = (part: number): Local<"v128"> =>
+      body.local("v128", this.#vector(expression, bodyTypes(this.#shape), point, hoisted, undefined, { reader, part }));
+    storeSixteen(body, output.dtype, point.pointers[0] as Address, [four(0), four(1), four(2), four(3)]);
+  }
+
   #pointVector(point: Point, hoisted: ReadonlyMap<string, Code<ValueType>>): void {
     const { body: expression, reductions, finish, output, combine } = this.#shape;
     const types = bodyTypes(this.#shape);
@@ -359,6 +387,7 @@ class LoopEmitter {
     point: Point,
     hoisted: ReadonlyMap<string, Code<ValueType>>,
     reduced?: Code<"v128">,
+    within?: PartOfSixteen,
   ): Code<"v128"> {
     const shift = reduced ? 1 : 0;
     return emitVector(
@@ -372,49 +401,46 @@ class LoopEmitter {
             return undefined;
           const known = hoisted.get(keyOf(node));
           if (known) return known as Code<"v128">;
-          const scalar = this.#scalarShifted(node, types, point, shift);
+          const scalar = this.#scalar(node, types, point, undefined, shift);
           return this.#body.local("v128", splatOf(expressionType(node, types), scalar));
         },
         leaf: (leaf) => {
           if (reduced && leaf.kind === "input" && leaf.index === 0) return reduced;
-          return this.#vectorLeaf(leaf, shift, point, hoisted);
+          return this.#vectorLeaf(leaf, shift, point, hoisted, within);
         },
       },
       expression,
     );
   }
 
-  #scalarShifted(expression: Expression, types: readonly DType[], point: Point, shift: number): Scalar {
-    return emitScalar(
-      {
-        body: this.#body,
-        math: this.#context.math,
-        operands: types,
-        leaf: (leaf, visit) => this.#scalarLeaf(leaf, shift, point, visit),
-      },
-      expression,
-    );
-  }
-
-  #vectorLeaf(leaf: Leaf, shift: number, point: Point, hoisted: ReadonlyMap<string, Code<ValueType>>): Code<"v128"> {
+  #vectorLeaf(
+    leaf: Leaf,
+    shift: number,
+    point: Point,
+    hoisted: ReadonlyMap<string, Code<ValueType>>,
+    within?: PartOfSixteen,
+  ): Code<"v128"> {
+    const load = (dtype: DType, address: Address): Code<"v128"> =>
+      within
+        ? within.reader.load(keyOf(leaf), dtype, address, within.part)
+        : loadVector(this.#context.math, dtype, address);
     switch (leaf.kind) {
-      case "axis":
-        return i32x4.add(i32x4.splat(point.indices.get(leaf.axis) ?? i32.const(0)), i32x4.const(0, 1, 2, 3));
+      case "axis": {
+        const first = 4 * (within?.part ?? 0);
+        const lanes = i32x4.const(first, first + 1, first + 2, first + 3);
+        return i32x4.add(i32x4.splat(point.indices.get(leaf.axis) ?? i32.const(0)), lanes);
+      }
       case "parameter":
         return i32x4.splat(this.#word(this.#parameterWord + leaf.index));
       case "input": {
         const walk = leaf.index - shift + 1;
-        return loadVector(
-          this.#context.math,
-          (this.#walks[walk] as ShapeOperand).dtype,
-          point.pointers[walk] as Address,
-        );
+        return load((this.#walks[walk] as ShapeOperand).dtype, point.pointers[walk] as Address);
       }
       case "load": {
         const { dtype } = this.#walks[leaf.operand + 1] as ShapeOperand;
         const first = (hoisted.get(keyOf(leaf)) as Address | undefined) ?? this.#firstAddress(leaf, point);
         const index = point.indices.get(this.#vectorAxis) as Address;
-        return loadVector(this.#context.math, dtype, i32.add(first, i32.mul(index, byteSize[dtype])));
+        return load(dtype, i32.add(first, i32.mul(index, byteSize[dtype])));
       }
     }
   }
