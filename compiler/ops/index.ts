@@ -56,6 +56,7 @@ import { integerMatmulOperators } from "./quantized/integer-matmul.ts";
 import { leafcutterIntegerConvOperator } from "./quantized/leafcutter-integer-convolution.ts";
 import { leafcutterIntegerMatmulOperator } from "./quantized/leafcutter-integer-matmul.ts";
 import { matmulNBitsOperator } from "./quantized/matmul-nbits.ts";
+import { microsoftQuantizedOperators } from "./quantized/microsoft.ts";
 import { quantizeLinearOperators } from "./quantized/quantize-linear.ts";
 import { gruOperator } from "./recurrent/gru.ts";
 import { leafcutterRecurrentOperator } from "./recurrent/leafcutter-recurrent.ts";
@@ -151,6 +152,7 @@ const operators: readonly Operator[] = [
   dynamicQuantizeLinearOperator,
   ...integerConvolutionOperators,
   ...integerMatmulOperators,
+  ...microsoftQuantizedOperators,
   matmulNBitsOperator,
   gatherBlockQuantizedOperator,
   leafcutterIntegerConvOperator,

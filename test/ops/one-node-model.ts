@@ -10,6 +10,8 @@ const typeCodes: Partial<Record<DType, number>> = {
   float32: 1,
   int8: 3,
   uint8: 2,
+  uint16: 4,
+  int16: 5,
   int32: 6,
   int64: 7,
   bool: 9,
