@@ -122,6 +122,40 @@ function integerDepthwise(shape: Convolution): KernelCase {
   };
 }
 
+/** Both widths of the input: 7 bits are a relaxed dot's. */
+const integerBits = [8, 7] as const;
+
+function integerConv(shape: Convolution): readonly KernelCase[] {
+  const { input, output, kernel, size } = shape;
+  const window = windowOf(shape);
+  return integerBits.map((inputBits) => ({
+    label: `${labelOf(shape)} ${inputBits} bits`,
+    problem: {
+      family: "conv-i8",
+      ...window,
+      groups: 1,
+      inputChannels: input,
+      outputChannels: output,
+      ...integers,
+      inputBits,
+    },
+    operands: [[1, size, size, input], [output, input, kernel, kernel], [output], [output]],
+    output: [1, window.outputHeight, window.outputWidth, output],
+    scaleAxis: 0,
+  }));
+}
+
+function integerMatmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
+  const { padValue, ...product } = integers;
+  return integerBits.map((inputBits) => ({
+    label: `${rows}x${inner}x${columns} ${inputBits} bits`,
+    problem: { family: "matmul-i8", batch: 1, rows, inner, columns, transposeB: false, ...product, inputBits },
+    operands: [[1, rows, inner], [inner, columns], [columns], [columns]],
+    output: [1, rows, columns],
+    scaleAxis: 1,
+  }));
+}
+
 /** Doubles the size: kernel 2 or 4, stride 2. */
 function convTranspose({ kernel, size, input, output }: Convolution): readonly KernelCase[] {
   return storages.map((storage) => ({
@@ -303,11 +337,18 @@ export const kernelCases: readonly KernelCase[] = [
   integerDepthwise({ kernel: 3, size: 56, input: 144, output: 144 }),
   integerDepthwise({ kernel: 3, size: 56, input: 144, output: 144, stride: 2 }),
   integerDepthwise({ kernel: 5, size: 14, input: 576, output: 576 }),
+  ...integerConv({ kernel: 3, size: 56, input: 64, output: 64 }),
+  ...integerConv({ kernel: 3, size: 7, input: 512, output: 512 }),
+  ...integerConv({ kernel: 1, size: 56, input: 64, output: 128 }),
+  ...integerConv({ kernel: 1, size: 14, input: 512, output: 512 }),
+  ...integerConv({ kernel: 3, size: 224, input: 3, output: 32, stride: 2 }),
   ...convTranspose({ kernel: 2, size: 28, input: 64, output: 32 }),
   ...convTranspose({ kernel: 4, size: 28, input: 64, output: 32 }),
   ...[1, 2, 3, 4, 5].flatMap((rows) => matmul(rows, 512, 512)),
   ...matmul(128, 256, 512),
   ...matmul(480, 512, 480),
+  ...[1, 2, 4].flatMap((rows) => integerMatmul(rows, 512, 512)),
+  ...integerMatmul(128, 256, 512),
   pool("max", { kernel: 3, size: 56, input: 64, output: 64, stride: 2 }),
   pool("average", { kernel: 2, size: 56, input: 64, output: 64, stride: 2 }),
   reduce(1024, 256, 1),

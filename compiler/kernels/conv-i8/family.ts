@@ -31,6 +31,7 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
     return bindIntegerProduct({
       name: `conv-i8 ${problem.kernelHeight}x${problem.kernelWidth} ${variant.name}`,
       tile: variant,
+      overPanels: false,
       window: problem,
       input: { buffer, first: subtractDims(offset, border), image, row, pixel },
       output: planeOf(output as View),

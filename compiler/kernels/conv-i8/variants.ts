@@ -9,7 +9,6 @@ export interface IntegerConvVariant extends Variant {
 }
 
 export const integerConvVariants: readonly IntegerConvVariant[] = [
-  { name: "6x8", rows: 6, vectors: 2 },
   { name: "4x8", rows: 4, vectors: 2 },
   { name: "2x16", rows: 2, vectors: 4 },
   { name: "8x4", rows: 8, vectors: 1 },

@@ -1,6 +1,6 @@
 /**
  * Products of dense int8 or uint8 rows by a constant int8 matrix: an integer convolution of one column, its rows those of A.
- * The range is rows of A (batch * rows). Epilogue operands follow the output or repeat along its leading axes.
+ * The range is rows of A (batch * rows), or panels of B for the few-row variants. Epilogue operands follow the output or repeat along its leading axes.
  */
 import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
@@ -23,7 +23,11 @@ export const integerMatmulFamily: Family<IntegerMatmulProblem, IntegerMatmulVari
   name: "matmul-i8",
   variants: integerMatmulVariants,
   strided: false,
-  accepts: (_, problem) => hasFinish(problem) && typeof problem.inner === "number",
+  accepts: ({ rows, overPanels }, problem) =>
+    hasFinish(problem) &&
+    typeof problem.inner === "number" &&
+    typeof problem.columns === "number" &&
+    (!overPanels || multiplyDims(problem.batch, problem.rows) === rows),
   work: (variant, problem, extent) => integerWork(variant, windowOf(problem), extent),
   packedOperands: () => [1, 2],
   packKey: (variant, { transposeB }) => `${panelWidth(variant)} ${transposeB}`,
@@ -35,6 +39,7 @@ export const integerMatmulFamily: Family<IntegerMatmulProblem, IntegerMatmulVari
     return bindIntegerProduct({
       name: `matmul-i8 ${variant.name}`,
       tile: variant,
+      overPanels: variant.overPanels,
       window: windowOf(problem),
       input: { buffer, first: offset, image: 0, row: problem.inner, pixel: problem.inner },
       output: planeOf(target, problem.columns, problem.outputType),

@@ -111,6 +111,8 @@ export interface IntegerPlane {
 export interface IntegerBinding {
   readonly name: string;
   readonly tile: TileShape;
+  /** As IntegerShape.overPanels. */
+  readonly overPanels: boolean;
   readonly window: IntegerWindow;
   readonly input: IntegerInput;
   readonly output: IntegerPlane;
@@ -200,6 +202,7 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
   ];
   const shape: IntegerShape = {
     tile: { rows: tile.rows, vectors: tile.vectors },
+    overPanels: binding.overPanels,
     finish: {
       epilogue: window.epilogue,
       operands: operands.map(({ view, pixel }, k) => finishOperand(view, pixel, operandTypes[k] ?? "float32")),
@@ -232,7 +235,7 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
       emitWgsl: () => integerProductWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
-    range: multiplyDims(batch, outputHeight),
+    range: binding.overPanels ? Math.ceil(outputChannels / width) : multiplyDims(batch, outputHeight),
     flops: multiplyDims(outputs, 2 * depth),
     bytes: addDims(moved, packed.bytes),
     invocations: outputs,

@@ -12,12 +12,15 @@ import type { WasmKernelContext } from "../contract.ts";
 import { emitFinish, type Finish } from "./finish-i8.ts";
 import { biasAccumulators, emitMultiply, panelWidth, type TileShape } from "./multiply.ts";
 import { pairReader, quadReader, widenBytePanel } from "./panel-i8.ts";
+import { emitPairVector, emitQuadVector } from "./vector-i8.ts";
 import { widenActivations } from "./widen-i8.ts";
 import { RecordReader } from "./words.ts";
 
 /** What the code depends on: kernels of equal shapes are the same function. */
 export interface IntegerShape {
   readonly tile: TileShape;
+  /** Whether the range is panels, each by all `tile.rows` rows there are, and not rows. */
+  readonly overPanels: boolean;
   readonly finish: Finish;
   readonly inputType: "int8" | "uint8";
   /** Whether a relaxed dot can read the input where it lies. */
@@ -76,6 +79,37 @@ class IntegerProductCode {
   }
 
   emit(begin: Address, end: Address): void {
+    if (this.#shape.overPanels) this.#overPanels(begin, end);
+    else this.#overRows(begin, end);
+  }
+
+  #overPanels(begin: Address, end: Address): void {
+    const body = this.#body;
+    const words = this.#words;
+    const { tile } = this.#shape;
+    const rows = body.local("i32", tile.rows);
+    const block = { image: body.local("i32", 0), first: body.local("i32", 0), rows, pixels: rows };
+    const source = words.local("input");
+    if (!this.#quads) this.#widenInput(block, source);
+    const step = words.local(this.#quads ? "inputRowStep" : "wideRowStep");
+    const first = this.#quads ? source : words.local("wide");
+    const sources = Array.from({ length: tile.rows }, (_, index) =>
+      index === 0 ? first : body.local("i32", i32.add(first, i32.mul(step, index))),
+    );
+    const width = panelWidth(tile);
+    const quads = body.local("i32", i32.shrU(i32.add(words.word("runPairs"), 1), 1));
+    const sums = words.local("sums");
+    body.forRange(begin, end, 1, (index) => {
+      const panel = body.local("i32", i32.add(words.word("weights"), i32.mul(index, words.word("panelBytes"))));
+      const channel = body.local("i32", i32.mul(index, width));
+      const left = body.local("i32", i32.sub(words.word("filtersPerGroup"), channel));
+      const valid = body.local("i32", minimumS(left, width));
+      (this.#quads ? emitQuadVector : emitPairVector)(body, panel, sources, quads, sums);
+      this.#finish(block, channel, valid);
+    });
+  }
+
+  #overRows(begin: Address, end: Address): void {
     const body = this.#body;
     const words = this.#words;
     const height = words.local("outputHeight");
