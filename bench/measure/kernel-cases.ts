@@ -347,7 +347,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...[1, 2, 3, 4, 5].flatMap((rows) => matmul(rows, 512, 512)),
   ...matmul(128, 256, 512),
   ...matmul(480, 512, 480),
-  ...[1, 2, 4].flatMap((rows) => integerMatmul(rows, 512, 512)),
+  ...[1, 2, 3, 4].flatMap((rows) => integerMatmul(rows, 512, 512)),
   ...integerMatmul(128, 256, 512),
   pool("max", { kernel: 3, size: 56, input: 64, output: 64, stride: 2 }),
   pool("average", { kernel: 2, size: 56, input: 64, output: 64, stride: 2 }),
