@@ -11,9 +11,11 @@ import type { RewriteContext } from "../graph/rewrite.ts";
 import { canonicalEinsum } from "./canonicalise-einsum.ts";
 import * as fused from "./canonicalise-fused.ts";
 import { canonicalGroupedAttention } from "./canonicalise-grouped-attention.ts";
+import { dynamicMatmul, integerMatmul, integerMatmulToFloat } from "./canonicalise-integer-product.ts";
 import { canonicalMicrosoftAttention, canonicalMultiHead } from "./canonicalise-microsoft-attention.ts";
 import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
+import * as quantised from "./canonicalise-quantised.ts";
 import { canonicalRecurrent } from "./canonicalise-recurrent.ts";
 import { canonicalMicrosoftRotary, canonicalOnnxRotary } from "./canonicalise-rotary.ts";
 import { canonicalScatter } from "./canonicalise-scatter.ts";
@@ -129,6 +131,14 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.TransposeMatMul": fused.fusedMatmul,
   "com.microsoft.BiasSplitGelu": fused.biasSplitGelu,
   "com.microsoft.RotaryEmbedding": canonicalMicrosoftRotary,
+  "com.microsoft.QuantizeLinear": quantised.plainQuantisation,
+  "com.microsoft.DequantizeLinear": quantised.plainQuantisation,
+  QLinearConv: quantised.quantisedConv,
+  QLinearMatMul: quantised.quantisedMatmul,
+  "com.microsoft.QGemm": quantised.quantisedGemm,
+  MatMulInteger: integerMatmul,
+  "com.microsoft.MatMulIntegerToFloat": integerMatmulToFloat,
+  "com.microsoft.DynamicQuantizeMatMul": dynamicMatmul,
 };
 
 /** A pool over all of space is a reduction. */

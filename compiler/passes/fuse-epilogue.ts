@@ -12,7 +12,7 @@ import { expressionAttribute, expressionOf } from "../graph/attribute.ts";
 import { type Dim, sameDim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import { absorb, type ElementwiseForm, elementwiseForm, expressionSize, substitute } from "./elementwise.ts";
+import { absorb, type ElementwiseForm, elementwiseForm, expressionSize, isCheap, substitute } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { reshapedStorage } from "./storage.ts";
 import { reshaped, withoutLeadingOnes } from "./tensor-transform.ts";
@@ -55,8 +55,11 @@ function grow(node: Node, form: ElementwiseForm, operands: number, context: Rewr
     grown = false;
     for (const value of result.inputs) {
       const producer = context.producer(value);
-      if (!producer || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) continue;
+      if (!producer || !isInside(value, nodes, context)) continue;
       const inner = elementwiseForm(producer, context);
+      // A factor per channel is computed again rather than in a step of its own.
+      const repeated = inner && isCheap(inner.expression) && value.type.shape.length <= 1;
+      if (!repeated && !sameShape(value.type.shape, output.type.shape)) continue;
       const joined = inner && absorb(result, value, inner);
       if (!joined || joined.inputs.length > operands + 1 || expressionSize(joined.expression) > maximumSize) continue;
       nodes.add(producer.name);
@@ -80,10 +83,18 @@ interface Host {
   readonly sum: DType;
   /** Types of operands and result. */
   readonly types: readonly DType[];
+  /** Whether an operand may be a single number that is known in the run only. */
+  readonly numbers: boolean;
 }
 
-const float: Host = { leading: 3, operands: 4, sum: "float32", types: ["float32"] };
-const integer: Host = { leading: 3, operands: 8, sum: "int32", types: ["float32", "int32", "int8", "uint8"] };
+const float: Host = { leading: 3, operands: 4, sum: "float32", types: ["float32"], numbers: false };
+const integer: Host = {
+  leading: 3,
+  operands: 8,
+  sum: "int32",
+  types: ["float32", "int32", "int8", "uint8"],
+  numbers: true,
+};
 
 const hosts: Readonly<Record<string, Host>> = {
   "leafcutter.Conv": float,
@@ -108,7 +119,7 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
     return context.emit(producer.op, [padded[0], padded[1], bias], producer.attributes, { name: producer.name });
   for (const operand of form.inputs) {
     if (operand === value || operands.includes(operand)) continue;
-    const placed = placedOperand(operand, output, context);
+    const placed = placedOperand(operand, output, host, context);
     if (!placed || !types.includes(operand.type.dtype)) return undefined;
     operands.push(operand);
   }
@@ -120,18 +131,19 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
   const dtypes = operands.map((operand) => operand?.type.dtype ?? "float32");
   if (expressionSize(epilogue) > maximumSize || !types.includes(expressionType(epilogue, [host.sum, ...dtypes])))
     return undefined;
-  const placed = operands.map((operand) => operand && (placedOperand(operand, output, context) ?? operand));
+  const placed = operands.map((operand) => operand && (placedOperand(operand, output, host, context) ?? operand));
   const attributes = { ...producer.attributes, epilogue: expressionAttribute(epilogue) };
   return context.emit(producer.op, [...padded, ...placed], attributes, { name: producer.name });
 }
 
 /** The operand in the form kernels take: the result's shape, or a suffix of it with leading axes of 1 left out. */
-function placedOperand(operand: Value, output: Value, context: RewriteContext): Value | undefined {
+function placedOperand(operand: Value, output: Value, host: Host, context: RewriteContext): Value | undefined {
   const { shape } = operand.type;
   if (sameShape(shape, output.type.shape)) return operand;
   const tensor = context.constant(operand);
   const firstUsed = shape.findIndex((dim) => !sameDim(dim, 1));
   const suffix = firstUsed < 0 ? [] : shape.slice(firstUsed);
+  if (suffix.length === 0 && host.numbers && shape.length <= output.type.shape.length) return operand;
   if (
     suffix.length === 0 ||
     !suffix.every((dim, index) =>
