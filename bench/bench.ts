@@ -327,6 +327,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
             ...mountTarget(server, target, twins.tfjs),
             backend,
             rounded: target.precision !== "float32",
+            ...(target.steps ? { steps: target.steps } : {}),
             peers: peers.map((peer) => engineOf[peer]),
             threads,
             rounds,

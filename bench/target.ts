@@ -9,12 +9,13 @@ import { type CompileOptions, compile } from "../compiler/compile.ts";
 import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
-import { portNames } from "../compiler/import/onnx/import.ts";
+import { importOnnx, portNames } from "../compiler/import/onnx/import.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { fillRandom } from "../runtime/format/random.ts";
 import { zeros } from "../runtime/format/tensor.ts";
+import { type OutputSteps, outputSteps } from "./quantisation-steps.ts";
 import type { Tensors } from "./tensor-bundle.ts";
 
 export interface Target {
@@ -28,6 +29,8 @@ export interface Target {
   readonly expected?: Tensors;
   /** How the weights are stored: "float32", or every type that is used. */
   readonly precision: string;
+  /** How the outputs of a quantised model are graded. */
+  readonly steps?: OutputSteps;
 }
 
 export type TargetOptions = Pick<CompileOptions, "dims" | "states" | "maxSize" | "samples" | "costs">;
@@ -65,6 +68,9 @@ async function openModel(model: string, name: string, options: TargetOptions): P
   const sampled: CompileOptions = set === undefined ? {} : { sampleShapes: set.inputs, batchFromSample: true };
   try {
     const { files, manifest, report } = await compile(fileSource(model), { ...sampled, ...options, name });
+    const steps = outputSteps(
+      await importOnnx(fileSource(model), { ...sampled, ...(options.dims ? { dims: options.dims } : {}) }),
+    );
     const storages = new Set(report.storage.map(({ storage }) => storage));
     return {
       name,
@@ -72,6 +78,7 @@ async function openModel(model: string, name: string, options: TargetOptions): P
       model,
       ...tensorsOf(manifest, set, manifest.states ? await portNames(fileSource(model)) : manifest),
       precision: storages.size === 0 ? "float32" : [...storages].sort().join("+"),
+      ...(steps ? { steps } : {}),
     };
   } catch (error) {
     if (!(error instanceof LeafcutterError) || set === undefined) throw error;

@@ -1,6 +1,6 @@
 /**
  * `leafcutter verify`: every model folder compiled to a float32 package and run on its data sets; every output
- * compared. A folder without data, an output that nothing was compared with, or another variant than the one asked
+ * compared, those of quantised models by quantisation steps. A folder without data, an output that nothing was compared with, or another variant than the one asked
  * for is a failure.
  */
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { diskFolder, fileSource } from "../compiler/file-source.ts";
 import { type DataSet, readDataSets } from "../compiler/import/data-set.ts";
 import { matchPorts } from "../compiler/import/match-ports.ts";
 import type { DimBinding } from "../compiler/import/onnx/dimensions.ts";
-import { portNames } from "../compiler/import/onnx/import.ts";
+import { importOnnx, portNames } from "../compiler/import/onnx/import.ts";
 import type { StateNames } from "../compiler/plan/states.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { PortDescription } from "../runtime/format/manifest.ts";
@@ -20,6 +20,7 @@ import type { Tensor } from "../runtime/format/tensor.ts";
 import { type Backend, load, type Stats } from "../runtime/index.ts";
 import { type Agreement, compareOutputs } from "./compare.ts";
 import type { BrowserName } from "./driven-browser.ts";
+import { type OutputSteps, outputSteps } from "./quantisation-steps.ts";
 import { runModel } from "./state.ts";
 
 export interface VerifyOptions {
@@ -49,7 +50,9 @@ export async function verifyFolders(folders: readonly string[], options: VerifyO
     const name = folder.replace(/\/+$/, "").split("/").at(-1) ?? folder;
     try {
       const { agreement, variant, sets, where } = await verifyFolder(folder, options, place.run);
-      const error = `largest error ${agreement.largestError.toExponential(2)}`;
+      const { largestError, withinStep } = agreement;
+      const steps = withinStep === undefined ? "" : `, ${(100 * withinStep).toFixed(1)} % within one step`;
+      const error = `largest error ${largestError.toExponential(2)}${steps}`;
       if (agreement.difference === undefined) {
         passed++;
         options.print(
@@ -85,6 +88,7 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
   let variant = "";
   let where = "";
   let rest = sets;
+  let withinStep: number | undefined;
   while (rest.length > 0) {
     const first = rest[0] as DataSet;
     const { files, manifest } = await compile(fileSource(join(folder, "model.onnx")), {
@@ -95,6 +99,7 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
       ...(options.dims ? { dims: options.dims } : {}),
       ...(options.states ? { states: options.states } : {}),
     });
+    const steps = await stepsOf(folder, first, options);
     const ports = options.states ? await portNames(fileSource(join(folder, "model.onnx"))) : manifest;
     const group = rest.filter((set) => fits(set, first, manifest.inputs));
     rest = rest.filter((set) => !group.includes(set));
@@ -106,12 +111,24 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
     if (runs.threads !== threads) difference ??= `runs on ${runs.threads} threads instead of ${threads}`;
     group.forEach((set, index) => {
       const expected = byPort(ports.outputs, set.outputs, folder);
-      const agreement = compareOutputs(runs.outputs[index] as Named, expected);
+      const agreement = compareOutputs(runs.outputs[index] as Named, expected, steps);
+      if (agreement.withinStep !== undefined) withinStep = Math.min(withinStep ?? 1, agreement.withinStep);
       largestError = Math.max(largestError, agreement.largestError);
       if (agreement.difference !== undefined) difference ??= `${set.name}: ${agreement.difference}`;
     });
   }
-  return { agreement: { difference, largestError }, variant, sets: sets.length, where };
+  const agreement = { difference, largestError, ...(withinStep === undefined ? {} : { withinStep }) };
+  return { agreement, variant, sets: sets.length, where };
+}
+
+/** How the model's outputs are graded, for one that is quantised. */
+async function stepsOf(folder: string, first: DataSet, { dims }: VerifyOptions): Promise<OutputSteps | undefined> {
+  const graph = await importOnnx(fileSource(join(folder, "model.onnx")), {
+    sampleShapes: first.inputs,
+    batchFromSample: true,
+    ...(dims ? { dims } : {}),
+  });
+  return outputSteps(graph);
 }
 
 function placesOf(files: Package["files"], { program, shaders }: Package["manifest"], variant: string): string {

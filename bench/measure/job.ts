@@ -9,6 +9,7 @@ import type { EngineName, OpenEngine } from "../page/engine.ts";
 import { type OpenLeafcutter, openLeafcutter } from "../page/leafcutter.ts";
 import { type OnnxruntimeModule, openOnnxruntime } from "../page/onnxruntime.ts";
 import { openTfjs, type TfjsModule } from "../page/tfjs.ts";
+import type { OutputSteps } from "../quantisation-steps.ts";
 import { decodeTensors, type Tensors } from "../tensor-bundle.ts";
 import { interleave } from "./interleave.ts";
 import { type Latency, latencyOf, median } from "./statistics.ts";
@@ -33,6 +34,8 @@ export interface Job {
   readonly expected?: string;
   /** The package's weights are rounded by intent: its outputs differ, so it has an error but no verdict and no ratio. */
   readonly rounded?: boolean;
+  /** How the outputs of a quantised model are graded. */
+  readonly steps?: OutputSteps;
   readonly rounds: number;
   readonly budgetMs: number;
 }
@@ -91,16 +94,17 @@ export function judge(
   candidates: readonly { readonly opened: OpenEngine; readonly outputs: Tensors }[],
   expected: Tensors | undefined,
   rounded: boolean,
+  steps?: OutputSteps,
 ): readonly Judged[] {
   const own = candidates.find(({ opened }) => opened.engine === "leafcutter");
   const pairs = new Map<OpenEngine, Agreement>();
   if (own !== undefined) {
     for (const { opened, outputs } of candidates) {
-      if (opened !== own.opened) pairs.set(opened, compareOutputs(own.outputs, outputs));
+      if (opened !== own.opened) pairs.set(opened, compareOutputs(own.outputs, outputs, steps));
     }
   }
   return candidates.map(({ opened, outputs }): Judged => {
-    const againstData = expected === undefined ? undefined : compareOutputs(outputs, expected);
+    const againstData = expected === undefined ? undefined : compareOutputs(outputs, expected, steps);
     const againstPeers = opened === own?.opened && expected === undefined ? [...pairs.values()] : [];
     const comparisons = [...(againstData === undefined ? [] : [againstData]), ...againstPeers];
     const isExcused = rounded && opened === own?.opened;
@@ -183,7 +187,7 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
 
   const judged = job.threads.flatMap((threads) => {
     const beside = candidates.filter(({ opened }) => opened.threads === threads);
-    return judge(beside, expected, job.rounded ?? false);
+    return judge(beside, expected, job.rounded ?? false, job.steps);
   });
   const samples = await interleave(
     judged.map(({ opened }) => opened),

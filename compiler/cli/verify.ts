@@ -12,6 +12,12 @@ export function addVerify(program: Command): void {
     .command("verify")
     .description("compile model folders to float32 and compare every output with their golden data")
     .argument("<folder...>", "folders that hold model.onnx and test_data_set_*")
+    .addHelpText(
+      "after",
+      "\nFloats agree within 1e-4 of the largest value plus 1e-3 of their own. Outputs of quantised models are counted in " +
+        "\nsteps of their last rounding (1/127 of the largest value where floats follow it): 90 % within one step, 99 % within " +
+        "\nthree, all within eight.",
+    )
     .addHelpText("after", example("verify models/* --in firefox"))
     .addOption(backendOption())
     .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
