@@ -10,7 +10,11 @@ export interface Explanation {
   /** Indices of limited quantities that nothing can keep together, though any one fewer could be kept. */
   readonly conflict: readonly number[];
   /** The least of each limited quantity with all other limits kept; undefined when those alone exclude everything. */
-  readonly least: readonly { readonly quantity: number; readonly amount: number | undefined }[];
+  readonly least: readonly {
+    readonly quantity: number;
+    readonly amount: number | undefined;
+    readonly picks: readonly number[] | undefined;
+  }[];
   /** Limits of which raising one alone is enough, to the amount that is; the smallest share first, three at most. */
   readonly relaxations: readonly { readonly quantity: number; readonly amount: number; readonly share: number }[];
   /** Choices whose worst excess, as a share of its limit, is least. */
@@ -39,7 +43,7 @@ class Explainer {
 
   explain(): Explanation {
     const { capacities } = this.#problem;
-    const least = this.#limited.map((quantity) => ({ quantity, amount: this.#leastOf(quantity) }));
+    const least = this.#limited.map((quantity) => ({ quantity, ...this.#leastOf(quantity) }));
     const relaxations = least
       .flatMap(({ quantity, amount }) => {
         const limit = capacities[quantity] as number;
@@ -56,9 +60,10 @@ class Explainer {
     return solution;
   }
 
-  #leastOf(quantity: number): number | undefined {
+  #leastOf(quantity: number): { readonly amount: number | undefined; readonly picks: readonly number[] | undefined } {
     const solution = this.#solve(without(this.#problem.capacities, [quantity]), "best", quantity);
-    return solution.kind === "solved" ? solution.sums[quantity] : undefined;
+    const isSolved = solution.kind === "solved";
+    return { amount: isSolved ? solution.sums[quantity] : undefined, picks: isSolved ? solution.picks : undefined };
   }
 
   /** Leaves out one limit after the other while the rest still excludes everything. */

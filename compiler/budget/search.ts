@@ -1,142 +1,156 @@
 /**
- * Search for the choice of least error whose package is within the limit. The knapsack needs to know how many bytes
- * everything but the weights takes; that changes a little with the choice, so answers are packaged and measured.
+ * Search for picks within every limit. The solver adds up what layers cost; what the rest of a package costs changes a
+ * little with the picks, so answers are planned and packaged, and the solver learns from them what the rest really takes.
  */
-import type { Graph, Value } from "../graph/graph.ts";
-import type { WeightStorage } from "../kernels/problem.ts";
-import { type Choice, solveKnapsack } from "./knapsack.ts";
-import type { ConstantOptions, StorageOption } from "./options.ts";
-import { replaceConstants, type StoredTensor } from "./replace-constants.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type Amounts, type ChoiceProblem, sumsOf } from "./choice-problem.ts";
+import type { Layer } from "./layers.ts";
+import { applyPicks, type Picks, uniformPicks } from "./picks.ts";
+import { indexOf, quantities } from "./quantities.ts";
+import { solve } from "./solve.ts";
 import type { BudgetTools } from "./tools.ts";
 
-/** Packages made per set of kinds. */
+/** Plans or packages made per run. */
 const mostRounds = 8;
-/** Share of the limit that may stay unused once a package fits. */
-const unused = 0.005;
-/** Share of the limit that everything but the weights takes in a small package. */
+/** Share of a limit by which what the rest takes may be unknown. */
+const unknown = 0.005;
+/** Share of the size limit that everything but the weights takes in a small package. */
 const smallWeights = 0.1;
 
-interface Limit extends Pick<BudgetTools, "sizeOf"> {
-  readonly maxSize: number;
+export interface Candidate {
+  readonly picks: Picks;
+  /** Of the plan and, where size matters, of the package really made; the loss is the sum over the layers. */
+  readonly amounts: Amounts;
 }
 
 export interface SearchSettings {
-  /** Bytes as packed, and error of the outputs: [constant][option]. */
-  readonly weights: readonly (readonly number[])[];
-  readonly errors: readonly (readonly number[])[];
-  readonly budget: Limit;
-  /** Bytes of the package with option 0 everywhere. */
-  readonly originalSize: number;
+  readonly graph: Graph;
+  readonly layers: readonly Layer[];
+  /** [layer][option] */
+  readonly items: ChoiceProblem["items"];
+  readonly objective: number;
+  /** Most of every quantity. */
+  readonly capacities: Amounts;
+  /** Of the model as it is. */
+  readonly original: Amounts;
+  readonly tools: Pick<BudgetTools, "costOf" | "sizeOf">;
+  /** Whether sizes are those of packages really made. */
+  readonly packages: boolean;
 }
 
-/** The graph with option `picks[i]` for constant i. */
-export function applyChoice(graph: Graph, constants: readonly ConstantOptions[], picks: readonly number[]): Graph {
-  const replacements = new Map<Value, StoredTensor>();
-  constants.forEach(({ constant, options }, i) => {
-    const pick = picks[i] ?? 0;
-    if (pick > 0) replacements.set(constant, options[pick] as StorageOption);
-  });
-  return replaceConstants(graph, replacements);
-}
-
-/** Families that may differ in kind among uniform choices; with more of them all have the same kind. */
-const mostFamilies = 3;
-const kinds = ["float32", "float16", "int8"] as const;
-
-/**
- * Choices with one kind for all constants that the same kernels read. Two kinds side by side need two forms of a kernel:
- * in a small package that can be more bytes than the weights save. (float32 stands for what the model itself has.)
- */
-export function uniformChoices(constants: readonly ConstantOptions[]): readonly (readonly number[])[] {
-  const families = [...new Set(constants.map(({ reader }) => reader))].sort();
-  let assignments: readonly (readonly WeightStorage[])[] = [[]];
-  if (families.length > mostFamilies) assignments = kinds.map((kind) => families.map(() => kind));
-  else for (const _ of families) assignments = assignments.flatMap((known) => kinds.map((kind) => [...known, kind]));
-  return assignments.map((assignment) =>
-    constants.map(({ reader, options }) => {
-      const wanted = assignment[families.indexOf(reader)];
-      return Math.max(
-        0,
-        options.findIndex(({ kind }) => kind === wanted),
-      );
-    }),
-  );
-}
-
-/** Choices tried by packaging them, and the best that fits. */
 export class Search {
-  best: { readonly picks: readonly number[]; readonly error: number; readonly size: number } | undefined;
-  readonly #graph: Graph;
-  readonly #constants: readonly ConstantOptions[];
-  /** Bytes and error of [constant][option]. */
-  readonly #items: readonly (readonly Choice[])[];
-  readonly #budget: Limit;
-  readonly #originalSize: number;
-  readonly #tried = new Set<string>();
+  readonly #settings: SearchSettings;
+  readonly #measured = new Map<string, Candidate>();
+  #capacities: Amounts;
+  /** What everything but the layers takes of each quantity. */
+  #rest: readonly number[];
 
-  constructor(
-    graph: Graph,
-    constants: readonly ConstantOptions[],
-    { weights, errors, budget, originalSize }: SearchSettings,
-  ) {
-    this.#graph = graph;
-    this.#constants = constants;
-    this.#originalSize = originalSize;
-    this.#items = weights.map((row, i) => row.map((bytes, option) => ({ bytes, error: errors[i]?.[option] ?? 0 })));
-    this.#budget = budget;
-  }
-
-  /** Finds `best`, unless nothing fits. */
-  async run(): Promise<void> {
-    await this.#solve();
-    const { maxSize } = this.#budget;
-    const unusedBytes = maxSize - (this.best?.size ?? 0);
-    if (unusedBytes < unused * maxSize && this.#originalOverhead < smallWeights * maxSize) return;
-    const choices = uniformChoices(this.#constants).filter((picks) => this.#sum(picks, "bytes") <= maxSize);
-    const byError = choices.toSorted((left, right) => this.#sum(left, "error") - this.#sum(right, "error"));
-    for (const picks of byError) {
-      if (this.best && this.#sum(picks, "error") >= this.best.error) return;
-      if (!this.#tried.has(picks.join())) await this.#package(picks);
-    }
-  }
-
-  /** Solves for the bytes that the rest of the package leaves, packages the answer, learns what the rest really takes. */
-  async #solve(): Promise<void> {
-    const { maxSize } = this.#budget;
-    let overhead = this.#originalOverhead;
-    for (let round = 0; round < mostRounds; round++) {
-      const picks = solveKnapsack(this.#items, maxSize - overhead);
-      if (!picks || this.#tried.has(picks.join())) return;
-      const size = await this.#package(picks);
-      const fits = size <= maxSize;
-      if (fits && maxSize - size <= unused * maxSize) return;
-      const measured = size - this.#sum(picks, "bytes");
-      // Where the measured overhead leads back to the same choice, what was too much has to go.
-      overhead = fits || measured > overhead ? measured : overhead + size - maxSize;
-    }
-  }
-
-  async #package(picks: readonly number[]): Promise<number> {
-    this.#tried.add(picks.join());
-    const { sizeOf, maxSize } = this.#budget;
-    const size = await sizeOf(applyChoice(this.#graph, this.#constants, picks), maxSize);
-    const error = this.#sum(picks, "error");
-    if (size <= maxSize && (!this.best || error < this.best.error)) this.best = { picks, error, size };
-    return size;
-  }
-
-  /** Bytes of everything but the weights of these constants, with option 0 everywhere. */
-  get #originalOverhead(): number {
-    return (
-      this.#originalSize -
-      this.#sum(
-        this.#constants.map(() => 0),
-        "bytes",
-      )
+  constructor(settings: SearchSettings) {
+    this.#settings = settings;
+    this.#capacities = settings.capacities;
+    const own = sumsOf(
+      settings.items,
+      settings.layers.map(() => 0),
+      quantities.length,
     );
+    this.#rest = settings.original.map((amount, k) => amount - (own[k] as number));
   }
 
-  #sum(picks: readonly number[], key: keyof Choice): number {
-    return picks.reduce((sum, pick, i) => sum + (this.#items[i]?.[pick]?.[key] ?? 0), 0);
+  /** What everything but the layers takes, as far as is known. */
+  get rest(): Amounts {
+    return this.#rest;
+  }
+
+  /** The problem as the solver sees it now. */
+  get problem(): ChoiceProblem {
+    const { items, objective } = this.#settings;
+    const capacities = this.#capacities.map((capacity, k) => capacity - (this.#rest[k] as number));
+    return { items, objective, capacities };
+  }
+
+  /** All that fit within the capacities, the best objective first. */
+  get fitting(): readonly Candidate[] {
+    const { objective } = this.#settings;
+    return [...this.#measured.values()]
+      .filter(({ amounts }) => this.#fits(amounts))
+      .sort((left, right) => (left.amounts[objective] as number) - (right.amounts[objective] as number));
+  }
+
+  keeps({ amounts }: Candidate): boolean {
+    return this.#fits(amounts);
+  }
+
+  /** Solves, measures the answer and learns, until what fits cannot become much better. `loss`: most of it. */
+  async run(loss: number): Promise<void> {
+    this.#capacities = this.#settings.capacities.map((capacity, k) => (k === indexOf.loss ? loss : capacity));
+    await this.#solve();
+    await this.#tryUniform();
+  }
+
+  async measure(picks: Picks): Promise<Candidate> {
+    const known = this.#measured.get(picks.join());
+    if (known) return known;
+    const { graph, layers, items, tools, packages, capacities, original } = this.#settings;
+    const sums = sumsOf(items, picks, quantities.length);
+    const applied = applyPicks(graph, layers, picks);
+    const { memoryBytes, nanoseconds, joules } = tools.costOf(applied);
+    const limit = capacities[indexOf.size] as number;
+    const size = packages
+      ? await tools.sizeOf(applied, Number.isFinite(limit) ? limit : undefined)
+      : (original[indexOf.size] as number) + (sums[indexOf.size] as number) - this.#originalBytes;
+    const amounts = [sums[indexOf.loss] as number, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
+    const candidate = { picks, amounts };
+    this.#measured.set(picks.join(), candidate);
+    return candidate;
+  }
+
+  get #originalBytes(): number {
+    return this.#settings.items.reduce((sum, [first]) => sum + (first?.[indexOf.size] ?? 0), 0);
+  }
+
+  #fits(amounts: Amounts): boolean {
+    return amounts.every((amount, k) => amount <= (this.#capacities[k] as number));
+  }
+
+  async #solve(): Promise<void> {
+    for (let round = 0; round < mostRounds; round++) {
+      const solution = solve(this.problem);
+      if (solution.kind === "infeasible" || this.#measured.has(solution.picks.join())) return;
+      const { amounts } = await this.measure(solution.picks);
+      const before = this.#rest;
+      this.#rest = amounts.map((amount, k) => {
+        const measured = amount - (solution.sums[k] as number);
+        const excess = amount - (this.#capacities[k] as number);
+        // Where what was measured leads back to the same picks, what was too much has to go.
+        return excess > 0 && measured <= (before[k] as number) ? (before[k] as number) + excess : measured;
+      });
+      const isKnown = this.#capacities.every(
+        (capacity, k) =>
+          !Number.isFinite(capacity) ||
+          Math.abs((this.#rest[k] as number) - (before[k] as number)) <= unknown * Math.abs(capacity),
+      );
+      if (isKnown && this.#fits(amounts)) return;
+    }
+  }
+
+  /** A narrow layer saves bytes but may bring another kernel: in a small package fewer kinds of layers may be better. */
+  async #tryUniform(): Promise<void> {
+    const { layers, items, objective, packages } = this.#settings;
+    const limit = this.#capacities[indexOf.size] as number;
+    const [best] = this.fitting;
+    const isSmall = (this.#rest[indexOf.size] as number) > smallWeights * limit;
+    const hasRoom = limit - (best?.amounts[indexOf.size] ?? 0) > unknown * limit;
+    if (!packages || !Number.isFinite(limit) || (best && !isSmall && !hasRoom)) return;
+    const sums = (picks: Picks): Amounts => sumsOf(items, picks, quantities.length);
+    const choices = uniformPicks(layers)
+      .map((picks) => ({ picks, sums: sums(picks) }))
+      .filter(({ sums }) => (sums[indexOf.size] as number) <= limit)
+      .sort((left, right) => (left.sums[objective] as number) - (right.sums[objective] as number));
+    for (const { picks, sums } of choices) {
+      const [least] = this.fitting;
+      const known = least && sumsOf(items, least.picks, quantities.length)[objective];
+      if (known !== undefined && (sums[objective] as number) >= known) return;
+      await this.measure(picks);
+    }
   }
 }

@@ -1,57 +1,51 @@
 /**
- * What each way of storing each constant does to the outputs: one constant at a time is rounded, everything else stays as
- * the model has it. Errors of several constants are then taken to add up, as those of independent roundings do.
+ * What each option of each layer does to the outputs: one layer at a time has its option, everything else stays as
+ * the model has it. Errors of several layers are then taken to add up, as those of independent roundings do.
  */
 import type { Graph, Value } from "../graph/graph.ts";
-import type { ConstantOptions } from "./options.ts";
+import type { Layer } from "./layers.ts";
 import { outputError } from "./output-error.ts";
 import { replaceConstants, type StoredTensor } from "./replace-constants.ts";
-import { syntheticSamples } from "./samples.ts";
 import type { BudgetTools, Execution, Sample } from "./tools.ts";
 
 /** Samples used at most. */
-const mostSamples = 4;
+const mostSamples = 16;
 /** Floating-point operations that all runs together should stay below, as far as one sample allows. */
-const flopLimit = 2e11;
-
-export interface Sensitivity {
-  /** [constant][option]: mean over samples of the relative squared error of the outputs. */
-  readonly errors: readonly (readonly number[])[];
-  readonly samples: readonly Sample[];
-  /** Outputs of the model as it is, per sample. */
-  readonly expected: readonly Sample[];
-}
+const flopLimit = 1e11;
 
 export interface SensitivityOptions {
-  readonly samples: readonly Sample[] | undefined;
+  /** At least one, with the outputs of the model as it is. */
+  readonly samples: readonly Sample[];
+  readonly expected: readonly Sample[];
   readonly open: BudgetTools["open"];
   onProgress?(done: number, total: number): void;
 }
 
+/** [layer][option]: mean over samples of the relative squared error of the outputs. */
 export async function measureSensitivity(
   graph: Graph,
-  constants: readonly ConstantOptions[],
+  layers: readonly Layer[],
   settings: SensitivityOptions,
-): Promise<Sensitivity> {
+): Promise<readonly (readonly number[])[]> {
   const execution = await settings.open(
     // Rounded values are exchanged in float32, so the code must be that for float32.
-    withOption(graph, constants, 0),
-    variantIndices(constants).map((option) => withOption(graph, constants, option)),
+    withOption(graph, layers, 0),
+    variantIndices(layers).map((option) => withOption(graph, layers, option)),
   );
   try {
-    return await measure(graph, constants, execution, settings);
+    return await measure(layers, execution, settings);
   } finally {
     execution.close();
   }
 }
 
-const variantIndices = (constants: readonly ConstantOptions[]): readonly number[] =>
-  Array.from({ length: Math.max(0, ...constants.map(({ options }) => options.length - 1)) }, (_, i) => i + 1);
+const variantIndices = (layers: readonly Layer[]): readonly number[] =>
+  Array.from({ length: Math.max(0, ...layers.map(({ options }) => options.length - 1)) }, (_, i) => i + 1);
 
 /** Every constant with the values of option `index` (its last when it has fewer), stored as float32. */
-function withOption(graph: Graph, constants: readonly ConstantOptions[], index: number): Graph {
+function withOption(graph: Graph, layers: readonly Layer[], index: number): Graph {
   const replacements = new Map<Value, StoredTensor>();
-  for (const { constant, options } of constants) {
+  for (const { constant, options } of layers) {
     const option = options[Math.min(index, options.length - 1)];
     if (option) replacements.set(constant, { tensor: option.tensor, storage: undefined });
   }
@@ -59,20 +53,16 @@ function withOption(graph: Graph, constants: readonly ConstantOptions[], index: 
 }
 
 async function measure(
-  graph: Graph,
-  constants: readonly ConstantOptions[],
+  layers: readonly Layer[],
   execution: Execution,
-  { samples: given, onProgress }: SensitivityOptions,
-): Promise<Sensitivity> {
-  const runs = constants.reduce((sum, { options }) => sum + options.length - 1, 0);
+  { samples: given, expected, onProgress }: SensitivityOptions,
+): Promise<readonly (readonly number[])[]> {
+  const runs = layers.reduce((sum, { options }) => sum + options.length - 1, 0);
   const affordable = Math.floor(flopLimit / Math.max(1, execution.flops * runs));
-  const count = Math.max(1, Math.min(mostSamples, affordable));
-  const samples = given?.length ? given.slice(0, count) : syntheticSamples(graph, count);
-  const expected: Sample[] = [];
-  for (const sample of samples) expected.push(await execution.run(sample));
+  const samples = given.slice(0, Math.max(1, Math.min(mostSamples, affordable)));
   const errors: number[][] = [];
   let done = 0;
-  for (const { constant, options } of constants) {
+  for (const { constant, options } of layers) {
     const row = [0];
     for (let option = 1; option < options.length; option++) {
       onProgress?.(done++, runs);
@@ -85,5 +75,5 @@ async function measure(
     execution.exchange(constant.name, undefined);
     errors.push(row);
   }
-  return { errors, samples, expected };
+  return errors;
 }

@@ -1,9 +1,10 @@
 /**
- * What the budget stage asks of later stages, handed in by compile.ts: to weigh, package and execute graphs. Every
+ * What the budget stage asks of later stages, handed in by compile.ts: to plan, package and execute graphs. Every
  * answer is a function of the graph alone (nothing is timed), so the same input gives the same choice.
  */
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { PlanCosts } from "./plan-costs.ts";
 
 /** One run's inputs or outputs by name. */
 export type Sample = Readonly<Record<string, Tensor>>;
@@ -19,10 +20,10 @@ export interface Execution {
 }
 
 export interface BudgetTools {
-  /** Bytes of weights as they are packed, summed by the name of the first constant in each. */
-  weigh(graph: Graph): ReadonlyMap<string, number>;
-  /** Bytes of all files of the package that states `maxSize` as its limit. */
-  sizeOf(graph: Graph, maxSize: number): Promise<number>;
+  /** What the graph's plan costs on the device. */
+  costOf(graph: Graph): PlanCosts;
+  /** Bytes of all files of the package; `maxSize`: the size limit that the package states. */
+  sizeOf(graph: Graph, maxSize: number | undefined): Promise<number>;
   /** `variants` are the same graph with other values in some constants. */
   open(graph: Graph, variants: readonly Graph[]): Promise<Execution>;
 }

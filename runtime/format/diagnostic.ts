@@ -44,6 +44,8 @@ export interface Diagnostic {
   readonly received?: string;
   /** What the reader can do about it. */
   readonly advice?: string;
+  /** More of it for programs: plain data whose form follows from the code (budget-infeasible: compiler/budget/outcome.ts). */
+  readonly details?: unknown;
 }
 
 /** The one formatter: a single paragraph, the parts that are known in a fixed order. */

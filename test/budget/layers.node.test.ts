@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ConstantOptions, storageOptions } from "../../compiler/budget/options.ts";
+import { type Layer, layersOf } from "../../compiler/budget/layers.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Attributes, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
@@ -25,9 +25,9 @@ function optionsOf(build: (builder: GraphBuilder) => Value): Record<string, stri
   builder.output("y", build(builder));
   const graph: Graph = builder.finish();
   return Object.fromEntries(
-    storageOptions(graph).map(({ constant, options }: ConstantOptions) => [
+    layersOf(graph).map(({ constant, options }: Layer) => [
       constant.name,
-      options.map(({ kind, storage }) => (storage?.kind === "int8" ? `int8 along ${storage.axis}` : kind)),
+      options.map(({ scheme, storage }) => (storage?.kind === "int8" ? `int8 along ${storage.axis}` : scheme.kind)),
     ]),
   );
 }

@@ -1,0 +1,248 @@
+/**
+ * The budget stage: a scheme for every layer so that the package keeps all limits, with the best quality, latency,
+ * energy or size. Layers and their options are weighed alone and solved together; the best answers are then planned, packaged
+ * and run. Deterministic. Throws LeafcutterError budget-infeasible with an explanation, option-invalid for what contradicts.
+ */
+import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type Scheme, schemeName } from "../quantize/scheme.ts";
+import type { Amounts } from "./choice-problem.ts";
+import { describeOutcome } from "./describe-outcome.ts";
+import type { EnergyCoefficients } from "./energy.ts";
+import { infeasible } from "./infeasible.ts";
+import { layerCosts } from "./layer-costs.ts";
+import { type Layer, layersOf } from "./layers.ts";
+import type { BudgetOutcome, Point } from "./outcome.ts";
+import { applyPicks, type Picks, picksOfScheme } from "./picks.ts";
+import type { Truth } from "./quality.ts";
+import {
+  capacitiesOf,
+  indexOf,
+  type Limits,
+  lossOfQuality,
+  type Objective,
+  objectiveIndex,
+  qualityOfLoss,
+} from "./quantities.ts";
+import { type Candidate, Search } from "./search.ts";
+import { measureSensitivity } from "./sensitivity.ts";
+import type { BudgetTools, Sample } from "./tools.ts";
+import { qualityScore, type Verified, Verifier } from "./verifier.ts";
+
+export interface Budget extends BudgetTools {
+  readonly limits: Limits;
+  readonly objective: Objective;
+  /** One scheme for every layer that can have it, instead of a choice. */
+  readonly precision: Scheme | undefined;
+  /** Inputs to measure on; synthetic ones when there are none. */
+  readonly samples: readonly Sample[] | undefined;
+  readonly truth: Truth;
+  readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
+  /** Whether a limit on energy may rest on a published table of another device. */
+  readonly acceptPrior: boolean;
+  onProgress?(stage: string, done: number, total: number): void;
+}
+
+export interface FittedGraph {
+  readonly graph: Graph;
+  readonly layers: readonly Layer[];
+  readonly picks: Picks;
+  /** Absent when the model as it is keeps all limits. */
+  readonly outcome?: BudgetOutcome;
+  /** Relative error |a - b| / |b| of the outputs against the graph as it was, root mean square over the samples. */
+  readonly outputError?: number;
+}
+
+/** Quality that is kept when another quantity is to be least and nothing is said of quality. */
+const usualQuality = 0.99;
+/** Candidates that are run. */
+const mostVerified = 3;
+/** Times that the allowed loss is moved until the measured quality is right. */
+const mostTightenings = 6;
+
+export async function fitToBudget(graph: Graph, budget: Budget): Promise<FittedGraph> {
+  return new Fit(graph, budget).run();
+}
+
+class Fit {
+  readonly #graph: Graph;
+  readonly #budget: Budget;
+  readonly #limits: Limits;
+  /** Whether sizes are those of packages really made. */
+  readonly #packages: boolean;
+
+  constructor(graph: Graph, budget: Budget) {
+    this.#graph = graph;
+    this.#budget = budget;
+    const { limits, objective } = budget;
+    this.#limits =
+      objective === "quality" || limits.quality !== undefined ? limits : { ...limits, quality: usualQuality };
+    this.#packages = limits.size !== undefined || objective === "size";
+  }
+
+  async run(): Promise<FittedGraph> {
+    const { objective, precision } = this.#budget;
+    this.#refusePrior();
+    const original = await this.#amountsOf(this.#graph);
+    const capacities = capacitiesOf(this.#limits);
+    const isWithin = original.every((amount, k) => amount <= (capacities[k] as number));
+    if (isWithin && objective === "quality" && !precision) return { graph: this.#graph, layers: [], picks: [] };
+    const layers = layersOf(this.#graph);
+    const verifier = await Verifier.open(this.#graph, this.#budget.samples, this.#budget.truth, this.#budget);
+    const losses = await measureSensitivity(this.#graph, layers, {
+      ...verifier,
+      open: this.#budget.open,
+      onProgress: (done, total) => this.#budget.onProgress?.("measure layers", done, total),
+    });
+    const costs = layerCosts(this.#graph, layers, this.#budget);
+    const items = costs.map((row, layer) =>
+      row.map(({ bytes, milliseconds, millijoules }, option) => [
+        losses[layer]?.[option] ?? 0,
+        bytes,
+        bytes,
+        milliseconds,
+        millijoules,
+      ]),
+    );
+    const search = new Search({
+      graph: this.#graph,
+      layers,
+      items,
+      objective: objectiveIndex(objective),
+      capacities,
+      original,
+      tools: this.#budget,
+      packages: this.#packages,
+    });
+    const { candidate, verified } = await this.#choose(search, layers, verifier);
+    return {
+      graph: applyPicks(this.#graph, layers, candidate.picks),
+      layers,
+      picks: candidate.picks,
+      outputError: verified.outputError,
+      outcome: describeOutcome({
+        objective,
+        device: this.#budget.device,
+        limits: this.#limits,
+        layers,
+        costs,
+        search,
+        original: pointOf(original, 1),
+        chosen: pointOf(candidate.amounts, qualityScore(verified)),
+        quality: verified.quality,
+        picks: candidate.picks,
+      }),
+    };
+  }
+
+  async #choose(search: Search, layers: readonly Layer[], verifier: Verifier): Promise<Choice> {
+    const { precision, objective } = this.#budget;
+    if (precision) {
+      const wanted = schemeName(precision);
+      const picks = picksOfScheme(layers, (scheme) => schemeName(scheme) === wanted);
+      const candidate = await search.measure(picks);
+      if (!search.keeps(candidate)) throw await this.#infeasible(search, layers);
+      return { candidate, verified: await this.#verify(layers, picks, verifier) };
+    }
+    const { quality, sliceDrop } = this.#limits;
+    if (quality === undefined && sliceDrop === undefined) {
+      await search.run(Number.POSITIVE_INFINITY);
+      return this.#bestVerified(search, layers, verifier);
+    }
+    return this.#withinQuality(search, layers, verifier, objective);
+  }
+
+  /** The sums over the layers miss interactions: of the best few, the one whose outputs are closest when run. */
+  async #bestVerified(search: Search, layers: readonly Layer[], verifier: Verifier): Promise<Choice> {
+    let best: Choice | undefined;
+    for (const candidate of search.fitting.slice(0, mostVerified)) {
+      const verified = await this.#verify(layers, candidate.picks, verifier);
+      if (!best || verified.outputError < best.verified.outputError) best = { candidate, verified };
+    }
+    if (!best) throw await this.#infeasible(search, layers);
+    return best;
+  }
+
+  /** Moves the allowed loss until what is measured is good enough, but not much better than that. */
+  async #withinQuality(
+    search: Search,
+    layers: readonly Layer[],
+    verifier: Verifier,
+    objective: Objective,
+  ): Promise<Choice> {
+    const { quality = 0, sliceDrop = Number.POSITIVE_INFINITY } = this.#limits;
+    const k = objectiveIndex(objective);
+    let allowed = quality === 0 ? 1 : lossOfQuality(quality);
+    let best: Choice | undefined;
+    const tried = new Set<string>();
+    for (let round = 0; round < mostTightenings; round++) {
+      await search.run(allowed);
+      const [candidate] = search.fitting;
+      if (!candidate || tried.has(candidate.picks.join())) break;
+      tried.add(candidate.picks.join());
+      const verified = await this.#verify(layers, candidate.picks, verifier);
+      const score = qualityScore(verified);
+      const drop = verified.quality.worstGroup?.drop ?? 0;
+      const isGood = score >= quality && drop <= sliceDrop;
+      if (isGood && (!best || (candidate.amounts[k] as number) < (best.candidate.amounts[k] as number)))
+        best = { candidate, verified };
+      const isTight = lossOfQuality(Math.max(score, 1e-6)) > 0.7 * lossOfQuality(quality);
+      if (isGood && (objective === "quality" || isTight)) break;
+      const measured = Math.max((1 - score) / Math.max(1e-9, 1 - quality), sliceDrop > 0 ? drop / sliceDrop : 0);
+      const sum = Math.min(allowed, candidate.amounts[indexOf.loss] as number);
+      allowed = isGood
+        ? Math.min(4 * allowed, (0.9 * allowed) / Math.max(measured, 0.25))
+        : sum * Math.min(0.7, 0.9 / measured);
+    }
+    if (!best) throw await this.#infeasible(search, layers);
+    return best;
+  }
+
+  async #verify(layers: readonly Layer[], picks: Picks, verifier: Verifier): Promise<Verified> {
+    this.#budget.onProgress?.("verify", 0, 1);
+    return verifier.verify(applyPicks(this.#graph, layers, picks));
+  }
+
+  #infeasible(search: Search, layers: readonly Layer[]): Promise<LeafcutterError> {
+    return infeasible({
+      search,
+      layers,
+      limits: this.#limits,
+      sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(this.#graph, layers, picks), size),
+      pointOf: ({ amounts }: Candidate) => pointOf(amounts, qualityOfLoss(amounts[indexOf.loss] as number)),
+    });
+  }
+
+  async #amountsOf(graph: Graph): Promise<Amounts> {
+    const { memoryBytes, nanoseconds, joules } = this.#budget.costOf(graph);
+    const size = this.#packages ? await this.#budget.sizeOf(graph, this.#limits.size) : 0;
+    return [0, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
+  }
+
+  #refusePrior(): void {
+    const { limits, device, acceptPrior } = this.#budget;
+    const { tier, source, band } = device.energy;
+    if (limits.energy === undefined || tier !== "C" || acceptPrior) return;
+    throw new LeafcutterError({
+      code: "option-invalid",
+      where: "energy limit",
+      message: "the energy of this device is not known well enough for a limit",
+      expected: "a device profile of tier A or B",
+      received: `tier C: ${source}, right within a factor of ${band}`,
+      advice: "Measure the device with `leafcutter profile`, or accept the published table with --accept-prior.",
+    });
+  }
+}
+
+interface Choice {
+  readonly candidate: Candidate;
+  readonly verified: Verified;
+}
+
+const pointOf = (amounts: Amounts, quality: number): Point => ({
+  size: amounts[indexOf.size] as number,
+  memory: amounts[indexOf.memory] as number,
+  latency: amounts[indexOf.latency] as number,
+  energy: amounts[indexOf.energy] as number,
+  quality,
+});

@@ -1,0 +1,128 @@
+/**
+ * The error of a budget that nothing keeps: the whole explanation as data (Infeasibility), the part that helps most in words.
+ * Costs are those of plans and packages really made; quality is by the sums over the layers.
+ */
+import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import { type Amounts, fits, sumsOf } from "./choice-problem.ts";
+import { explain } from "./explain.ts";
+import type { Layer } from "./layers.ts";
+import { amountText, limitName, limitText } from "./limit-text.ts";
+import type { Infeasibility, Limited, Point } from "./outcome.ts";
+import { type Picks, uniformPicks } from "./picks.ts";
+import { indexOf, type Limits, qualityOfLoss, quantities } from "./quantities.ts";
+import type { Candidate, Search } from "./search.ts";
+
+/** Bytes that the kernels of a kind can bring at most: a module has at most 60 KB, and there are two. */
+const mostKernelBytes = 120_000;
+const mostRelaxations = 3;
+
+const limitedOf = (k: number): Limited => {
+  const quantity = quantities[k] ?? "loss";
+  return quantity === "loss" ? "quality" : quantity;
+};
+
+export interface InfeasibleSettings {
+  readonly search: Search;
+  readonly layers: readonly Layer[];
+  readonly limits: Limits;
+  /** Bytes of the package of these picks that states `size` as its limit. */
+  sizeOf(picks: Picks, size: number): Promise<number>;
+  pointOf(candidate: Candidate): Point;
+}
+
+export async function infeasible(settings: InfeasibleSettings): Promise<LeafcutterError> {
+  const { search, limits, pointOf } = settings;
+  const { problem } = search;
+  const found = explain(problem);
+  const limitOf = (quantity: Limited): number => limits[quantity] ?? 0;
+  const best: Infeasibility["best"][number][] = [];
+  for (const { quantity: k, picks } of found.least) {
+    const quantity = limitedOf(k);
+    const amount = picks && (await amountOf(k, picks, settings));
+    best.push({ quantity, amount });
+  }
+  const relaxations = best
+    .flatMap(({ quantity, amount }) =>
+      amount === undefined
+        ? []
+        : [{ quantity, amount, share: Math.abs(amount - limitOf(quantity)) / Math.abs(limitOf(quantity)) }],
+    )
+    .sort((left, right) => left.share - right.share)
+    .slice(0, mostRelaxations);
+  const details: Infeasibility = {
+    limits: best.map(({ quantity }) => ({ quantity, limit: limitOf(quantity) })),
+    conflict: found.conflict.map(limitedOf),
+    best,
+    nearest: pointOf(await search.measure(found.nearest.picks)),
+    relaxations,
+    proved: found.exact,
+  };
+  return new LeafcutterError(diagnosticOf(details));
+}
+
+/** The least of quantity `k` that a plan with `picks` really has, as people say it. */
+async function amountOf(k: number, picks: Picks, settings: InfeasibleSettings): Promise<number> {
+  const { search } = settings;
+  if (k === indexOf.size) return smallestSize(picks, settings);
+  const { amounts } = await search.measure(picks);
+  return k === indexOf.loss ? qualityOfLoss(amounts[k] as number) : (amounts[k] as number);
+}
+
+/**
+ * A narrow layer saves bytes but may bring another kernel, so the fewest bytes of weights are not always the smallest
+ * package: picks with fewer kernels are tried too.
+ */
+async function smallestSize(fewest: Picks, { search, layers, sizeOf }: InfeasibleSettings): Promise<number> {
+  const { items, capacities } = search.problem;
+  const others = capacities.with(indexOf.size, Number.POSITIVE_INFINITY);
+  const sums = (picks: Picks): Amounts => sumsOf(items, picks, quantities.length);
+  const bytesOf = (picks: Picks): number => sums(picks)[indexOf.size] as number;
+  const candidates = [fewest, ...uniformPicks(layers).filter((picks) => fits(sums(picks), others))].filter(
+    (picks) => bytesOf(picks) <= bytesOf(fewest) + mostKernelBytes,
+  );
+  let best: Candidate | undefined;
+  const sizeOfCandidate = ({ amounts }: Candidate): number => amounts[indexOf.size] as number;
+  for (const picks of candidates) {
+    const candidate = await search.measure(picks);
+    if (!best || sizeOfCandidate(candidate) < sizeOfCandidate(best)) best = candidate;
+  }
+  // The limit is written in the package, so its size is that of a package that states it as its own limit.
+  let size = best ? sizeOfCandidate(best) : 0;
+  for (let limit = 0; best && limit !== size; ) {
+    limit = size;
+    size = Math.max(limit, await sizeOf(best.picks, limit));
+  }
+  return size;
+}
+
+function diagnosticOf(details: Infeasibility): LeafcutterError["diagnostic"] {
+  const { conflict, limits, best, nearest, relaxations } = details;
+  const kept = limits.filter(({ quantity }) => conflict.includes(quantity));
+  const [alone] = kept;
+  const bestOf = (quantity: Limited): number | undefined => best.find((entry) => entry.quantity === quantity)?.amount;
+  const isAlone = kept.length === 1 && alone !== undefined;
+  const least = isAlone ? bestOf(alone.quantity) : undefined;
+  const worded = ({ quantity, amount }: { readonly quantity: Limited; readonly amount: number }): string =>
+    `${limitName[quantity]} ${limitText(quantity, amount)}`;
+  const received =
+    isAlone && least !== undefined
+      ? `${amountText(alone.quantity, least)} at the ${alone.quantity === "size" ? "smallest" : "best"}`
+      : `at the nearest ${limits
+          .map(({ quantity }) => `${limitName[quantity]} ${amountText(quantity, nearest[quantity as keyof Point])}`)
+          .join(", ")}`;
+  const relaxed = relaxations.map(worded).join(", or ");
+  return {
+    code: "budget-infeasible",
+    where: isAlone ? `${limitName[alone.quantity]} budget` : "budget",
+    message: isAlone
+      ? `no choice of schemes brings the ${limitName[alone.quantity]} within its limit`
+      : `no choice of schemes keeps ${kept.map(({ quantity }) => limitName[quantity]).join(" and ")} within their limits together`,
+    expected: kept.map(({ quantity, limit }) => limitText(quantity, limit)).join(", "),
+    received,
+    advice:
+      relaxed === ""
+        ? "Raise several limits, or use a smaller model."
+        : `Set ${relaxed}${relaxations.length > 1 ? " (one of them is enough)" : ""}, or use a smaller model.`,
+    details,
+  };
+}

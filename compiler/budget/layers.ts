@@ -1,0 +1,201 @@
+/**
+ * The layers of a graph, and the schemes of each: every constant whose readers can all read a narrower form of it, which is
+ * the weights of a family with a variant for it, or an operand of a loop nest's body. Anything else (biases, norm scales,
+ * epilogue operands, small tensors) stays as it is. What the model itself stores in fewer bits is never widened.
+ */
+import { type Expression, mapExpression } from "../../runtime/format/expression.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
+import type { Facts } from "../graph/facts.ts";
+import { FactStore } from "../graph/facts.ts";
+import type { Graph, Node, Value } from "../graph/graph.ts";
+import { familyOf } from "../kernels/families.ts";
+import { isBindable } from "../kernels/loop/bind.ts";
+import type { Problem, WeightStorage } from "../kernels/problem.ts";
+import { lowerElementwise } from "../ops/elementwise/lower.ts";
+import { operatorOf } from "../ops/index.ts";
+import { operatorContext } from "../ops/infer.ts";
+import type { LoweredStep, Lowering } from "../ops/operator.ts";
+import { roundWeights } from "../quantize/round-weights.ts";
+import type { Scheme } from "../quantize/scheme.ts";
+import type { WeightLayout } from "../quantize/weight-matrix.ts";
+import type { StoredTensor } from "./replace-constants.ts";
+
+/** Fewer elements than this are not worth another kernel. */
+const fewestElements = 256;
+/** Fewest elements that share a scale. */
+const fewestPerScale = 8;
+
+export interface LayerOption extends StoredTensor {
+  readonly scheme: Scheme;
+}
+
+export interface Layer {
+  readonly constant: Value;
+  /** The nodes that read it. */
+  readonly nodes: readonly Node[];
+  /** The families that read it, "nest" for loop nests: constants with the same reader can share kernels. */
+  readonly reader: string;
+  /** What the model itself has comes first: float32, or float16 for a constant that came as float16. */
+  readonly options: readonly LayerOption[];
+}
+
+/** What one reader can read, and where scales and sums lie in the constant: two axes, or any for a table. */
+interface Readable {
+  readonly float16: boolean;
+  readonly int8: boolean;
+  readonly layout: WeightLayout | "any" | undefined;
+  readonly readers: readonly string[];
+}
+
+const nothing: Readable = { float16: false, int8: false, layout: undefined, readers: [] };
+const anything: Readable = { float16: true, int8: true, layout: "any", readers: [] };
+
+/** Layers with at least two options, in order of first use. */
+export function layersOf(graph: Graph): readonly Layer[] {
+  const facts = new FactStore(graph.constants);
+  const found = new Map<Value, { readable: Readable; readonly nodes: Node[] }>();
+  for (const node of graph.nodes) {
+    const lowering = loweringOf(node, facts);
+    for (const value of new Set(node.inputs)) {
+      if (!value || !isCandidate(value, graph)) continue;
+      const here = readableBy(node, value, lowering);
+      const known = found.get(value);
+      if (known) {
+        known.readable = bothOf(known.readable, here);
+        known.nodes.push(node);
+      } else found.set(value, { readable: here, nodes: [node] });
+    }
+  }
+  for (const { value } of graph.outputs) found.delete(value);
+  return [...found].flatMap(([constant, { readable, nodes }]) => {
+    const options = optionsOf(constant, graph.constants.get(constant) as Tensor<"float32">, readable);
+    return options.length > 1 ? [{ constant, nodes, reader: readable.readers.join(" "), options }] : [];
+  });
+}
+
+function isCandidate(value: Value, graph: Graph): boolean {
+  const tensor = graph.constants.get(value);
+  const { storage } = value.type;
+  return (
+    tensor?.dtype === "float32" &&
+    tensor.data.length >= fewestElements &&
+    (storage === undefined || storage.kind === "float16")
+  );
+}
+
+/** As the planner sees it; undefined for a host step. */
+function loweringOf(node: Node, facts: Facts): Lowering | undefined {
+  const operator = operatorOf(node);
+  const context = operatorContext(node, facts);
+  if (operator.lower) return operator.lower(context);
+  const expression = operator.expression?.(context);
+  return expression && lowerElementwise(context, expression);
+}
+
+function readableBy(node: Node, value: Value, lowering: Lowering | undefined): Readable {
+  if (lowering?.kind !== "steps") return nothing;
+  let all = anything;
+  for (const step of lowering.steps) {
+    if (step.kind === "nest" && !isBindable(step.nest)) return nothing;
+    step.operands.forEach((operand, index) => {
+      if (operand?.kind === "input" && node.inputs[operand.index] === value) all = bothOf(all, readableAt(step, index));
+    });
+  }
+  return all;
+}
+
+function readableAt(step: LoweredStep, index: number): Readable {
+  if (step.kind === "nest") {
+    const finished = step.nest.finish && reads(step.nest.finish, index + 1);
+    return finished ? nothing : { ...anything, readers: ["nest"] };
+  }
+  const { problem } = step;
+  if (problem.family === "recurrent") {
+    const layout = { channelAxis: 0, contractionAxis: 1 };
+    return index === 1 || index === 2 ? { ...anything, layout, readers: [problem.family] } : nothing;
+  }
+  if (index !== 1) return nothing;
+  switch (problem.family) {
+    case "conv":
+    case "depthwise":
+      return readableByFamily(problem, { channelAxis: 0, contractionAxis: 1 });
+    case "conv-transpose":
+      // With groups an output channel is no single index of one axis.
+      return readableByFamily(problem, problem.groups === 1 ? { channelAxis: 1, contractionAxis: 0 } : undefined);
+    case "matmul": {
+      if (problem.dynamicB) return nothing;
+      const channelAxis = problem.transposeB ? 0 : 1;
+      return readableByFamily(problem, { channelAxis, contractionAxis: 1 - channelAxis });
+    }
+    case "attention":
+    case "conv-i8":
+    case "depthwise-i8":
+    case "matmul-i8":
+    case "pool":
+    case "reduce":
+    case "softmax":
+    case "norm":
+      return nothing;
+  }
+}
+
+const reads = (expression: Expression, operand: number): boolean => {
+  let found = false;
+  mapExpression(expression, (part) => {
+    if (part.kind === "input" && part.index === operand) found = true;
+    return part;
+  });
+  return found;
+};
+
+function readableByFamily(
+  problem: Extract<Problem, { storage: WeightStorage }>,
+  layout: WeightLayout | undefined,
+): Readable {
+  const accepts = (storage: WeightStorage): boolean => {
+    const narrow: Problem = { ...problem, storage };
+    const family = familyOf(narrow);
+    return family?.variants.some((variant) => family.accepts(variant, narrow)) ?? false;
+  };
+  return {
+    float16: accepts("float16"),
+    int8: layout !== undefined && accepts("int8"),
+    layout,
+    readers: [problem.family],
+  };
+}
+
+function bothOf(left: Readable, right: Readable): Readable {
+  const float16 = left.float16 && right.float16;
+  const readers = [...new Set([...left.readers, ...right.readers])].sort();
+  const layout = left.layout === "any" ? right.layout : left.layout;
+  const agree =
+    left.layout === "any" ||
+    right.layout === "any" ||
+    (left.layout?.channelAxis === right.layout?.channelAxis &&
+      left.layout?.contractionAxis === right.layout?.contractionAxis);
+  return { float16, int8: left.int8 && right.int8 && agree, layout: agree ? layout : undefined, readers };
+}
+
+function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readable): readonly LayerOption[] {
+  const { storage } = constant.type;
+  const options: LayerOption[] = [{ scheme: { kind: storage ? "float16" : "float32" }, tensor, storage }];
+  const layout = readable.layout === "any" ? layoutOfTable(tensor.shape) : readable.layout;
+  const add = (scheme: Scheme): void => {
+    const rounded = roundWeights(tensor, scheme, layout ?? { channelAxis: 0, contractionAxis: 0 });
+    const narrow = rounded?.storage;
+    if (rounded && narrow && narrow.kind !== "int4" && narrow.kind !== "nf4")
+      options.push({ scheme, tensor: rounded.tensor, storage: narrow });
+  };
+  if (readable.float16 && !storage) add({ kind: "float16" });
+  if (!layout) return options;
+  const wide = tensor.data.length >= fewestPerScale * (tensor.shape[layout.channelAxis] ?? 1);
+  if (readable.int8 && wide) add({ kind: "int8-weights" });
+  return options;
+}
+
+/** One scale per row of the table; leading axes of one index hold no rows. */
+function layoutOfTable(shape: readonly number[]): WeightLayout | undefined {
+  const channelAxis = shape.findIndex((extent) => extent > 1);
+  return channelAxis < 0 ? undefined : { channelAxis, contractionAxis: shape.length - 1 };
+}
