@@ -4,6 +4,9 @@
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { type Program, pageBytes } from "../runtime/format/program.ts";
+import type { FittedGraph } from "./budget/fit.ts";
+import { formatOutcome } from "./budget/format-outcome.ts";
+import type { BudgetOutcome } from "./budget/outcome.ts";
 import type { Plan } from "./plan/plan.ts";
 
 export interface ReportStep {
@@ -17,10 +20,10 @@ export interface ReportStep {
   readonly weightBytes: number;
 }
 
-/** How one constant is stored, and what that does to the outputs (0 for float32). */
+/** The scheme of one constant. */
 export interface ReportStorage {
   readonly constant: string;
-  readonly storage: "float32" | "float16" | "int8" | "int4" | "nf4";
+  readonly storage: string;
   readonly bytes: number;
 }
 
@@ -37,10 +40,12 @@ export interface Report {
   readonly memoryBytes: number;
   readonly arenaBytes: number;
   readonly liveBytes: number;
-  /** Constants that the size budget stores in fewer bits. */
+  /** Constants among whose schemes the budget chose; empty when the model as it is keeps all limits. */
   readonly storage: readonly ReportStorage[];
-  /** Relative error of the outputs against float32 on the samples of the budget; undefined without a budget. */
+  /** Relative error of the outputs against float32 on the samples of the budget; undefined without a choice. */
   readonly outputError?: number;
+  /** What the budget chose, from what, and how far it is from its limits; undefined without a choice. */
+  readonly budget?: BudgetOutcome;
   readonly milliseconds: number;
 }
 
@@ -49,20 +54,11 @@ export interface ReportInput {
   readonly program: Program;
   readonly manifest: Manifest;
   readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly storage: readonly ReportStorage[];
-  readonly outputError?: number | undefined;
+  readonly fitted: FittedGraph;
   readonly milliseconds: number;
 }
 
-export function makeReport({
-  plan,
-  program,
-  manifest,
-  files,
-  storage,
-  outputError,
-  milliseconds,
-}: ReportInput): Report {
+export function makeReport({ plan, program, manifest, files, fitted, milliseconds }: ReportInput): Report {
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
     if (step.kind !== "kernel") return { name: step.name, op: step.op, kernel: step.kind, flops: 0, weightBytes: 0 };
@@ -82,6 +78,7 @@ export function makeReport({
       weightBytes,
     };
   });
+  const { outcome, outputError } = fitted;
   let totalBytes = 0;
   for (const bytes of files.values()) totalBytes += bytes.byteLength;
   return {
@@ -95,10 +92,21 @@ export function makeReport({
     memoryBytes: plan.memory.pages * pageBytes,
     arenaBytes: plan.memory.arena.bytes,
     liveBytes: plan.liveBytes,
-    storage,
+    storage: (outcome?.layers ?? []).map(({ constant, options, chosen }) => ({
+      constant,
+      storage: options[chosen]?.scheme ?? "float32",
+      bytes: options[chosen]?.bytes ?? 0,
+    })),
     ...(outputError === undefined ? {} : { outputError }),
+    ...(outcome ? { budget: withSize(outcome, totalBytes) } : {}),
     milliseconds,
   };
+}
+
+/** The size of the package as it was written, which is exact even where no limit asked for it. */
+function withSize(outcome: BudgetOutcome, size: number): BudgetOutcome {
+  const front = outcome.front.map((point) => (point.chosen ? { ...point, size } : point));
+  return { ...outcome, chosen: { ...outcome.chosen, size }, front };
 }
 
 /** 1234567 -> "1.23 MB" (MB = 10^6 bytes). */
@@ -125,8 +133,9 @@ export function formatReport(report: Report): string {
     const list = [...counts].map(([storage, count]) => `${count} ${storage}`).join(", ");
     const error =
       report.outputError === undefined ? "" : `; relative output error ${report.outputError.toExponential(2)}`;
-    lines.push(`  storage of weights: ${list}${error}`);
+    lines.push(`  schemes of weights: ${list}${error}`);
   }
+  if (report.budget) lines.push(...formatOutcome(report.budget).map((line) => `  ${line}`));
   lines.push(report.hostSteps.length === 0 ? "  no host steps" : `  host steps: ${report.hostSteps.join(", ")}`);
   lines.push(`  compiled in ${(report.milliseconds / 1000).toFixed(2)} s`);
   return lines.join("\n");

@@ -6,7 +6,7 @@
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type Scheme, schemeName } from "../quantize/scheme.ts";
-import type { Amounts } from "./choice-problem.ts";
+import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
 import type { EnergyCoefficients } from "./energy.ts";
 import { infeasible } from "./infeasible.ts";
@@ -85,8 +85,8 @@ class Fit {
     this.#refusePrior();
     const original = await this.#amountsOf(this.#graph);
     const capacities = capacitiesOf(this.#limits);
-    const isWithin = original.every((amount, k) => amount <= (capacities[k] as number));
-    if (isWithin && objective === "quality" && !precision) return { graph: this.#graph, layers: [], picks: [] };
+    if (fits(original, capacities) && objective === "quality" && !precision)
+      return { graph: this.#graph, layers: [], picks: [] };
     const layers = layersOf(this.#graph);
     const verifier = await Verifier.open(this.#graph, this.#budget.samples, this.#budget.truth, this.#budget);
     const losses = await measureSensitivity(this.#graph, layers, {
@@ -215,7 +215,7 @@ class Fit {
 
   async #amountsOf(graph: Graph): Promise<Amounts> {
     const { memoryBytes, nanoseconds, joules } = this.#budget.costOf(graph);
-    const size = this.#packages ? await this.#budget.sizeOf(graph, this.#limits.size) : 0;
+    const size = await this.#budget.sizeOf(graph, this.#limits.size);
     return [0, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
   }
 

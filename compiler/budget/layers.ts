@@ -10,7 +10,7 @@ import { FactStore } from "../graph/facts.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import { familyOf } from "../kernels/families.ts";
 import { isBindable } from "../kernels/loop/bind.ts";
-import type { Problem, WeightStorage } from "../kernels/problem.ts";
+import type { BlockForm, Problem, WeightStorage } from "../kernels/problem.ts";
 import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
@@ -24,6 +24,13 @@ import type { StoredTensor } from "./replace-constants.ts";
 const fewestElements = 256;
 /** Fewest elements that share a scale. */
 const fewestPerScale = 8;
+
+/** The blocks that families are asked about, and those that layers can have. */
+const blocks: BlockForm = { size: 32, zeros: true, scaleType: "float16" };
+const blockSchemes: readonly Scheme[] = [
+  { kind: "int4", blockSize: 32, zeros: true },
+  { kind: "int4", blockSize: 128, zeros: true },
+];
 
 export interface LayerOption extends StoredTensor {
   readonly scheme: Scheme;
@@ -43,12 +50,14 @@ export interface Layer {
 interface Readable {
   readonly float16: boolean;
   readonly int8: boolean;
+  /** int4 and nf4 in blocks. */
+  readonly blocks: boolean;
   readonly layout: WeightLayout | "any" | undefined;
   readonly readers: readonly string[];
 }
 
-const nothing: Readable = { float16: false, int8: false, layout: undefined, readers: [] };
-const anything: Readable = { float16: true, int8: true, layout: "any", readers: [] };
+const nothing: Readable = { float16: false, int8: false, blocks: false, layout: undefined, readers: [] };
+const anything: Readable = { float16: true, int8: true, blocks: true, layout: "any", readers: [] };
 
 /** Layers with at least two options, in order of first use. */
 export function layersOf(graph: Graph): readonly Layer[] {
@@ -112,7 +121,7 @@ function readableAt(step: LoweredStep, index: number): Readable {
   const { problem } = step;
   if (problem.family === "recurrent") {
     const layout = { channelAxis: 0, contractionAxis: 1 };
-    return index === 1 || index === 2 ? { ...anything, layout, readers: [problem.family] } : nothing;
+    return index === 1 || index === 2 ? { ...anything, blocks: false, layout, readers: [problem.family] } : nothing;
   }
   if (index !== 1) return nothing;
   switch (problem.family) {
@@ -152,17 +161,22 @@ function readableByFamily(
   problem: Extract<Problem, { storage: WeightStorage }>,
   layout: WeightLayout | undefined,
 ): Readable {
-  const accepts = (storage: WeightStorage): boolean => {
-    const narrow: Problem = { ...problem, storage };
-    const family = familyOf(narrow);
-    return family?.variants.some((variant) => family.accepts(variant, narrow)) ?? false;
-  };
+  const accepts = (storage: "float16" | "int8"): boolean => acceptsProblem({ ...problem, storage });
+  const acceptsBlocks =
+    (problem.family === "conv" || problem.family === "matmul") &&
+    acceptsProblem({ ...problem, storage: "int4", blocks });
   return {
     float16: accepts("float16"),
     int8: layout !== undefined && accepts("int8"),
+    blocks: layout !== undefined && acceptsBlocks,
     layout,
     readers: [problem.family],
   };
+}
+
+function acceptsProblem(problem: Problem): boolean {
+  const family = familyOf(problem);
+  return family?.variants.some((variant) => family.accepts(variant, problem)) ?? false;
 }
 
 function bothOf(left: Readable, right: Readable): Readable {
@@ -174,7 +188,8 @@ function bothOf(left: Readable, right: Readable): Readable {
     right.layout === "any" ||
     (left.layout?.channelAxis === right.layout?.channelAxis &&
       left.layout?.contractionAxis === right.layout?.contractionAxis);
-  return { float16, int8: left.int8 && right.int8 && agree, layout: agree ? layout : undefined, readers };
+  const [int8, blocks] = [left.int8 && right.int8 && agree, left.blocks && right.blocks && agree];
+  return { float16, int8, blocks, layout: agree ? layout : undefined, readers };
 }
 
 function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readable): readonly LayerOption[] {
@@ -183,14 +198,13 @@ function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readabl
   const layout = readable.layout === "any" ? layoutOfTable(tensor.shape) : readable.layout;
   const add = (scheme: Scheme): void => {
     const rounded = roundWeights(tensor, scheme, layout ?? { channelAxis: 0, contractionAxis: 0 });
-    const narrow = rounded?.storage;
-    if (rounded && narrow && narrow.kind !== "int4" && narrow.kind !== "nf4")
-      options.push({ scheme, tensor: rounded.tensor, storage: narrow });
+    if (rounded?.storage) options.push({ scheme, tensor: rounded.tensor, storage: rounded.storage });
   };
   if (readable.float16 && !storage) add({ kind: "float16" });
   if (!layout) return options;
   const wide = tensor.data.length >= fewestPerScale * (tensor.shape[layout.channelAxis] ?? 1);
   if (readable.int8 && wide) add({ kind: "int8-weights" });
+  if (readable.blocks && wide) for (const scheme of blockSchemes) add(scheme);
   return options;
 }
 

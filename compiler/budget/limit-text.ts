@@ -10,6 +10,12 @@ export const limitName: Readonly<Record<Limited, string>> = {
   sliceDrop: "drop of the worst slice",
 };
 
+/** Two digits of what is missing to 1, which are the ones that matter. */
+const qualityText = (quality: number): string => {
+  const missing = Math.abs(1 - quality);
+  return missing === 0 ? "1" : quality.toFixed(Math.max(2, 1 - Math.floor(Math.log10(missing))));
+};
+
 const digits = (value: number): string => String(Number(value.toPrecision(4)));
 
 /** Bytes exactly: a limit of this many bytes can be kept. */
@@ -23,7 +29,7 @@ export function amountText(quantity: Limited, amount: number): string {
     case "energy":
       return `${digits(amount)} mJ`;
     case "quality":
-      return digits(amount);
+      return qualityText(amount);
     case "sliceDrop":
       return `${digits(amount)} points`;
   }

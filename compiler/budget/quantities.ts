@@ -26,7 +26,8 @@ export interface Limits {
   readonly sliceDrop?: number;
 }
 
-export type Objective = "quality" | "latency" | "energy" | "size";
+export const objectives = ["quality", "latency", "energy", "size"] as const;
+export type Objective = (typeof objectives)[number];
 
 export const objectiveIndex = (objective: Objective): number =>
   objective === "quality" ? indexOf.loss : indexOf[objective];

@@ -1,17 +1,31 @@
 /** A model file compiled with the options that `compile` and `inspect` share. */
-import { readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
-import { compile, type Package } from "../compile.ts";
+import type { Objective } from "../budget/quantities.ts";
+import { type CompileOptions, compile, type Package, parseDeviceProfile } from "../compile.ts";
 import { diskFolder, fileSource } from "../file-source.ts";
-import { type DataTensor, readDataSets } from "../import/data-set.ts";
+import { readDataSets } from "../import/data-set.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
+import { readSamples } from "../import/samples/read-samples.ts";
+import type { SamplePort, SampleSet } from "../import/samples/sample-set.ts";
 import type { CostTable } from "../kernels/cost-table.ts";
 import type { StateNames } from "../plan/states.ts";
+import type { Scheme } from "../quantize/scheme.ts";
 import { dimOption, stateOption } from "./options.ts";
-import { type Dims, parseSize, parseValue } from "./parse.ts";
+import {
+  type Dims,
+  parseEnergy,
+  parseObjective,
+  parsePoints,
+  parsePrecision,
+  parseQuality,
+  parseSize,
+  parseTime,
+  parseValue,
+} from "./parse.ts";
 import { progressBar } from "./progress-bar.ts";
 
 export interface CompileFlags {
@@ -19,49 +33,99 @@ export interface CompileFlags {
   readonly state?: StateNames;
   readonly value?: InputValues;
   readonly maxSize?: number;
-  readonly samples?: string;
+  readonly maxMemory?: number;
+  readonly maxLatency?: number;
+  readonly maxEnergy?: number;
+  readonly minQuality?: number;
+  readonly maxSliceDrop?: number;
+  readonly objective?: Objective;
+  readonly precision?: Scheme;
+  readonly device?: string;
+  readonly acceptPrior?: boolean;
+  readonly calibrate?: string;
+  readonly labels?: string;
+  readonly groups?: string;
+  readonly preprocess?: string;
   readonly webgpu?: boolean;
   readonly threads?: boolean;
   readonly costs?: string;
   readonly name?: string;
 }
 
-/** The data sets of a folder, or of a folder of model folders' data. */
-const dataSetsOf = (folder: string): ReturnType<typeof readDataSets> => readDataSets(diskFolder(folder));
+/** Samples used at most: more make neither ranges nor quality much surer. */
+const mostSamples = 500;
 
-async function samplesOf(folder: string): Promise<readonly (readonly DataTensor[])[]> {
-  const sets = await dataSetsOf(folder);
-  if (sets.length > 0) return sets.map(({ inputs }) => inputs);
-  throw new LeafcutterError({
-    code: "file-missing",
-    where: folder,
-    message: "there are no samples in the folder",
-    expected: "test_data_set_0/input_0.pb, test_data_set_1/input_0.pb, …",
-    advice: "Write each sample's inputs as TensorProto files, or leave --samples out to use seeded synthetic inputs.",
-  });
+/** A file that an option names. Throws file-missing. */
+async function readText(flag: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new LeafcutterError(
+      {
+        code: "file-missing",
+        where: `${flag} ${path}`,
+        message: "the file cannot be read",
+        received: error instanceof Error ? error.message : String(error),
+      },
+      { cause: error },
+    );
+  }
+}
+
+const textOf = (flag: string, path: string | undefined): Promise<string | undefined> =>
+  path === undefined ? Promise.resolve(undefined) : readText(flag, path);
+
+/** Samples of a folder, or of one file. */
+async function readCalibration(path: string, ports: readonly SamplePort[], flags: CompileFlags): Promise<SampleSet> {
+  const isFile = await stat(path).then(
+    (status) => status.isFile(),
+    () => false,
+  );
+  const folder = diskFolder(isFile ? dirname(path) : path);
+  const [labels, groups, preprocess] = await Promise.all([
+    textOf("--labels", flags.labels),
+    textOf("--groups", flags.groups),
+    textOf("--preprocess", flags.preprocess),
+  ]);
+  const source = { folder, name: path, ...(isFile ? { file: basename(path) } : {}) };
+  return readSamples(source, ports, { labels, groups, preprocess, most: mostSamples });
+}
+
+/** The options that the flags say. */
+export async function compileOptions(model: string, flags: CompileFlags): Promise<CompileOptions> {
+  const beside = await readDataSets(diskFolder(dirname(model)));
+  const { name, dim, state, value, device, costs, calibrate } = flags;
+  const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop, objective, precision, threads } = flags;
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(dim ? { dims: dim } : {}),
+    ...(state ? { states: state } : {}),
+    ...(value ? { values: value } : {}),
+    ...(beside[0] ? { sampleShapes: beside[0].inputs } : {}),
+    ...(maxSize === undefined ? {} : { maxSize }),
+    ...(maxMemory === undefined ? {} : { maxMemory }),
+    ...(maxLatency === undefined ? {} : { maxLatency }),
+    ...(maxEnergy === undefined ? {} : { maxEnergy }),
+    ...(minQuality === undefined ? {} : { minQuality }),
+    ...(maxSliceDrop === undefined ? {} : { maxSliceDrop }),
+    ...(objective ? { objective } : {}),
+    ...(precision ? { precision } : {}),
+    ...(device === undefined ? {} : { device: parseDeviceProfile(await readText("--device", device), device) }),
+    ...(flags.acceptPrior ? { acceptPrior: true } : {}),
+    ...(calibrate === undefined
+      ? {}
+      : { samples: (ports: readonly SamplePort[]) => readCalibration(calibrate, ports, flags) }),
+    ...(flags.webgpu ? { webgpu: true } : {}),
+    ...(threads === undefined ? {} : { threads }),
+    ...(costs === undefined ? {} : { costs: JSON.parse(await readText("--costs", costs)) as CostTable }),
+  };
 }
 
 /** Shapes come from the data set beside the model, where there is one. */
-export async function compileModel(model: string, flags: CompileFlags): Promise<Package> {
+export async function compileModel(model: string, options: CompileOptions): Promise<Package> {
   const bar = progressBar();
   try {
-    const beside = await dataSetsOf(dirname(model));
-    const samples = flags.samples === undefined ? undefined : await samplesOf(flags.samples);
-    return await compile(fileSource(model), {
-      ...(flags.name === undefined ? {} : { name: flags.name }),
-      ...(flags.dim ? { dims: flags.dim } : {}),
-      ...(flags.state ? { states: flags.state } : {}),
-      ...(flags.value ? { values: flags.value } : {}),
-      ...(beside[0] ? { sampleShapes: beside[0].inputs } : {}),
-      ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
-      ...(samples
-        ? { samples: samples.map((tensors) => Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor]))) }
-        : {}),
-      ...(flags.webgpu ? { webgpu: true } : {}),
-      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-      ...(flags.costs === undefined ? {} : { costs: JSON.parse(await readFile(flags.costs, "utf8")) as CostTable }),
-      onProgress: bar.update,
-    });
+    return await compile(fileSource(model), { ...options, onProgress: bar.update });
   } finally {
     bar.stop();
   }
@@ -80,15 +144,60 @@ export function withCompileOptions(command: Command): Command {
     .addOption(stateOption())
     .addOption(valueOption())
     .addOption(
+      new Option("--max-size <size>", "most bytes of all files of the package, such as 1MB (10^6 bytes)").argParser(
+        parseSize,
+      ),
+    )
+    .addOption(
+      new Option("--max-memory <size>", "most bytes of memory of a session, such as 32MB").argParser(parseSize),
+    )
+    .addOption(
       new Option(
-        "--max-size <size>",
-        "most bytes of all files of the package, such as 1MB (10^6 bytes); chooses float32, float16 or int8 per layer",
-      ).argParser(parseSize),
+        "--max-latency <time>",
+        "most time of a run on one thread of the device, such as 20ms, by its profile",
+      ).argParser(parseTime),
+    )
+    .addOption(
+      new Option("--max-energy <energy>", "most energy of a run, such as 5mJ, by the device's profile").argParser(
+        parseEnergy,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--min-quality <share>",
+        "least quality: mean cosine of the outputs against the model as it is, or its accuracy as a share of the model's when there are labels (default: 0.99 with another objective than quality)",
+      ).argParser(parseQuality),
+    )
+    .addOption(
+      new Option(
+        "--max-slice-drop <points>",
+        "most points that any group of samples may lose: of accuracy with labels, of agreement without",
+      ).argParser(parsePoints),
+    )
+    .addOption(
+      new Option(
+        "--objective <what>",
+        "what is to be best within the limits: quality, latency, energy or size (default: quality)",
+      ).argParser(parseObjective),
+    )
+    .addOption(
+      new Option(
+        "--precision <scheme>",
+        "one scheme for all layers instead of a choice for each: float16, int8-weights, int8, 'int8 dynamic', int4/32, nf4/64",
+      ).argParser(parsePrecision),
     )
     .option(
-      "--samples <dir>",
-      "folder with test_data_set_N/input_M.pb on which the size budget measures errors (default: seeded synthetic inputs)",
+      "--calibrate <path>",
+      "samples on which layers are weighed and quality is measured: a folder of test_data_set_N, .npy files, pictures (a folder for each group) or JSON lines; CIFAR-10 and IDX files (default: seeded synthetic inputs)",
     )
+    .option("--labels <file>", "the right class of each sample, one a line")
+    .option("--groups <file>", "the group of each sample, one a line")
+    .option("--preprocess <file>", "how pictures become inputs, as JSON (default: what the model's input says)")
+    .option(
+      "--device <file>",
+      "device profile for latency and energy, made by `leafcutter profile` (default: built in)",
+    )
+    .option("--accept-prior", "let a limit on energy rest on published coefficients of another device (tier C)")
     .option("--webgpu", "also emit WGSL for the same plan")
     .option("--threads", "let several threads run the package (default: when they would save time)")
     .option("--no-threads", "one thread, whatever the model")

@@ -9,7 +9,7 @@ import type { ShaderSet } from "../../runtime/format/shader.ts";
 import { type Tensor, tensorOf, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
 import { formatBytes } from "../compile.ts";
-import { type CompileFlags, compileModel, withCompileOptions } from "./compile-model.ts";
+import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
 import { example } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { portText } from "./port-text.ts";
@@ -34,7 +34,7 @@ const isFolder = (path: string): Promise<boolean> =>
 
 async function inspect(target: string, flags: CompileFlags & { readonly json?: boolean }): Promise<void> {
   const folder = await isFolder(target);
-  const compiled = folder ? undefined : await compileModel(target, flags);
+  const compiled = folder ? undefined : await compileModel(target, await compileOptions(target, flags));
   const { manifest, program, files } = compiled
     ? {
         manifest: compiled.manifest,

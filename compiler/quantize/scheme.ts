@@ -34,3 +34,24 @@ export function schemeName(scheme: Scheme): string {
       return `int8${scheme.activationBits === 7 ? " 7-bit" : ""}${scheme.dynamic ? " dynamic" : ""}`;
   }
 }
+
+const blockSizes: readonly BlockSize[] = [16, 32, 64, 128];
+
+/** The scheme of that name; blocks are of 32 when the name does not say. undefined when there is none. */
+export function parseScheme(name: string): Scheme | undefined {
+  switch (name) {
+    case "float32":
+    case "float16":
+    case "int8-weights":
+      return { kind: name };
+    case "int8":
+    case "int8 7-bit":
+    case "int8 dynamic":
+    case "int8 7-bit dynamic":
+      return { kind: "int8", activationBits: name.includes("7-bit") ? 7 : 8, dynamic: name.endsWith("dynamic") };
+  }
+  const [, kind, size = "32", symmetric] = /^(int4|nf4)(?:\/(\d+))?( symmetric)?$/.exec(name) ?? [];
+  const blockSize = blockSizes.find((candidate) => String(candidate) === size);
+  if (blockSize === undefined || (kind !== "int4" && kind !== "nf4") || (kind === "nf4" && symmetric)) return undefined;
+  return { kind, blockSize, zeros: kind === "int4" && symmetric === undefined };
+}

@@ -67,6 +67,10 @@ export interface Provenance {
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** Hash of the samples that budget or calibration used. */
   readonly samples?: string;
+  /** The device profile that latency and energy were weighed by, when one was given. */
+  readonly device?: { readonly name: string; readonly sha256: string };
+  /** Hash of the cost table that kernels were chosen by, when one was given. */
+  readonly costs?: string;
 }
 
 export interface Manifest {

@@ -69,10 +69,16 @@ function states(value: unknown, symbols: Symbols): void {
 }
 
 function provenance(value: unknown): void {
-  const { compiler, source, options, samples } = reader.object(value, "provenance");
+  const { compiler, source, options, samples, device, costs } = reader.object(value, "provenance");
   reader.string(compiler, "provenance.compiler");
   reader.object(options, "provenance.options");
   if (samples !== undefined) reader.string(samples, "provenance.samples");
+  if (costs !== undefined) reader.string(costs, "provenance.costs");
+  if (device !== undefined) {
+    const profile = reader.object(device, "provenance.device");
+    reader.string(profile.name, "provenance.device.name");
+    reader.string(profile.sha256, "provenance.device.sha256");
+  }
   const model = reader.object(source, "provenance.source");
   reader.string(model.name, "provenance.source.name");
   reader.integer(model.bytes, "provenance.source.bytes", 0, Number.MAX_SAFE_INTEGER);

@@ -3,6 +3,7 @@ import { type Layer, layersOf } from "../../compiler/budget/layers.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Attributes, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
+import { schemeName } from "../../compiler/quantize/scheme.ts";
 import { binary, input } from "../../runtime/format/expression.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
@@ -27,7 +28,9 @@ function optionsOf(build: (builder: GraphBuilder) => Value): Record<string, stri
   return Object.fromEntries(
     layersOf(graph).map(({ constant, options }: Layer) => [
       constant.name,
-      options.map(({ scheme, storage }) => (storage?.kind === "int8" ? `int8 along ${storage.axis}` : scheme.kind)),
+      options.map(({ scheme, storage }) =>
+        storage && "axis" in storage ? `${schemeName(scheme)} along ${storage.axis}` : scheme.kind,
+      ),
     ]),
   );
 }

@@ -3,7 +3,7 @@
  * to run beside the device.
  */
 import { describe, expect, test } from "vitest";
-import { storageOptions } from "../../compiler/budget/options.ts";
+import { layersOf } from "../../compiler/budget/layers.ts";
 import { replaceConstants } from "../../compiler/budget/replace-constants.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
 import type { WeightStorage } from "../../compiler/kernels/problem.ts";
@@ -90,8 +90,8 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
 
 /** The graph with every constant that can be stored that way; undefined when there is none. */
 function narrowed(graph: Graph, kind: WeightStorage): Graph | undefined {
-  const replacements = storageOptions(graph).flatMap(({ constant, options }) => {
-    const option = options.find((candidate) => candidate.kind === kind);
+  const replacements = layersOf(graph).flatMap(({ constant, options }) => {
+    const option = options.find(({ storage }) => storage?.kind === kind);
     return option ? [[constant, option] as const] : [];
   });
   return replacements.length === 0 ? undefined : replaceConstants(graph, new Map(replacements));

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { fitToSize, type SizeBudget } from "../../compiler/budget/fit-to-size.ts";
+import { publishedEnergy } from "../../compiler/budget/energy.ts";
+import { type Budget, type FittedGraph, fitToBudget } from "../../compiler/budget/fit.ts";
 import { syntheticSamples } from "../../compiler/budget/samples.ts";
 import type { Execution } from "../../compiler/budget/tools.ts";
 import { compile, type Package } from "../../compiler/compile.ts";
@@ -67,13 +68,24 @@ async function open(graph: Graph, variants: readonly Graph[]): Promise<Execution
   };
 }
 
-const budgetOf = (maxSize: number): SizeBudget => ({
-  maxSize,
+const budgetOf = (size: number): Budget => ({
+  limits: { size },
+  objective: "quality",
+  precision: undefined,
   samples: undefined,
-  weigh,
+  truth: {},
+  device: { name: "test", energy: publishedEnergy },
+  acceptPrior: false,
+  costOf: (graph) => ({ memoryBytes: 65536, nanoseconds: 1000, joules: 1e-6, steps: [], weightBytes: weigh(graph) }),
   sizeOf: async (graph) => fakeSize(graph),
   open,
 });
+
+/** The scheme of every constant among which there was a choice. */
+const chosen = ({ layers, picks }: FittedGraph): Record<string, string> =>
+  Object.fromEntries(
+    layers.map(({ constant, options }, i) => [constant.name, options[picks[i] ?? 0]?.scheme.kind ?? ""]),
+  );
 
 const storages = (graph: Graph): Record<string, string> =>
   Object.fromEntries([...graph.constants.keys()].map(({ name, type }) => [name, type.storage?.kind ?? "float32"]));
@@ -83,19 +95,23 @@ describe("with a simple model of sizes", () => {
 
   test("a graph that fits is left as it is", async () => {
     const graph = chain();
-    const fitted = await fitToSize(graph, budgetOf(full));
+    const fitted = await fitToBudget(graph, budgetOf(full));
     expect(fitted.graph).toBe(graph);
-    expect(fitted.storage).toEqual([]);
+    expect(fitted.layers).toEqual([]);
+    expect(fitted.outcome).toBeUndefined();
   });
 
   test("every limit down to the smallest possible size is kept, at an error that never falls", async () => {
     let last = 0;
     for (const share of [0.99, 0.8, 0.65, 0.5, 0.45]) {
       const limit = Math.floor(full * share);
-      const { graph, storage, outputError = Number.NaN } = await fitToSize(chain(), budgetOf(limit));
+      const fitted = await fitToBudget(chain(), budgetOf(limit));
+      const { graph, outcome, outputError = Number.NaN } = fitted;
       expect(fakeSize(graph)).toBeLessThanOrEqual(limit);
-      expect(storage.map(({ constant }) => constant)).toEqual(["w0", "w1", "w2"]);
-      for (const { constant, storage: kind } of storage) expect(storages(graph)[constant]).toBe(kind);
+      const kinds = Object.entries(chosen(fitted)).map(([name, kind]) => [name, kind.replace("-weights", "")]);
+      expect(Object.fromEntries(kinds)).toEqual(storages(graph));
+      expect(kinds).toHaveLength(3);
+      expect(outcome?.limits).toMatchObject([{ quantity: "size", limit, value: fakeSize(graph) }]);
       expect(outputError).toBeGreaterThan(0);
       expect(outputError).toBeGreaterThanOrEqual(last * 0.9);
       last = outputError;
@@ -104,20 +120,20 @@ describe("with a simple model of sizes", () => {
   });
 
   test("an impossible limit names the smallest possible size, and that size is possible", async () => {
-    const error = await fitToSize(chain(), budgetOf(2000)).catch((reason: unknown) => reason);
+    const error = await fitToBudget(chain(), budgetOf(2000)).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(LeafcutterError);
     const { code, received, advice } = (error as LeafcutterError).diagnostic;
     expect(code).toBe("budget-infeasible");
     const smallest = Number(/\d+/.exec(received ?? "")?.[0]);
     expect(advice).toContain(String(smallest));
-    expect(fakeSize((await fitToSize(chain(), budgetOf(smallest))).graph)).toBe(smallest);
-    await expect(fitToSize(chain(), budgetOf(smallest - 1))).rejects.toThrow(String(smallest));
+    expect(fakeSize((await fitToBudget(chain(), budgetOf(smallest))).graph)).toBe(smallest);
+    await expect(fitToBudget(chain(), budgetOf(smallest - 1))).rejects.toThrow(String(smallest));
   });
 
   test("the order of the constants does not matter", async () => {
     for (const share of [0.8, 0.6, 0.5]) {
-      const forwards = await fitToSize(chain(), budgetOf(Math.floor(full * share)));
-      const backwards = await fitToSize(chain(true), budgetOf(Math.floor(full * share)));
+      const forwards = await fitToBudget(chain(), budgetOf(Math.floor(full * share)));
+      const backwards = await fitToBudget(chain(true), budgetOf(Math.floor(full * share)));
       expect(storages(backwards.graph)).toEqual(storages(forwards.graph));
       expect(backwards.outputError).toBe(forwards.outputError);
     }

@@ -1,0 +1,71 @@
+/** The budget's outcome for a terminal: limits with slack and price, the front around the choice, the layers that lose most. */
+import { amountText, limitName, limitText } from "./limit-text.ts";
+import type { BudgetOutcome, FrontPoint, Limited, LimitOutcome, Point } from "./outcome.ts";
+import type { Objective } from "./quantities.ts";
+
+const mostPoints = 9;
+const mostLayers = 5;
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(3)} MB`;
+const short = (value: number): string => String(Number(value.toPrecision(3)));
+
+export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
+  const { objective, device, energy, original, chosen } = outcome;
+  return [
+    `budget: best ${objective}${outcome.proved ? "" : " (not proved to be the best)"}, on ${device}`,
+    `  as it was  ${pointText(original)}`,
+    `  chosen     ${pointText(chosen)}`,
+    `  energy is of tier ${energy.tier}: within a factor of ${short(energy.band)}, by ${energy.source}`,
+    ...outcome.limits.map((limit) => `  ${limitLine(limit, objective)}`),
+    ...frontLines(outcome.front),
+    ...layerLines(outcome),
+  ];
+}
+
+const pointText = ({ size, memory, latency, energy, quality }: Point): string =>
+  `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${short(energy)} mJ, quality ${quality.toFixed(5)}`;
+
+const amount = (quantity: Limited, value: number): string =>
+  quantity === "size" || quantity === "memory" ? megabytes(value) : amountText(quantity, value);
+
+function limitLine({ quantity, limit, value, slack, price }: LimitOutcome, objective: Objective): string {
+  const units: Readonly<Record<Objective, string>> = { quality: "points", latency: "ms", energy: "mJ", size: "bytes" };
+  const sign = quantity === "quality" ? "-" : "+";
+  const priced = price
+    ? `; ${sign}${amount(quantity, price.by)} buys ${short(price.gain)} ${units[objective]} of ${objective}`
+    : "";
+  const bound =
+    quantity === "size" || quantity === "memory" ? `at most ${megabytes(limit)}` : limitText(quantity, limit);
+  return `${limitName[quantity]} ${bound}: ${amount(quantity, value)}, ${amount(quantity, slack)} to spare${priced}`;
+}
+
+/** Points at equal distances on the front, the choice among them. */
+function frontLines(front: readonly FrontPoint[]): readonly string[] {
+  const step = Math.max(1, (front.length - 1) / (mostPoints - 1));
+  const shown = new Set(Array.from({ length: mostPoints }, (_, i) => Math.round(i * step)));
+  const points = front.filter((point, index) => point.chosen || shown.has(index));
+  return [
+    "  front: quality against size, latency and energy (by sums over the layers; > was measured)",
+    ...points.map(
+      ({ quality, size, latency, energy, chosen }) =>
+        `  ${chosen ? ">" : " "} ${quality.toFixed(5)}  ${megabytes(size)}  ${short(latency)} ms  ${short(energy)} mJ`,
+    ),
+  ];
+}
+
+function layerLines({ layers }: BudgetOutcome): readonly string[] {
+  const losses = layers
+    .flatMap(({ layer, options, chosen }) => {
+      const option = options[chosen];
+      return option && option.loss > 0 ? [{ layer, option }] : [];
+    })
+    .sort((left, right) => right.option.loss - left.option.loss)
+    .slice(0, mostLayers);
+  if (losses.length === 0) return [];
+  return [
+    "  layers that lose most:",
+    ...losses.map(
+      ({ layer, option }) => `    ${layer}: ${option.scheme}, relative squared error ${option.loss.toExponential(1)}`,
+    ),
+  ];
+}
