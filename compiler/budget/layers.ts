@@ -16,7 +16,7 @@ import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, Lowering } from "../ops/operator.ts";
 import { roundWeights } from "../quantize/round-weights.ts";
-import type { Scheme } from "../quantize/scheme.ts";
+import type { BlockSize, Scheme } from "../quantize/scheme.ts";
 import type { WeightLayout } from "../quantize/weight-matrix.ts";
 import type { StoredTensor } from "./replace-constants.ts";
 
@@ -27,7 +27,7 @@ const fewestPerScale = 8;
 
 /** The blocks that families are asked about, and those that layers can have. */
 const blocks: BlockForm = { size: 32, zeros: true, scaleType: "float16" };
-const blockSchemes: readonly Scheme[] = [
+const blockSchemes: readonly Extract<Scheme, { blockSize: BlockSize }>[] = [
   { kind: "int4", blockSize: 32, zeros: true },
   { kind: "int4", blockSize: 128, zeros: true },
 ];
@@ -204,7 +204,9 @@ function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readabl
   if (!layout) return options;
   const wide = tensor.data.length >= fewestPerScale * (tensor.shape[layout.channelAxis] ?? 1);
   if (readable.int8 && wide) add({ kind: "int8-weights" });
-  if (readable.blocks && wide) for (const scheme of blockSchemes) add(scheme);
+  const line = tensor.shape[layout.contractionAxis] ?? 1;
+  if (readable.blocks && wide)
+    for (const scheme of blockSchemes) if (scheme.blockSize <= Math.max(blocks.size, line)) add(scheme);
   return options;
 }
 

@@ -7,7 +7,7 @@ import { type Amounts, type ChoiceProblem, sumsOf } from "./choice-problem.ts";
 import type { Layer } from "./layers.ts";
 import { applyPicks, type Picks, uniformPicks } from "./picks.ts";
 import { indexOf, quantities } from "./quantities.ts";
-import { solve } from "./solve.ts";
+import { type Solution, solve } from "./solve.ts";
 import type { BudgetTools } from "./tools.ts";
 
 /** Plans or packages made per run. */
@@ -114,8 +114,8 @@ export class Search {
 
   async #solve(): Promise<void> {
     for (let round = 0; round < mostRounds; round++) {
-      const solution = solve(this.problem);
-      if (solution.kind === "infeasible" || this.#measured.has(solution.picks.join())) return;
+      const solution = this.#next();
+      if (!solution) return;
       const { amounts } = await this.measure(solution.picks);
       const before = this.#rest;
       this.#rest = amounts.map((amount, k) => {
@@ -131,6 +131,23 @@ export class Search {
       );
       if (isKnown && this.#fits(amounts)) return;
     }
+  }
+
+  /**
+   * The solution, or, where nothing fits by what is known of the rest, what comes closest in one quantity; undefined when
+   * it was measured before.
+   */
+  #next(): Extract<Solution, { kind: "solved" }> | undefined {
+    const { problem } = this;
+    const solution = solve(problem);
+    if (solution.kind === "solved") return this.#measured.has(solution.picks.join()) ? undefined : solution;
+    for (const [k, capacity] of problem.capacities.entries()) {
+      if (k === indexOf.loss || !Number.isFinite(capacity)) continue;
+      const capacities = problem.capacities.with(k, Number.POSITIVE_INFINITY);
+      const least = solve({ ...problem, objective: k, capacities });
+      if (least.kind === "solved" && !this.#measured.has(least.picks.join())) return least;
+    }
+    return undefined;
   }
 
   /** A narrow layer saves bytes but may bring another kernel: in a small package fewer kinds of layers may be better. */

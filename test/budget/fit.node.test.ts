@@ -41,7 +41,7 @@ function weigh(graph: Graph): Map<string, number> {
   return new Map(
     [...graph.constants].map(([{ name, type }, { data }]) => [
       name,
-      data.length * elementBytes[type.storage?.kind ?? "float32"],
+      Math.ceil(data.length * elementBytes[type.storage?.kind ?? "float32"]),
     ]),
   );
 }

@@ -41,7 +41,7 @@ test("weights of convolutions: scales along the output channels; the bias stays"
     const w = builder.constant("w", weights([512, 64, 1, 1]));
     return builder.add("leafcutter.Conv", [x, w, builder.constant("b", weights([512]))], window);
   });
-  expect(options).toEqual({ w: ["float32", "float16", "int8 along 0"] });
+  expect(options).toEqual({ w: ["float32", "float16", "int8-weights along 0", "int4/32 along 1"] });
 });
 
 test("a constant matrix: scales along its columns", () => {
@@ -51,8 +51,8 @@ test("a constant matrix: scales along its columns", () => {
       const w = builder.constant("w", weights(shape));
       return builder.add("leafcutter.MatMul", [x, w], { transposeB: { kind: "integer", value: transposeB } });
     });
-  expect(product([32, 16], 0)).toEqual({ w: ["float32", "float16", "int8 along 1"] });
-  expect(product([16, 32], 1)).toEqual({ w: ["float32", "float16", "int8 along 0"] });
+  expect(product([32, 16], 0)).toEqual({ w: ["float32", "float16", "int8-weights along 1", "int4/32 along 0"] });
+  expect(product([16, 32], 1)).toEqual({ w: ["float32", "float16", "int8-weights along 0", "int4/32 along 1"] });
 });
 
 test("a table and an elementwise constant, read by loop nests", () => {
@@ -65,7 +65,7 @@ test("a table and an elementwise constant, read by loop nests", () => {
       addition,
     );
   });
-  expect(options).toEqual({ table: ["float32", "float16", "int8 along 0"] });
+  expect(options).toEqual({ table: ["float32", "float16", "int8-weights along 0", "int4/32 along 1"] });
 });
 
 test("a table that is also a product's matrix takes the scales that both can read", () => {
@@ -75,8 +75,8 @@ test("a table that is also a product's matrix takes the scales that both can rea
       const looked = builder.add("Gather", [table, builder.input("rows", "int64", [5])]);
       return builder.add("leafcutter.MatMul", [looked, table], { transposeB: { kind: "integer", value: transposeB } });
     });
-  expect(shared(1, [40, 16])).toEqual({ table: ["float32", "float16", "int8 along 0"] });
-  expect(shared(0, [16, 16])).toEqual({ table: ["float32", "float16", "int8 along 1"] });
+  expect(shared(1, [40, 16])).toEqual({ table: ["float32", "float16", "int8-weights along 0", "int4/32 along 1"] });
+  expect(shared(0, [16, 16])).toEqual({ table: ["float32", "float16", "int8-weights along 1", "int4/32 along 0"] });
 });
 
 test("float16 of the model is kept; overflow, outputs, epilogues and host steps take no storage", () => {
@@ -85,10 +85,10 @@ test("float16 of the model is kept; overflow, outputs, epilogues and host steps 
       const w = builder.constant("w", tensor, half ? { kind: "float16" } : undefined);
       return builder.add("leafcutter.MatMul", [builder.input("x", "float32", [4, 32]), w]);
     });
-  expect(product(weights([32, 16]), true)).toEqual({ w: ["float16", "int8 along 1"] });
+  expect(product(weights([32, 16]), true)).toEqual({ w: ["float16", "int8-weights along 1", "int4/32 along 0"] });
   const large = weights([32, 16]);
   large.data[3] = 1e6;
-  expect(product(large, false)).toEqual({ w: ["float32", "int8 along 1"] });
+  expect(product(large, false)).toEqual({ w: ["float32", "int8-weights along 1", "int4/32 along 0"] });
   const asOutput = optionsOf((builder) => {
     const w = builder.constant("w", weights([32, 16]));
     builder.output("w", w);
@@ -102,5 +102,5 @@ test("float16 of the model is kept; overflow, outputs, epilogues and host steps 
       epilogue: { kind: "expression", value: binary("add", input(0), input(1)) },
     });
   });
-  expect(asOperand).toEqual({ w: ["float32", "float16", "int8 along 1"] });
+  expect(asOperand).toEqual({ w: ["float32", "float16", "int8-weights along 1", "int4/32 along 0"] });
 });
