@@ -76,6 +76,14 @@ export interface Kernel {
   readonly emitWgsl?: () => WgslKernel | undefined;
 }
 
+/** Elementwise code of a step, which the cost table knows by the operations of its expression. */
+export interface ElementwiseWork {
+  /** How often the expression is computed; for copies, how many elements of four bytes are moved. */
+  readonly points: Dim;
+  readonly form: "vector" | "scalar" | "copy";
+  readonly expression: Expression;
+}
+
 export interface BoundStep {
   readonly kernel: Kernel;
   readonly arguments: readonly Argument[];
@@ -89,6 +97,8 @@ export interface BoundStep {
   /** Floating-point operations of the direct form (2 per multiply-add) and bytes read plus written. */
   readonly flops: Dim;
   readonly bytes: Dim;
+  /** Absent for families, whose work the cost table knows as a whole. */
+  readonly elementwise?: readonly ElementwiseWork[];
   /** Work items when run on a GPU. */
   readonly invocations: Dim;
 }

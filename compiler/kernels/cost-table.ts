@@ -3,6 +3,9 @@
  * `leafcutter profile`. A file and an input of the compile: nothing is timed while compiling.
  */
 
+import { type Expression, mapExpression } from "../../runtime/format/expression.ts";
+import type { ElementwiseWork } from "./contract.ts";
+
 /** Work (as the family counts it) per nanosecond; where it depends on how much work there is, points by rising work. */
 export type Rate = number | readonly { readonly work: number; readonly rate: number }[];
 
@@ -20,6 +23,32 @@ export interface CostTable {
    * the last counts for everything larger. A step takes at least its bytes at the bandwidth of what a whole run touches.
    */
   readonly bandwidth?: readonly { readonly footprint: number; readonly rate: number }[];
+  /** Absent: elementwise code is estimated from its operations and bytes. */
+  readonly elementwise?: ElementwiseCosts;
+}
+
+/** Elementwise code whose data lie in the near caches: nanoseconds per point. */
+export interface ElementwiseCosts {
+  /** A vectorised loop that reads and writes one float32 per point; a loop that is not vectorised; a copy of four bytes. */
+  readonly vector: number;
+  readonly scalar: number;
+  readonly copy: number;
+  /** What an operation adds to a vectorised point, by its name in an expression; others count as "add". */
+  readonly operations: Readonly<Record<string, number>>;
+}
+
+/** Nanoseconds of one point of `expression`. */
+export function pointNanoseconds(expression: Expression, form: ElementwiseWork["form"], costs: ElementwiseCosts): number {
+  if (form === "copy") return costs.copy;
+  // Scalar code does one element where vector code does four.
+  const lanes = form === "scalar" ? 4 : 1;
+  let sum = costs[form];
+  mapExpression(expression, (part) => {
+    if (part.kind === "unary" || part.kind === "binary")
+      sum += lanes * (costs.operations[part.operation] ?? costs.operations.add ?? 0);
+    return part;
+  });
+  return sum;
 }
 
 /** Nanoseconds that `work` takes; undefined when the table does not know the variant. `storage`: of the weights. */

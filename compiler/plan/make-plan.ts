@@ -30,6 +30,7 @@ export function makePlan(nested: Graph, costs: CostTable, states: readonly State
     graph,
     items,
     layout,
+    costs,
     new Map(states.map(({ output }, index) => [output, (bound[index] as BoundPair).kind])),
   );
   const kept = new Set(bound.map(({ input }) => input));

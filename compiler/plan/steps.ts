@@ -5,9 +5,10 @@
  */
 import { byteSize } from "../../runtime/format/dtype.ts";
 import { binary, cast, type Expression, input, load, mapExpression } from "../../runtime/format/expression.ts";
-import { productOf, upperBound } from "../graph/dimension.ts";
+import { type Dim, productOf, upperBound } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { BoundStep, Buffer, Family, Halo, PackedReading, View } from "../kernels/contract.ts";
+import type { CostTable } from "../kernels/cost-table.ts";
 import { haloFillStep } from "../kernels/halo/bind.ts";
 import { bindLoopNest } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
@@ -21,6 +22,7 @@ import type { PlannedStep, PlannedWeight } from "./plan.ts";
 import { type ControlItem, isSelected, type Label, type PlanItem } from "./regions.ts";
 import type { SelectedNode, SelectedStep } from "./select.ts";
 import type { BoundPair } from "./states.ts";
+import { familyNanoseconds, nestNanoseconds } from "./step-time.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
 import { type PackedConstant, type StoredConstant, WeightStore } from "./weights.ts";
 
@@ -36,9 +38,10 @@ export function buildSteps(
   graph: Graph,
   items: readonly PlanItem[],
   layout: Layout,
+  costs: CostTable,
   nexts: ReadonlyMap<string, BoundPair["kind"]>,
 ): BuiltSteps {
-  return new StepBuilder(graph, layout).build(items, nexts);
+  return new StepBuilder(graph, layout, costs).build(items, nexts);
 }
 
 /** A step whose target is not known before all steps are there. */
@@ -66,6 +69,8 @@ const isEmptyView = ({ shape }: View): boolean => shape.includes(0);
 class StepBuilder {
   readonly #graph: Graph;
   readonly #layout: Layout;
+  readonly #costs: CostTable;
+  readonly #upper: (dim: Dim) => number;
   readonly #steps: PlannedStep[] = [];
   readonly #weights = new WeightStore();
   #bordered = new Set<Buffer>();
@@ -79,9 +84,11 @@ class StepBuilder {
     { readonly node: Node; readonly step: FamilyStep; readonly index: number }
   >();
 
-  constructor(graph: Graph, layout: Layout) {
+  constructor(graph: Graph, layout: Layout, costs: CostTable) {
     this.#graph = graph;
     this.#layout = layout;
+    this.#costs = costs;
+    this.#upper = (dim) => upperBound(dim, graph.symbols);
   }
 
   build(items: readonly PlanItem[], nexts: ReadonlyMap<string, BoundPair["kind"]>): BuiltSteps {
@@ -240,7 +247,7 @@ class StepBuilder {
         ? undefined
         : { kind: "scratch", name: `${node.name} scratch`, dtype: "float32", bytes: scratchBytes };
     const bound = family.bind(variant, problem, operands, outputs, packed, scratch);
-    this.#push(node.name, node.op, bound, step.nanoseconds);
+    this.#push(node.name, node.op, bound, familyNanoseconds(step.nanoseconds, problem, outputs[0], this.#costs, this.#upper));
   }
 
   #pack(node: Node, step: FamilyStep): Buffer | undefined {
@@ -430,9 +437,10 @@ class StepBuilder {
     return this.#copyOf(value, noHalo);
   }
 
-  /** `nanoseconds` is the cost table's word on the step. */
+  /** `nanoseconds` is the cost table's word on the step of a family. */
   #push(name: string, op: string, step: BoundStep, nanoseconds?: number): void {
-    const division = divisionOf(step, nanoseconds, (dim) => upperBound(dim, this.#graph.symbols));
+    const known = nanoseconds ?? nestNanoseconds(step, this.#costs, this.#upper);
+    const division = divisionOf(step, known, this.#upper);
     this.#steps.push({ kind: "kernel", name, op, ...step, ...division });
   }
 }

@@ -2,10 +2,11 @@
  * The border of an NHWC buffer set to a value (zero unless elements are bytes): everything of each image that is not an inner pixel. A planned step,
  * because the arena's bytes have been something else before.
  */
+import { input } from "../../../runtime/format/expression.ts";
 import { recordHeaderWords } from "../../../runtime/format/program.ts";
 import type { FunctionReference } from "../../assemble/expression.ts";
 import { i32 } from "../../assemble/scalar.ts";
-import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import { addDims, ceilDivideDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { BoundStep, Kernel, View, WasmKernelContext } from "../contract.ts";
 import { haloWgsl } from "./wgsl.ts";
 
@@ -42,6 +43,7 @@ export function haloFillStep(view: View, image: BorderedImage, elementBytes: num
     range: batch,
     flops: 0,
     bytes: border,
+    elementwise: [{ points: ceilDivideDims(border, 4), form: "copy", expression: input(0) }],
     invocations: multiplyDims(batch, image.imagePixels, channels),
   };
 }

@@ -10,12 +10,12 @@ import {
   expressionType,
   mapExpression,
 } from "../../../runtime/format/expression.ts";
-import { addDims, type Dim, multiplyDims, productOf, sameDim } from "../../graph/dimension.ts";
+import { addDims, ceilDivideDims, type Dim, multiplyDims, productOf, sameDim } from "../../graph/dimension.ts";
 import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
-import type { Argument, BoundStep, View } from "../contract.ts";
+import type { Argument, BoundStep, ElementwiseWork, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
-import { type LoopShape, runsWell, type ShapeOperand, type StrideClass, vectorAxisOf } from "./shape.ts";
+import { canVectorise, copiesRows, type LoopShape, runsWell, type ShapeOperand, type StrideClass, vectorAxisOf } from "./shape.ts";
 import { transposition } from "./transpose.ts";
 import { emitLoop } from "./wasm.ts";
 import { loopWgsl } from "./wgsl.ts";
@@ -84,8 +84,20 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
     granule: granuleOf(shape),
     flops: multiplyDims(elements, countOperations(nest.body)),
     bytes,
+    elementwise: workOf(shape, elements, productOf(space.extents.slice(0, space.parallel))),
     invocations: productOf(space.extents.slice(0, space.parallel)),
   };
+}
+
+/** What the cost table is asked about: the body at every point, and what finishes every output. */
+function workOf(shape: LoopShape, points: Dim, outputs: Dim): readonly ElementwiseWork[] {
+  if (copiesRows(shape)) {
+    const words = multiplyDims(points, byteSize[shape.output.dtype]);
+    return [{ points: ceilDivideDims(words, 4), form: "copy", expression: shape.body }];
+  }
+  const form = canVectorise(shape) ? "vector" : "scalar";
+  const body = { points, form, expression: shape.body } as const;
+  return shape.finish ? [body, { points: outputs, form, expression: shape.finish }] : [body];
 }
 
 /** Lanes of a vector. */
@@ -124,6 +136,7 @@ function asTransposition(nest: LoopNest, { extents, walks, body, finish, compute
     ],
     flops: 0,
     bytes: multiplyDims(elements, 8),
+    elementwise: [{ points: elements, form: "vector", expression: body }],
     invocations: elements,
   };
 }
