@@ -68,8 +68,8 @@ export function leastNanoseconds({ target, flops, bytes }: KernelTime, roof: Roo
 export function costTableOf({ kernels, stepOverhead }: KernelTimes, host: string): CostTable {
   const relaxed = kernels.filter(({ target }) => target === "wasm-relaxed");
   const rates = new Map<string, number[]>();
-  for (const { family, variant, isFloat, work, nanoseconds } of relaxed.length > 0 ? relaxed : kernels) {
-    if (!isFloat) continue;
+  for (const { family, variant, storage = "float32", work, nanoseconds } of relaxed.length > 0 ? relaxed : kernels) {
+    if (storage !== "float32") continue;
     const key = `${family}/${variant}`;
     rates.set(key, [...(rates.get(key) ?? []), work / nanoseconds]);
   }

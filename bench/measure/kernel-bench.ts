@@ -6,6 +6,7 @@ import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import type { Dim } from "../../compiler/graph/dimension.ts";
 import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/kernels/contract.ts";
+import type { ElementwiseCosts } from "../../compiler/kernels/cost-table.ts";
 import { familyOf } from "../../compiler/kernels/families.ts";
 import type { Problem } from "../../compiler/kernels/problem.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
@@ -15,15 +16,18 @@ import { evaluateExtent } from "../../runtime/format/extent.ts";
 import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
+import { multiplyAddModule, readStream } from "../roof.ts";
+import { measureElementwise } from "./elementwise-costs.ts";
 import { type KernelCase, kernelCases } from "./kernel-cases.ts";
+import { profileCases } from "./profile-cases.ts";
 
 export interface KernelTime {
   readonly family: Problem["family"];
   readonly variant: string;
   readonly target: WasmTarget["name"];
   readonly label: string;
-  /** Whether weights are stored as float32 (or there are none). */
-  readonly isFloat: boolean;
+  /** How weights are stored, where the problem leaves it open. */
+  readonly storage: string | undefined;
   readonly nanoseconds: number;
   /** Of the direct form. */
   readonly flops: number;
@@ -36,6 +40,14 @@ export interface KernelTimes {
   readonly kernels: readonly KernelTime[];
   /** Nanoseconds of entering one step of a program. */
   readonly stepOverhead: number;
+}
+
+/** What a device profile needs to know of one module's speed. */
+export interface ProfileTimes extends KernelTimes {
+  readonly target: WasmTarget["name"];
+  readonly elementwise: ElementwiseCosts;
+  /** Bytes per nanosecond of reading `footprint` bytes again and again. */
+  readonly bandwidth: readonly { readonly footprint: number; readonly rate: number }[];
 }
 
 const alignment = 64;
@@ -211,7 +223,7 @@ function measure(item: KernelCase, variant: Variant, target: WasmTarget): Kernel
     variant: variant.name,
     target: target.name,
     label: item.label,
-    isFloat: !("storage" in problem) || problem.storage === "float32",
+    storage: "storage" in problem ? problem.storage : undefined,
     nanoseconds: time(() => loaded.walk(recordsAt, 0, recordsAt, -1)),
     flops: extent(bound.step.flops),
     bytes: extent(bound.step.bytes),
@@ -232,17 +244,39 @@ function measureStepOverhead(): number {
 
 /** @param families names to measure; all when empty. About a tenth of a second per variant and problem. */
 export function measureKernels(families: readonly string[]): KernelTimes {
-  const kernels: KernelTime[] = [];
-  for (const item of kernelCases) {
+  const chosen = kernelCases.filter(({ problem }) => families.length === 0 || families.includes(problem.family));
+  return { kernels: measureCases(chosen, [wasmSimd, wasmRelaxed]), stepOverhead: measureStepOverhead() };
+}
+
+function measureCases(cases: readonly KernelCase[], targets: readonly WasmTarget[]): readonly KernelTime[] {
+  return cases.flatMap((item) => {
     const family = familyOf(item.problem);
-    if (families.length > 0 && !families.includes(family.name)) continue;
-    for (const variant of family.variants) {
-      if (!family.accepts(variant, item.problem)) continue;
-      for (const target of [wasmSimd, wasmRelaxed]) {
+    const variants = family.variants.filter((variant) => family.accepts(variant, item.problem));
+    return variants.flatMap((variant) =>
+      targets.flatMap((target) => {
         const result = measure(item, variant, target);
-        if (result !== undefined) kernels.push(result);
-      }
-    }
-  }
-  return { kernels, stepOverhead: measureStepOverhead() };
+        return result === undefined ? [] : [result];
+      }),
+    );
+  });
+}
+
+/** Bytes that are read in turn: from the second cache, the last one, and memory. */
+const footprints = [96e3, 512e3, 2e6, 8e6, 32e6, 200e6] as const;
+
+/** The best module that this thread runs, on every case of `leafcutter profile`. Half a minute. */
+export function measureProfile(): ProfileTimes {
+  const isRelaxed = WebAssembly.validate(multiplyAddModule(wasmRelaxed));
+  const target = isRelaxed ? wasmRelaxed : wasmSimd;
+  const nest = (bound: Bound): number | undefined => {
+    const loaded = instantiate(bound, target, 1, extent(bound.step.range));
+    return loaded && time(() => loaded.walk(recordsAt, 0, recordsAt, -1));
+  };
+  return {
+    target: target.name,
+    kernels: measureCases(profileCases, [target]),
+    stepOverhead: measureStepOverhead(),
+    elementwise: measureElementwise(target, nest),
+    bandwidth: footprints.map((footprint) => ({ footprint, rate: footprint / time(readStream(footprint)) })),
+  };
 }

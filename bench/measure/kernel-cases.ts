@@ -46,7 +46,7 @@ function windowOf({ kernel, size, stride = 1 }: Convolution) {
 const labelOf = ({ kernel, size, input, output, stride = 1 }: Convolution): string =>
   `${kernel}x${kernel} ${input}->${output} @${size}${stride === 1 ? "" : ` /${stride}`}`;
 
-function conv(shape: Convolution): readonly KernelCase[] {
+export function conv(shape: Convolution): readonly KernelCase[] {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return storages.map((storage) => ({
@@ -67,7 +67,7 @@ function conv(shape: Convolution): readonly KernelCase[] {
   }));
 }
 
-function depthwise(shape: Convolution): readonly KernelCase[] {
+export function depthwise(shape: Convolution): readonly KernelCase[] {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return storages.map((storage) => ({
@@ -110,7 +110,7 @@ const integers = {
   outputType: "uint8",
 } as const;
 
-function integerDepthwise(shape: Convolution): KernelCase {
+export function integerDepthwise(shape: Convolution): KernelCase {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return {
@@ -157,7 +157,7 @@ function integerMatmul(rows: number, inner: number, columns: number): readonly K
 }
 
 /** Doubles the size: kernel 2 or 4, stride 2. */
-function convTranspose({ kernel, size, input, output }: Convolution): readonly KernelCase[] {
+export function convTranspose({ kernel, size, input, output }: Convolution): readonly KernelCase[] {
   return storages.map((storage) => ({
     label: `${labelOf({ kernel, size, input, output, stride: 2 })} ${storage}`,
     problem: {
@@ -180,7 +180,7 @@ function convTranspose({ kernel, size, input, output }: Convolution): readonly K
   }));
 }
 
-function matmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
+export function matmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
   return storages.map((storage) => ({
     label: `${rows}x${inner}x${columns} ${storage}`,
     problem: {
@@ -202,7 +202,7 @@ function matmul(rows: number, inner: number, columns: number): readonly KernelCa
   }));
 }
 
-function pool(mode: "max" | "average", shape: Convolution): KernelCase {
+export function pool(mode: "max" | "average", shape: Convolution): KernelCase {
   const { input, size } = shape;
   const window = windowOf(shape);
   return {
@@ -224,7 +224,7 @@ function pool(mode: "max" | "average", shape: Convolution): KernelCase {
   };
 }
 
-const reduce = (outer: number, reduced: number, inner: number): KernelCase => ({
+export const reduce = (outer: number, reduced: number, inner: number): KernelCase => ({
   label: `add ${outer}x${reduced}x${inner}`,
   problem: { family: "reduce", combine: "add", outer, reduced, inner, map: undefined, finish: undefined },
   operands: [[outer, reduced, inner]],
@@ -232,7 +232,7 @@ const reduce = (outer: number, reduced: number, inner: number): KernelCase => ({
   scaleAxis: 0,
 });
 
-const softmax = (outer: number, length: number, inner: number): KernelCase => ({
+export const softmax = (outer: number, length: number, inner: number): KernelCase => ({
   label: `${outer}x${length}x${inner}`,
   problem: { family: "softmax", logarithm: false, outer, length, inner },
   operands: [[outer, length, inner]],
@@ -240,7 +240,7 @@ const softmax = (outer: number, length: number, inner: number): KernelCase => ({
   scaleAxis: 0,
 });
 
-const norm = (outer: number, length: number): KernelCase => ({
+export const norm = (outer: number, length: number): KernelCase => ({
   label: `${outer}x${length}`,
   problem: {
     family: "norm",
@@ -256,7 +256,7 @@ const norm = (outer: number, length: number): KernelCase => ({
   scaleAxis: 0,
 });
 
-const attention = (heads: number, keyHeads: number, queries: number, keys: number, depth: number): KernelCase => ({
+export const attention = (heads: number, keyHeads: number, queries: number, keys: number, depth: number): KernelCase => ({
   label: `${heads}/${keyHeads} heads, ${queries}x${keys}x${depth}`,
   problem: {
     family: "attention",
@@ -289,7 +289,7 @@ const sigmoid = unary("sigmoid", input(0));
 const tanh = unary("tanh", input(0));
 
 /** A recurrent layer of as many hidden units as inputs; of one step with the products of its input, else without. */
-function recurrent(cell: "lstm" | "gru", time: number, batch: number, size: number): KernelCase {
+export function recurrent(cell: "lstm" | "gru", time: number, batch: number, size: number): KernelCase {
   const rows = (cell === "lstm" ? 4 : 3) * size;
   const projected = time > 1;
   const inputSize = projected ? rows : size;
