@@ -1,14 +1,11 @@
 /**
  * `leafcutter bench kernels`: every family and variant as a share of what the machine can do at most, which is the
- * larger of its operations at the measured 128-bit rate and its bytes at the measured bandwidth. Writes a cost table.
+ * larger of its operations at the measured 128-bit rate and its bytes at the measured bandwidth.
  */
 import { writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import type { CostTable } from "../compiler/kernels/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
 import type { BrowserName } from "./driven-browser.ts";
 import type { KernelTime, KernelTimes } from "./measure/kernel-bench.ts";
-import { geometricMean } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
 import { digits, roofText } from "./report-figures.ts";
 import type { Roof } from "./roof.ts";
@@ -18,8 +15,6 @@ export interface KernelBenchOptions {
   readonly where?: Where;
   /** Names of families; all by default. */
   readonly families?: readonly string[];
-  /** Where to write the cost table, an input of `compile --costs`. */
-  readonly costs?: string;
   readonly json?: string;
   readonly print?: (line: string) => void;
 }
@@ -61,26 +56,6 @@ export function leastNanoseconds({ target, flops, bytes }: KernelTime, roof: Roo
   return Math.max(flops / gflops, bytes / bandwidth);
 }
 
-/**
- * Work per nanosecond of each variant: the geometric mean over its float32 problems on the best target there is.
- * `host` describes the machine.
- */
-export function costTableOf({ kernels, stepOverhead }: KernelTimes, host: string): CostTable {
-  const relaxed = kernels.filter(({ target }) => target === "wasm-relaxed");
-  const rates = new Map<string, number[]>();
-  for (const { family, variant, storage = "float32", work, nanoseconds } of relaxed.length > 0 ? relaxed : kernels) {
-    if (storage !== "float32") continue;
-    const key = `${family}/${variant}`;
-    rates.set(key, [...(rates.get(key) ?? []), work / nanoseconds]);
-  }
-  const rounded = (value: number): number => Number(value.toPrecision(3));
-  return {
-    host,
-    rates: Object.fromEntries([...rates].map(([key, values]) => [key, rounded(geometricMean(values) ?? 0)])),
-    stepOverhead: rounded(stepOverhead),
-  };
-}
-
 /** One line a kernel. */
 export function renderKernels({ kernels, roof }: Measured, where: Where): string {
   const rows = kernels.map((kernel) => [
@@ -112,10 +87,6 @@ export async function runKernelBench(options: KernelBenchOptions = {}): Promise<
   const { where = "chromium", families = [], print = () => undefined } = options;
   const measured = where === "node" ? await inProcess(families) : await inBrowser(where, families);
   print(renderKernels(measured, where));
-  const host = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, ${where}`;
-  if (options.costs !== undefined) {
-    await writeFile(options.costs, `${JSON.stringify(costTableOf(measured, host), undefined, 2)}\n`);
-  }
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(measured, undefined, 2)}\n`);
   return measured;
 }

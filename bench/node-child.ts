@@ -9,7 +9,7 @@ import type { InferenceSession } from "onnxruntime-web";
 import { type Backend, load } from "../runtime/index.ts";
 import { type Feature, measureFeatures } from "./measure/features.ts";
 import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
-import { type KernelTimes, measureKernels } from "./measure/kernel-bench.ts";
+import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } from "./measure/kernel-bench.ts";
 import { sessionFeatures } from "./measure/session-features.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
@@ -23,6 +23,7 @@ export type Order =
   | { readonly kind: "roof" }
   | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
+  | { readonly kind: "profile" }
   | { readonly kind: "visit"; readonly query: VisitQuery };
 
 export type Answer =
@@ -30,6 +31,7 @@ export type Answer =
   | { readonly kind: "roof"; readonly roof: Roof }
   | { readonly kind: "features"; readonly features: readonly Feature[] }
   | { readonly kind: "kernels"; readonly times: KernelTimes }
+  | { readonly kind: "profile"; readonly times: ProfileTimes }
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -137,6 +139,8 @@ async function answer(order: Order): Promise<Answer> {
     }
     case "kernels":
       return { kind: "kernels", times: measureKernels(order.families) };
+    case "profile":
+      return { kind: "profile", times: await measureProfile() };
     case "visit":
       return { kind: "visit", visit: await visit(order.query), peakBytes: await peakBytes() };
   }

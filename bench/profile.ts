@@ -1,13 +1,21 @@
 /**
  * `leafcutter profile`: a device profile measured on the spot, on synthetic shapes. Rates of every kernel by the amount of
- * work, elementwise operations one by one, bandwidth by footprint; energy from counters where they can be read.
+ * work, elementwise operations one by one, bandwidth by footprint, what a run costs that does nothing.
  */
+import { cpus } from "node:os";
+import { type DeviceProfile, profileFormat } from "../compiler/budget/device-profile.ts";
+import { publishedEnergy } from "../compiler/budget/energy.ts";
 import type { CostTable, Rate } from "../compiler/kernels/cost-table.ts";
+import { launchBrowser, openServer } from "./browser.ts";
 import type { KernelTime, ProfileTimes } from "./measure/kernel-bench.ts";
 import { geometricMean } from "./measure/statistics.ts";
+import { inNode } from "./node-process.ts";
+import type { Where } from "./row.ts";
 
 /** Problems whose work is within this factor share a point. */
 const samePoint = 1.5;
+/** Rates that differ less are one: shapes make as much of a difference as the amount of work. */
+const sameRate = 1.5;
 
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
@@ -23,7 +31,8 @@ function rateOf(times: readonly KernelTime[], stepOverhead: number): Rate {
   }
   const mean = (values: readonly number[]): number => rounded(geometricMean(values) ?? 0);
   const merged = points.map(({ work, rate }) => ({ work: mean(work), rate: mean(rate) }));
-  return merged.length === 1 ? (merged[0]?.rate ?? 0) : merged;
+  const rates = merged.map(({ rate }) => rate);
+  return Math.max(...rates) < sameRate * Math.min(...rates) ? mean(rates) : merged;
 }
 
 /** `host` says where it was measured. */
@@ -39,6 +48,7 @@ export function costTableOf(times: ProfileTimes, host: string): CostTable {
     host,
     rates: Object.fromEntries([...groups].map(([key, group]) => [key, rateOf(group, times.stepOverhead)])),
     stepOverhead: rounded(times.stepOverhead),
+    runOverhead: rounded(times.runOverhead),
     bandwidth: times.bandwidth.map(({ footprint, rate }) => ({ footprint, rate: rounded(rate) })),
     elementwise: {
       vector: rounded(vector),
@@ -46,5 +56,42 @@ export function costTableOf(times: ProfileTimes, host: string): CostTable {
       copy: rounded(copy),
       operations: Object.fromEntries(Object.entries(operations).map(([name, cost]) => [name, rounded(cost)])),
     },
+  };
+}
+
+interface Measured {
+  readonly times: ProfileTimes;
+  /** "Chromium 156.0.1". */
+  readonly engine: string;
+}
+
+async function inBrowser(where: Exclude<Where, "node">): Promise<Measured> {
+  const server = await openServer();
+  try {
+    const browser = await launchBrowser(server, where);
+    try {
+      const page = await browser.open("bench");
+      return { times: await page.evaluate<ProfileTimes>("leafcutterBench.measureProfile()"), engine: browser.version };
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    await server.close();
+  }
+}
+
+/** About a minute. Nothing else should run on the machine meanwhile. */
+export async function measureDevice(where: Where): Promise<DeviceProfile> {
+  const { times, engine } =
+    where === "node"
+      ? { times: (await inNode({ kind: "profile" })).times, engine: `Node ${process.versions.node}` }
+      : await inBrowser(where);
+  const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`;
+  return {
+    format: profileFormat,
+    name: `${cpu}, ${engine}`,
+    host: { cpu, engine, measured: new Date().toISOString() },
+    costs: { [times.target]: costTableOf(times, `${cpu}, ${engine}`) },
+    energy: publishedEnergy,
   };
 }

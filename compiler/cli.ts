@@ -9,6 +9,7 @@ import { addBench } from "./cli/bench.ts";
 import { addCompile } from "./cli/compile.ts";
 import { addFeatures } from "./cli/features.ts";
 import { addInspect } from "./cli/inspect.ts";
+import { addProfile } from "./cli/profile.ts";
 import { addRun } from "./cli/run.ts";
 import { addVerify } from "./cli/verify.ts";
 import { version } from "./compile.ts";
@@ -37,7 +38,7 @@ Sizes: kB, MB and GB are 10^3, 10^6 and 10^9 bytes. Exit codes: 0 done, 1 failed
 \`leafcutter COMMAND --help\` has the options of a command and an example.`,
   );
 
-for (const add of [addCompile, addInspect, addRun, addVerify, addBench, addFeatures]) add(program);
+for (const add of [addCompile, addInspect, addRun, addVerify, addBench, addProfile, addFeatures]) add(program);
 
 // Whoever reads the output may have seen enough: `leafcutter inspect package | head`.
 for (const stream of [process.stdout, process.stderr]) {

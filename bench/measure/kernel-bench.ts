@@ -4,6 +4,7 @@
  */
 import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
+import { bytesSource, compile } from "../../compiler/compile.ts";
 import type { Dim } from "../../compiler/graph/dimension.ts";
 import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/kernels/contract.ts";
 import type { ElementwiseCosts } from "../../compiler/kernels/cost-table.ts";
@@ -16,6 +17,8 @@ import { evaluateExtent } from "../../runtime/format/extent.ts";
 import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
+import { load } from "../../runtime/index.ts";
+import { oneOperatorModel } from "../page/one-operator-model.ts";
 import { multiplyAddModule, readStream } from "../roof.ts";
 import { measureElementwise } from "./elementwise-costs.ts";
 import { type KernelCase, kernelCases } from "./kernel-cases.ts";
@@ -46,6 +49,8 @@ export interface KernelTimes {
 export interface ProfileTimes extends KernelTimes {
   readonly target: WasmTarget["name"];
   readonly elementwise: ElementwiseCosts;
+  /** Nanoseconds of a run of a model that does nothing. */
+  readonly runOverhead: number;
   /** Bytes per nanosecond of reading `footprint` bytes again and again. */
   readonly bandwidth: readonly { readonly footprint: number; readonly rate: number }[];
 }
@@ -261,11 +266,27 @@ function measureCases(cases: readonly KernelCase[], targets: readonly WasmTarget
   });
 }
 
+const overheadRuns = 400;
+
+async function measureRunOverhead(): Promise<number> {
+  const { files } = await compile(bytesSource("identity.onnx", oneOperatorModel()));
+  const session = await load(Object.fromEntries(files), { worker: false, cache: false });
+  const inputs = { x: { data: Float32Array.of(1) } };
+  const samples: number[] = [];
+  for (let round = 0; round < leastSamples; round++) {
+    const start = performance.now();
+    for (let run = 0; run < overheadRuns; run++) await session.run(inputs);
+    samples.push((performance.now() - start) / overheadRuns);
+  }
+  await session.dispose();
+  return Math.min(...samples) * 1e6;
+}
+
 /** Bytes that are read in turn: from the second cache, the last one, and memory. */
 const footprints = [96e3, 512e3, 2e6, 8e6, 32e6, 200e6] as const;
 
 /** The best module that this thread runs, on every case of `leafcutter profile`. Half a minute. */
-export function measureProfile(): ProfileTimes {
+export async function measureProfile(): Promise<ProfileTimes> {
   const isRelaxed = WebAssembly.validate(multiplyAddModule(wasmRelaxed));
   const target = isRelaxed ? wasmRelaxed : wasmSimd;
   const nest = (bound: Bound): number | undefined => {
@@ -277,6 +298,7 @@ export function measureProfile(): ProfileTimes {
     kernels: measureCases(profileCases, [target]),
     stepOverhead: measureStepOverhead(),
     elementwise: measureElementwise(target, nest),
+    runOverhead: await measureRunOverhead(),
     bandwidth: footprints.map((footprint) => ({ footprint, rate: footprint / time(readStream(footprint)) })),
   };
 }

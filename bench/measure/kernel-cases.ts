@@ -256,7 +256,13 @@ export const norm = (outer: number, length: number): KernelCase => ({
   scaleAxis: 0,
 });
 
-export const attention = (heads: number, keyHeads: number, queries: number, keys: number, depth: number): KernelCase => ({
+export const attention = (
+  heads: number,
+  keyHeads: number,
+  queries: number,
+  keys: number,
+  depth: number,
+): KernelCase => ({
   label: `${heads}/${keyHeads} heads, ${queries}x${keys}x${depth}`,
   problem: {
     family: "attention",

@@ -1,7 +1,7 @@
 /** The page of the warm measurements: one dedicated Worker per call, none left running. */
 import { wrap } from "comlink";
 import type { Job, JobResult } from "../measure/job.ts";
-import type { KernelTimes } from "../measure/kernel-bench.ts";
+import type { KernelTimes, ProfileTimes } from "../measure/kernel-bench.ts";
 import type { Roof } from "../roof.ts";
 import type { BenchWorker } from "./bench-worker.ts";
 import type { KernelsWorker } from "./kernels-worker.ts";
@@ -10,6 +10,7 @@ export interface BenchPage {
   runJob(job: Job): Promise<JobResult>;
   measureRoof(): Promise<Roof>;
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
+  measureProfile(): Promise<ProfileTimes>;
 }
 
 /** Ends the worker when the work is done; rejects when its script does not load. */
@@ -32,5 +33,6 @@ const page: BenchPage = {
   measureRoof: () => withWorker<BenchWorker, Roof>(benchWorker(), (remote) => remote.measureRoof()),
   measureKernels: (families) =>
     withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
+  measureProfile: () => withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile()),
 };
 Object.assign(globalThis, { leafcutterBench: page });

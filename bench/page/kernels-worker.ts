@@ -1,10 +1,11 @@
-/** The dedicated Worker of `bench kernels`. */
+/** The dedicated Worker of `bench kernels` and `profile`. */
 import { expose } from "comlink";
-import { type KernelTimes, measureKernels } from "../measure/kernel-bench.ts";
+import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } from "../measure/kernel-bench.ts";
 
 export interface KernelsWorker {
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
+  measureProfile(): Promise<ProfileTimes>;
 }
 
-const worker: KernelsWorker = { measureKernels: async (families) => measureKernels(families) };
+const worker: KernelsWorker = { measureKernels: async (families) => measureKernels(families), measureProfile };
 expose(worker);

@@ -32,7 +32,6 @@ export function addBench(program: Command): void {
     .option("--json <file>", "write the rows")
     .option("--html <file>", "write the report")
     .option("--seconds <n>", "with `worklet`: length of the audio in seconds", Number, 600)
-    .option("--costs <file>", "with `kernels`: write the cost table that `compile --costs` takes")
     .addOption(dimOption())
     .addOption(stateOption())
     .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
@@ -49,7 +48,6 @@ interface BenchFlags {
   readonly visits: number;
   readonly json?: string;
   readonly html?: string;
-  readonly costs?: string;
   readonly seconds: number;
   readonly dim?: Dims;
   readonly state?: StateNames;
@@ -61,7 +59,6 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     const { runKernelBench } = await import("../../bench/kernels.ts");
     await runKernelBench({
       where: wanted[0] ?? "chromium",
-      ...(flags.costs === undefined ? {} : { costs: flags.costs }),
       ...(flags.json === undefined ? {} : { json: flags.json }),
       print: (line) => console.log(line),
     });

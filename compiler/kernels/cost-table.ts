@@ -18,9 +18,12 @@ export interface CostTable {
   readonly rates: Readonly<Record<string, Rate>>;
   /** Nanoseconds of entering one step. */
   readonly stepOverhead: number;
+  /** Nanoseconds of a run that does nothing: inputs in, outputs out. Default 0. */
+  readonly runOverhead?: number;
   /**
    * Bytes per nanosecond that one thread reads from `footprint` bytes which it reads again and again, by rising footprint;
-   * the last counts for everything larger. A step takes at least its bytes at the bandwidth of what a whole run touches.
+   * the last counts for everything larger. Rates are those of data at hand: a step's bytes come on top, at the bandwidth of
+   * what a whole run touches.
    */
   readonly bandwidth?: readonly { readonly footprint: number; readonly rate: number }[];
   /** Absent: elementwise code is estimated from its operations and bytes. */
@@ -38,7 +41,11 @@ export interface ElementwiseCosts {
 }
 
 /** Nanoseconds of one point of `expression`. */
-export function pointNanoseconds(expression: Expression, form: ElementwiseWork["form"], costs: ElementwiseCosts): number {
+export function pointNanoseconds(
+  expression: Expression,
+  form: ElementwiseWork["form"],
+  costs: ElementwiseCosts,
+): number {
   if (form === "copy") return costs.copy;
   // Scalar code does one element where vector code does four.
   const lanes = form === "scalar" ? 4 : 1;

@@ -1,6 +1,5 @@
 /**
- * A plan's costs on a device: time by the cost table (never less than the bytes of a step at the bandwidth of what a run
- * touches), energy by counts, memory as it is laid out. Symbols stand at their upper bounds, loops at one iteration.
+ * A plan's costs on a device: time by the cost table (and the bytes of a step at the bandwidth of what a run touches), energy by counts, memory as it is laid out. Symbols stand at their upper bounds, loops at one iteration.
  */
 import { costsOf, type DeviceProfile } from "../budget/device-profile.ts";
 import { energyOf, type OperationType } from "../budget/energy.ts";
@@ -36,7 +35,7 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
       bytes,
       [...weights].reduce((sum, buffer) => sum + upper(buffer.bytes), 0),
     );
-    const nanoseconds = Math.max(step.nanoseconds, bandwidth === undefined ? 0 : bytes / bandwidth);
+    const nanoseconds = step.nanoseconds + (bandwidth === undefined ? 0 : bytes / bandwidth);
     const counts = { nanoseconds, weightBytes, valueBytes: bytes - weightBytes, ...operationsOf(step, upper) };
     return {
       name,
@@ -48,7 +47,7 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
   });
   return {
     memoryBytes: plan.memory.pages * pageBytes,
-    nanoseconds: steps.reduce((sum, step) => sum + step.nanoseconds, 0),
+    nanoseconds: steps.reduce((sum, step) => sum + step.nanoseconds, costsOf(profile).runOverhead ?? 0),
     joules: steps.reduce((sum, step) => sum + step.joules, 0),
     steps,
     weightBytes: weigh(plan),

@@ -247,7 +247,12 @@ class StepBuilder {
         ? undefined
         : { kind: "scratch", name: `${node.name} scratch`, dtype: "float32", bytes: scratchBytes };
     const bound = family.bind(variant, problem, operands, outputs, packed, scratch);
-    this.#push(node.name, node.op, bound, familyNanoseconds(step.nanoseconds, problem, outputs[0], this.#costs, this.#upper));
+    this.#push(
+      node.name,
+      node.op,
+      bound,
+      familyNanoseconds(step.nanoseconds, problem, outputs[0], this.#costs, this.#upper),
+    );
   }
 
   #pack(node: Node, step: FamilyStep): Buffer | undefined {

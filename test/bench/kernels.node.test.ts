@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { costTableOf, leastNanoseconds, renderKernels } from "../../bench/kernels.ts";
+import { leastNanoseconds, renderKernels } from "../../bench/kernels.ts";
 import { type KernelTime, measureKernels } from "../../bench/measure/kernel-bench.ts";
 import { kernelCases } from "../../bench/measure/kernel-cases.ts";
 import { allFamilies, familyOf } from "../../compiler/kernels/families.ts";
@@ -10,7 +10,7 @@ const kernel = (changes: Partial<KernelTime>): KernelTime => ({
   variant: "6x8",
   target: "wasm-relaxed",
   label: "3x3",
-  isFloat: true,
+  storage: "float32",
   nanoseconds: 100,
   flops: 3000,
   bytes: 1200,
@@ -43,18 +43,4 @@ test("a kernel's least time is set by arithmetic or by memory", () => {
   expect(leastNanoseconds(kernel({ flops: 60 }), roof)).toBe(10);
   expect(leastNanoseconds(kernel({ flops: 60, bytes: 3e6 }), roof)).toBe(1e5);
   expect(renderKernels({ kernels: [kernel({})], stepOverhead: 1, roof }, "node")).toMatch(/conv +6x8 .* 50 %$/m);
-});
-
-test("the cost table takes float32 on the best target", () => {
-  const kernels = [
-    kernel({ work: 200 }),
-    kernel({ work: 800 }),
-    kernel({ work: 1, isFloat: false }),
-    kernel({ work: 1, target: "wasm-simd" }),
-  ];
-  expect(costTableOf({ kernels, stepOverhead: 4.123 }, "host")).toEqual({
-    host: "host",
-    rates: { "conv/6x8": 4 },
-    stepOverhead: 4.12,
-  });
 });

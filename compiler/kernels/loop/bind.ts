@@ -15,7 +15,15 @@ import type { AffineIndex, LoopNest } from "../../loop/loop.ts";
 import type { Argument, BoundStep, ElementwiseWork, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isEmittable } from "../expression/scalar.ts";
-import { canVectorise, copiesRows, type LoopShape, runsWell, type ShapeOperand, type StrideClass, vectorAxisOf } from "./shape.ts";
+import {
+  canVectorise,
+  copiesRows,
+  type LoopShape,
+  runsWell,
+  type ShapeOperand,
+  type StrideClass,
+  vectorAxisOf,
+} from "./shape.ts";
 import { transposition } from "./transpose.ts";
 import { emitLoop } from "./wasm.ts";
 import { loopWgsl } from "./wgsl.ts";

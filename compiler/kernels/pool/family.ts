@@ -73,8 +73,8 @@ export const poolFamily: Family<PoolProblem> = {
     extent(problem.outputHeight) *
     extent(problem.outputWidth) *
     (Math.ceil(problem.channels / 4) * 4) *
-    problem.kernelHeight *
-    problem.kernelWidth,
+    Math.min(problem.kernelHeight, extent(problem.inputHeight)) *
+    Math.min(problem.kernelWidth, extent(problem.inputWidth)),
   packedOperands: () => [],
   bind: (_, problem, operands, outputs) => bind(problem, operands[0] as View, outputs[0] as View),
 };
