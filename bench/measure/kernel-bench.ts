@@ -101,6 +101,17 @@ function operandType(problem: Problem, index: number): DType {
   return index === 1 ? "int8" : index === 2 ? "int32" : (problem.operandTypes[index - 3] ?? "float32");
 }
 
+/** Types and shapes of the outputs. */
+function outputsOf({ problem, output }: KernelCase): readonly Pick<Tensor, "dtype" | "shape">[] {
+  if (problem.family === "dynamic-quantize")
+    return [
+      { dtype: "uint8", shape: output },
+      { dtype: "float32", shape: [] },
+      { dtype: "uint8", shape: [] },
+    ];
+  return [{ dtype: "outputType" in problem ? problem.outputType : "float32", shape: output }];
+}
+
 function viewOf(family: Family<Problem>, item: KernelCase, index: number): View {
   const { problem } = item;
   const shape = item.operands[index] ?? [];
@@ -146,10 +157,11 @@ function bind(family: Family<Problem>, variant: Variant, item: KernelCase): Boun
   const scratchBytes = family.scratchBytes?.(variant, problem) ?? 0;
   const scratch: Buffer | undefined =
     scratchBytes === 0 ? undefined : { kind: "scratch", name: "scratch", dtype: "uint8", bytes: scratchBytes };
-  const dtype: DType = "outputType" in problem ? problem.outputType : "float32";
-  const buffer: Buffer = { kind: "output", name: "output", dtype, bytes: denseBytes(dtype, item.output) };
-  const output = denseView(buffer, dtype, item.output);
-  return { step: family.bind(variant, problem, operands, [output], packed, scratch), contents };
+  const outputs = outputsOf(item).map(({ dtype, shape }, index) => {
+    const buffer: Buffer = { kind: "output", name: `output ${index}`, dtype, bytes: denseBytes(dtype, shape) };
+    return denseView(buffer, dtype, shape);
+  });
+  return { step: family.bind(variant, problem, operands, outputs, packed, scratch), contents };
 }
 
 type Walk = (first: number, begin: number, last: number, end: number) => void;

@@ -232,6 +232,14 @@ export const reduce = (outer: number, reduced: number, inner: number): KernelCas
   scaleAxis: 0,
 });
 
+const dynamicQuantize = (elements: number): KernelCase => ({
+  label: `${elements}`,
+  problem: { family: "dynamic-quantize", elements },
+  operands: [[elements]],
+  output: [elements],
+  scaleAxis: 0,
+});
+
 export const softmax = (outer: number, length: number, inner: number): KernelCase => ({
   label: `${outer}x${length}x${inner}`,
   problem: { family: "softmax", logarithm: false, outer, length, inner },
@@ -359,6 +367,8 @@ export const kernelCases: readonly KernelCase[] = [
   pool("average", { kernel: 2, size: 56, input: 64, output: 64, stride: 2 }),
   reduce(1024, 256, 1),
   reduce(1, 196, 512),
+  dynamicQuantize(512),
+  dynamicQuantize(65536),
   softmax(1536, 128, 1),
   softmax(1, 1000, 1),
   softmax(1, 16, 4096),

@@ -139,6 +139,7 @@ function readableAt(step: LoweredStep, index: number): Readable {
     case "attention":
     case "conv-i8":
     case "depthwise-i8":
+    case "dynamic-quantize":
     case "matmul-i8":
     case "pool":
     case "reduce":

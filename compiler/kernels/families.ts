@@ -6,6 +6,7 @@ import { integerConvFamily } from "./conv-i8/family.ts";
 import { convTransposeFamily } from "./conv-transpose/family.ts";
 import { depthwiseFamily } from "./depthwise/family.ts";
 import { integerDepthwiseFamily } from "./depthwise-i8/family.ts";
+import { dynamicQuantizeFamily } from "./dynamic-quantize/family.ts";
 import { matmulFamily } from "./matmul/family.ts";
 import { integerMatmulFamily } from "./matmul-i8/family.ts";
 import { normFamily } from "./norm/family.ts";
@@ -22,6 +23,7 @@ const families: { readonly [P in Problem as P["family"]]?: Family<P> } = {
   "conv-transpose": convTransposeFamily,
   depthwise: depthwiseFamily,
   "depthwise-i8": integerDepthwiseFamily,
+  "dynamic-quantize": dynamicQuantizeFamily,
   matmul: matmulFamily,
   "matmul-i8": integerMatmulFamily,
   norm: normFamily,

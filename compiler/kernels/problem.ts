@@ -163,6 +163,15 @@ export interface ReduceProblem {
   readonly finish: Expression | undefined;
 }
 
+/**
+ * Operand 0: float32 elements. Outputs: them as uint8, scale (float32 []) and zero point (uint8 []) by the definition of
+ * ONNX DynamicQuantizeLinear: the scale is the span of the elements and 0 over 255, 1 where that is nothing.
+ */
+export interface DynamicQuantizeProblem {
+  readonly family: "dynamic-quantize";
+  readonly elements: Dim;
+}
+
 /** Softmax or log-softmax over `length` of a dense [outer, length, inner] operand; NaN spreads over its row. */
 export interface SoftmaxProblem {
   readonly family: "softmax";
@@ -254,6 +263,7 @@ export type Problem =
   | AttentionProblem
   | ConvProblem
   | DepthwiseProblem
+  | DynamicQuantizeProblem
   | ConvTransposeProblem
   | IntegerConvProblem
   | IntegerDepthwiseProblem

@@ -21,6 +21,7 @@ export const defaultCosts: CostTable = {
     "depthwise/4x8": 20,
     "depthwise-i8/2x8": 24,
     "depthwise-i8/4x8": 20,
+    "dynamic-quantize/whole": 3,
     "matmul/6x8": 28,
     "matmul/4x8": 26,
     "matmul/vector 1": 16.5,

@@ -3,7 +3,12 @@
  * schedules. Shows that a lowering says what the operator means.
  */
 
-import type { AttentionProblem, Problem, RecurrentProblem } from "../../compiler/kernels/problem.ts";
+import type {
+  AttentionProblem,
+  DynamicQuantizeProblem,
+  Problem,
+  RecurrentProblem,
+} from "../../compiler/kernels/problem.ts";
 import type { Expression } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { broadcastIndex } from "../../runtime/reference/broadcast.ts";
@@ -123,7 +128,7 @@ const outputShape = (problem: WindowProblem, channels: number): number[] => [
 
 /** Families with one output over floats; recurrent layers stand in execute-recurrent.ts, integer products in execute-integer.ts. */
 export function executeProblem(
-  problem: Exclude<Problem, RecurrentProblem | IntegerProblem>,
+  problem: Exclude<Problem, RecurrentProblem | IntegerProblem | DynamicQuantizeProblem>,
   operands: Operands,
   shape: readonly number[],
 ): Tensor {

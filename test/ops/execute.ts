@@ -9,6 +9,7 @@ import { inferNode, operatorContext } from "../../compiler/ops/infer.ts";
 import type { OperatorContext, StepOperand } from "../../compiler/ops/operator.ts";
 import { type Tensor, viewOf, zeros } from "../../runtime/format/tensor.ts";
 import { evaluateElementwise } from "../../runtime/reference/expression.ts";
+import { executeDynamicQuantize } from "./execute-dynamic-quantize.ts";
 import { executeInteger } from "./execute-integer.ts";
 import { executeProblem } from "./execute-problem.ts";
 import { executeRecurrent } from "./execute-recurrent.ts";
@@ -98,6 +99,12 @@ export function executeLoops(call: NodeCall, knowledge: Knowledge): readonly Ten
     const operands = step.operands.map((operand) => operand && tensorOf(operand));
     if (step.problem.family === "recurrent") {
       executeRecurrent(step.problem, operands).forEach((result, index) => {
+        tensorOf(step.outputs[index] as StepOperand).data.set(result.data as never);
+      });
+      continue;
+    }
+    if (step.problem.family === "dynamic-quantize") {
+      executeDynamicQuantize(operands[0] as Tensor).forEach((result, index) => {
         tensorOf(step.outputs[index] as StepOperand).data.set(result.data as never);
       });
       continue;
