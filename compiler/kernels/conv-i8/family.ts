@@ -1,6 +1,6 @@
 /**
  * Dense and grouped convolutions of int8 or uint8 views with any image, row and pixel strides by int8 weights, read
- * through a border of the input's zero point. The range is rows of the output: batch * outputHeight.
+ * through a border of the input's zero point. The range is rows of the output, or of tiles of them, of the whole batch.
  */
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
@@ -10,6 +10,7 @@ import { bindIntegerProduct, type IntegerPlane, integerScratchBytes, integerWork
 import { hasFinish } from "../tile/finish-i8.ts";
 import { panelWidth } from "../tile/multiply.ts";
 import { windowHalo } from "../tile/window.ts";
+import { hasIntegerWinograd } from "../tile/winograd-block-i8.ts";
 import { packIntegerConv } from "./pack.ts";
 import { type IntegerConvVariant, integerConvVariants } from "./variants.ts";
 
@@ -17,7 +18,7 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
   name: "conv-i8",
   variants: integerConvVariants,
   strided: true,
-  accepts: (_, problem) => hasFinish(problem),
+  accepts: ({ winograd }, problem) => hasFinish(problem) && (!winograd || hasIntegerWinograd(problem)),
   work: (variant, problem, extent) => integerWork(variant, problem, extent),
   halo: (problem, index) => (index === 0 ? { ...windowHalo(problem), value: problem.padValue } : undefined),
   packedOperands: () => [1, 2],
@@ -31,7 +32,6 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
     return bindIntegerProduct({
       name: `conv-i8 ${problem.kernelHeight}x${problem.kernelWidth} ${variant.name}`,
       tile: variant,
-      overPanels: false,
       window: problem,
       input: { buffer, first: subtractDims(offset, border), image, row, pixel },
       output: planeOf(output as View),

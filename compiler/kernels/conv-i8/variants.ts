@@ -6,10 +6,13 @@ export interface IntegerConvVariant extends Variant {
   readonly rows: number;
   /** Vectors of four output channels of a tile, and of a weight panel. */
   readonly vectors: number;
+  /** Whether 3x3 windows go through Winograd's transform, on panels of the direct form. */
+  readonly winograd?: true;
 }
 
 export const integerConvVariants: readonly IntegerConvVariant[] = [
   { name: "4x8", rows: 4, vectors: 2 },
   { name: "2x16", rows: 2, vectors: 4 },
   { name: "8x4", rows: 8, vectors: 1 },
+  { name: "winograd", rows: 4, vectors: 2, winograd: true },
 ];

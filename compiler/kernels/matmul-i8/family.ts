@@ -39,7 +39,6 @@ export const integerMatmulFamily: Family<IntegerMatmulProblem, IntegerMatmulVari
     return bindIntegerProduct({
       name: `matmul-i8 ${variant.name}`,
       tile: variant,
-      overPanels: variant.overPanels,
       window: windowOf(problem),
       input: { buffer, first: offset, image: 0, row: problem.inner, pixel: problem.inner },
       output: planeOf(target, problem.columns, problem.outputType),

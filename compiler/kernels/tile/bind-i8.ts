@@ -19,10 +19,20 @@ import { panelWidth, type TileShape } from "./multiply.ts";
 import { bytePanelBytes, pairPanelBytes, pairsOf, type Runs } from "./panel-i8.ts";
 import { emitIntegerProduct, type IntegerShape } from "./product-i8.ts";
 import { integerProductWgsl } from "./product-i8-wgsl.ts";
+import { integerWinogradWork, winogradBlockOf } from "./winograd-block-i8.ts";
+import { emitIntegerWinograd } from "./winograd-i8.ts";
 import { addressWord, integerWord } from "./words.ts";
 
 /** The window of a product, as of IntegerConvProblem. */
 export type IntegerWindow = Omit<IntegerConvProblem, "family" | "inputHeight" | "inputWidth" | "padValue">;
+
+/** Tiles of a schedule, and how they are gone through. */
+export interface IntegerSchedule extends TileShape {
+  /** As IntegerShape.overPanels. */
+  readonly overPanels?: boolean;
+  /** Whether 3x3 windows go through Winograd's transform, on panels of the direct form. */
+  readonly winograd?: boolean;
+}
 
 /** Bytes of widened input and accumulators that a block of rows may fill, beside the panel passing over it. */
 const blockBytes = 256 * 1024;
@@ -79,10 +89,12 @@ function blockOf(tile: TileShape, window: IntegerWindow) {
   };
 }
 
-export const integerScratchBytes = (tile: TileShape, window: IntegerWindow): Dim => blockOf(tile, window).bytes;
+export const integerScratchBytes = (tile: IntegerSchedule, window: IntegerWindow): Dim =>
+  tile.winograd ? winogradBlockOf(window).bytes : blockOf(tile, window).bytes;
 
 /** Multiply-adds that are executed, ragged tiles and padded runs included. */
-export function integerWork(tile: TileShape, window: IntegerWindow, extent: (dim: Dim) => number): number {
+export function integerWork(tile: IntegerSchedule, window: IntegerWindow, extent: (dim: Dim) => number): number {
+  if (tile.winograd) return integerWinogradWork(window, extent);
   const { batch, outputHeight, outputWidth, groups, outputChannels } = window;
   const { runs, length } = runsOf(window);
   const pixels = extent(batch) * extent(outputHeight) * extent(outputWidth);
@@ -110,9 +122,7 @@ export interface IntegerPlane {
 
 export interface IntegerBinding {
   readonly name: string;
-  readonly tile: TileShape;
-  /** As IntegerShape.overPanels. */
-  readonly overPanels: boolean;
+  readonly tile: IntegerSchedule;
   readonly window: IntegerWindow;
   readonly input: IntegerInput;
   readonly output: IntegerPlane;
@@ -128,6 +138,8 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
   const width = panelWidth(tile);
   const runs = runsOf(window);
   const block = blockOf(tile, window);
+  const winograd = tile.winograd ? winogradBlockOf(window) : undefined;
+  const overPanels = tile.overPanels ?? false;
   const channels = inputChannels / groups;
   const tapBytes = multiplyDims(input.pixel, dilationWidth);
   const rowBytes = multiplyDims(input.row, dilationHeight);
@@ -157,12 +169,19 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
     addressWord("input", { buffer: input.buffer, offset: input.first }, "read"),
     addressWord("weights", { buffer: packed, offset: 0 }, "read"),
     addressWord("output", output.view, "write"),
-    addressWord("widePanel", { buffer: scratch, offset: 0 }, "scratch"),
-    addressWord("sums", { buffer: scratch, offset: block.sumsAt }, "scratch"),
-    addressWord("wide", { buffer: scratch, offset: block.wideAt }, "scratch"),
+    addressWord("sums", { buffer: scratch, offset: winograd?.sums ?? block.sumsAt }, "scratch"),
+    addressWord("wide", { buffer: scratch, offset: winograd ? 0 : block.wideAt }, "scratch"),
+    ...(winograd
+      ? [
+          addressWord("kernels", { buffer: scratch, offset: winograd.kernels }, "scratch"),
+          addressWord("products", { buffer: scratch, offset: winograd.products }, "scratch"),
+          integerWord("tileColumns", winograd.tileColumns),
+          integerWord("tileRows", winograd.tileRows),
+        ]
+      : [addressWord("widePanel", { buffer: scratch, offset: 0 }, "scratch")]),
     integerWord("outputHeight", outputHeight),
     integerWord("outputWidth", outputWidth),
-    integerWord("blockRows", block.rows),
+    integerWord("blockRows", (winograd ?? block).rows),
     integerWord("inputImage", input.image),
     integerWord("inputRowStep", inputRowStep),
     integerWord("inputStep", inputStep),
@@ -202,7 +221,7 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
   ];
   const shape: IntegerShape = {
     tile: { rows: tile.rows, vectors: tile.vectors },
-    overPanels: binding.overPanels,
+    overPanels,
     finish: {
       epilogue: window.epilogue,
       operands: operands.map(({ view, pixel }, k) => finishOperand(view, pixel, operandTypes[k] ?? "float32")),
@@ -217,7 +236,7 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
     linearPairs: kernelHeight === 1 && kernelWidth === 1,
     linearQuads: sameDim(inputRowStep, multiplyDims(inputStep, outputWidth)),
     stretch: !isDenseRow ? "pixel" : sameDim(sourceRow, rowLength) ? "block" : "row",
-    joined: !periodic && [output, ...operands].every(follows),
+    joined: !winograd && !periodic && [output, ...operands].every(follows),
     periodic,
     names: named.map(([name]) => name),
   };
@@ -229,13 +248,13 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
   );
   return {
     kernel: {
-      key: `integer ${keyOf(shape)}`,
+      key: `${winograd ? "integer winograd" : "integer"} ${keyOf(shape)}`,
       name: binding.name,
-      emitWasm: (context) => emitIntegerProduct(context, shape),
+      emitWasm: (context) => (winograd ? emitIntegerWinograd : emitIntegerProduct)(context, shape),
       emitWgsl: () => integerProductWgsl(shape),
     },
     arguments: named.map(([, argument]) => argument),
-    range: binding.overPanels ? Math.ceil(outputChannels / width) : multiplyDims(batch, outputHeight),
+    range: overPanels ? Math.ceil(outputChannels / width) : multiplyDims(batch, winograd?.tileRows ?? outputHeight),
     flops: multiplyDims(outputs, 2 * depth),
     bytes: addDims(moved, packed.bytes),
     invocations: outputs,

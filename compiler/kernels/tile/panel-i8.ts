@@ -58,7 +58,7 @@ export function packBytePanels(source: BytePanels): Packed {
 }
 
 /** The pairs (k, k + 1) of four columns in the lower half, (k + 2, k + 3) in the upper. */
-const pairsFirst = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
+export const pairsFirst = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
 
 /** Function (panel, scratch, runs, pairs per run) that widens a panel of `width` columns to int16. */
 export function widenBytePanel(

@@ -4,12 +4,11 @@
  * output channels, each panel over all pixels of the block into accumulators, and those through the epilogue. With a
  * relaxed dot and an input of 7 bits the pixels are read where they lie and panels as they are stored.
  */
-import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import { emitFinish, type Finish } from "./finish-i8.ts";
+import { type Block, type BlockFinish, finishBlock } from "./finish-block-i8.ts";
 import { biasAccumulators, emitMultiply, panelWidth, type TileShape } from "./multiply.ts";
 import { pairReader, quadReader, widenBytePanel } from "./panel-i8.ts";
 import { emitPairVector, emitQuadVector } from "./vector-i8.ts";
@@ -17,11 +16,10 @@ import { widenActivations } from "./widen-i8.ts";
 import { RecordReader } from "./words.ts";
 
 /** What the code depends on: kernels of equal shapes are the same function. */
-export interface IntegerShape {
+export interface IntegerShape extends BlockFinish {
   readonly tile: TileShape;
   /** Whether the range is panels, each by all `tile.rows` rows there are, and not rows. */
   readonly overPanels: boolean;
-  readonly finish: Finish;
   readonly inputType: "int8" | "uint8";
   /** Whether a relaxed dot can read the input where it lies. */
   readonly quads: boolean;
@@ -35,10 +33,6 @@ export interface IntegerShape {
   readonly linearQuads: boolean;
   /** What is one stretch of bytes of the input: a pixel, a row, all rows that a block reads. */
   readonly stretch: "pixel" | "row" | "block";
-  /** Whether the pixels of a block are one run of the output and of the epilogue's operands. */
-  readonly joined: boolean;
-  /** Operands start again after a number of rows (`operandKPeriod`) instead of by image and row. */
-  readonly periodic: boolean;
   readonly names: readonly string[];
 }
 
@@ -53,14 +47,6 @@ export function emitIntegerProduct(context: WasmKernelContext, shape: IntegerSha
 }
 
 type Address = Local<"i32">;
-
-/** Rows of the output that are computed together: first and end within image `image`. */
-interface Block {
-  readonly image: Address;
-  readonly first: Address;
-  readonly rows: Address;
-  readonly pixels: Address;
-}
 
 class IntegerProductCode {
   readonly #context: WasmKernelContext;
@@ -286,41 +272,8 @@ class IntegerProductCode {
 
   /** The accumulators of the block through the epilogue. */
   #finish(block: Block, channel: Address, valid: Address): void {
-    const body = this.#body;
     const words = this.#words;
-    const { finish, joined, periodic, tile } = this.#shape;
-    const { outputType, operands } = finish;
-    const run = (y: Address, count: Address, sums: Address): void => {
-      const place = (name: string, bytes: number, isContiguous: boolean, isPeriodic: boolean): Address => {
-        const start = i32.add(words.word(name), isContiguous ? i32.mul(channel, bytes) : i32.const(0));
-        const offset = isPeriodic
-          ? i32.mul(i32.remU(y, words.word(`${name}Period`)), words.word(`${name}Row`))
-          : i32.add(i32.mul(block.image, words.word(`${name}Image`)), i32.mul(y, words.word(`${name}Row`)));
-        return body.local("i32", i32.add(start, offset));
-      };
-      emitFinish(this.#context, body, finish, {
-        count,
-        valid,
-        sums,
-        output: {
-          address: place("output", byteSize[outputType], true, false),
-          step: words.local("outputPixel"),
-        },
-        operands: operands.map(({ dtype, channels }, k) => ({
-          address: place(`operand${k}`, byteSize[dtype], channels === "contiguous", periodic),
-          step: words.local(`operand${k}Pixel`),
-        })),
-      });
-    };
-    body.scope(() => {
-      const sums = words.local("sums");
-      if (joined) return run(block.first, block.pixels, sums);
-      const width = words.local("outputWidth");
-      const last = body.local("i32", i32.add(block.first, block.rows));
-      body.forRange(block.first, last, 1, (y) => {
-        run(y, width, sums);
-        body.set(sums, i32.add(sums, i32.mul(width, panelWidth(tile) * 4)));
-      });
-    });
+    const sumsRow = i32.mul(words.word("outputWidth"), panelWidth(this.#shape.tile) * 4);
+    finishBlock(this.#context, this.#body, words, this.#shape, block, sumsRow, channel, valid);
   }
 }
