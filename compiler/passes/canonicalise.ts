@@ -16,6 +16,7 @@ import { canonicalMicrosoftAttention, canonicalMultiHead } from "./canonicalise-
 import { canonicalOnnxAttention } from "./canonicalise-onnx-attention.ts";
 import { absorbTranspose, canonicalProduct } from "./canonicalise-product.ts";
 import * as quantised from "./canonicalise-quantised.ts";
+import * as quantisedMap from "./canonicalise-quantised-map.ts";
 import { canonicalRecurrent } from "./canonicalise-recurrent.ts";
 import { canonicalMicrosoftRotary, canonicalOnnxRotary } from "./canonicalise-rotary.ts";
 import { canonicalScatter } from "./canonicalise-scatter.ts";
@@ -139,6 +140,14 @@ const rules: Readonly<Record<string, Rule>> = {
   MatMulInteger: integerMatmul,
   "com.microsoft.MatMulIntegerToFloat": integerMatmulToFloat,
   "com.microsoft.DynamicQuantizeMatMul": dynamicMatmul,
+  "com.microsoft.QLinearAdd": quantisedMap.quantisedAdd,
+  "com.microsoft.QLinearMul": quantisedMap.quantisedMul,
+  "com.microsoft.QLinearSigmoid": quantisedMap.quantisedSigmoid,
+  "com.microsoft.QLinearLeakyRelu": quantisedMap.quantisedLeakyRelu,
+  "com.microsoft.QLinearSoftmax": quantisedMap.quantisedSoftmax,
+  "com.microsoft.QLinearAveragePool": quantisedMap.quantisedAveragePool,
+  "com.microsoft.QLinearGlobalAveragePool": quantisedMap.quantisedGlobalAveragePool,
+  "com.microsoft.QLinearConcat": quantisedMap.quantisedConcat,
 };
 
 /** A pool over all of space is a reduction. */
