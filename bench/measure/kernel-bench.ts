@@ -2,6 +2,7 @@
  * Every family and variant on the synthetic problems, as generated WebAssembly, one kernel at a time in a module of its
  * own. Runs in a Worker and in Node alike. Weights and inputs are seeded; what a kernel computes is the tests' business.
  */
+
 import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
 import { bytesSource, compile } from "../../compiler/compile.ts";
@@ -10,6 +11,7 @@ import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/ke
 import type { ElementwiseCosts } from "../../compiler/kernels/cost-table.ts";
 import { familyOf } from "../../compiler/kernels/families.ts";
 import type { Problem } from "../../compiler/kernels/problem.ts";
+import { storageOf } from "../../compiler/plan/select.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
 import { type RoundedConstant, roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
 import { byteSize, type DType } from "../../runtime/format/dtype.ts";
@@ -240,7 +242,7 @@ function measure(item: KernelCase, variant: Variant, target: WasmTarget): Kernel
     variant: variant.name,
     target: target.name,
     label: item.label,
-    storage: "storage" in problem ? problem.storage : undefined,
+    storage: storageOf(problem),
     nanoseconds: time(() => loaded.walk(recordsAt, 0, recordsAt, -1)),
     flops: extent(bound.step.flops),
     bytes: extent(bound.step.bytes),

@@ -12,7 +12,7 @@ export type Rate = number | readonly { readonly work: number; readonly rate: num
 export interface CostTable {
   readonly host: string;
   /**
-   * By "family/variant storage" ("matmul/6x8 int8"), where the storage of the weights makes a difference, or "family/variant"
+   * By "family/variant storage" ("matmul/6x8 int8", "conv-i8/4x8 7-bit"), where the storage makes a difference, or "family/variant"
    * for the others. Variants without an entry are not chosen while another has one.
    */
   readonly rates: Readonly<Record<string, Rate>>;

@@ -89,5 +89,6 @@ export function selectVariant(
   return best?.variant;
 }
 
-/** How the weights of a product are stored. */
-const storageOf = (problem: Problem): string | undefined => ("storage" in problem ? problem.storage : undefined);
+/** By what the cost table tells products apart: how weights are stored, and integers that the relaxed dot can take. */
+export const storageOf = (problem: Problem): string | undefined =>
+  "storage" in problem ? problem.storage : "inputBits" in problem && problem.inputBits === 7 ? "7-bit" : undefined;
