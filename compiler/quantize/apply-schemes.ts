@@ -7,6 +7,7 @@ import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph, Node, Storage, Value } from "../graph/graph.ts";
 import { type ActivationScale, activationScale, type Calibration, unionOf } from "./calibration.ts";
 import { correctedBias } from "./correct-bias.ts";
+import { type InputStatistics, statisticsOf } from "./input-statistics.ts";
 import { insertQuantisation } from "./insert.ts";
 import { canBeInteger, type Layer, layersOf, weightInput } from "./layer.ts";
 import { type Placement, placeIntegers } from "./placement.ts";
@@ -29,7 +30,7 @@ export function applySchemes(
   { correctBias = true }: SchemeOptions = {},
 ): Graph {
   const layers = layersOf(graph).filter(({ node }) => picks.has(node));
-  const rounded = roundLayers(layers, picks);
+  const rounded = roundLayers(layers, picks, weightStatistics(graph, calibration));
   const schemeOf = (layer: Layer): Scheme | undefined =>
     rounded.has(layer.weights) ? picks.get(layer.node) : undefined;
   const integers = new Map<Node, Extract<Scheme, { kind: "int8" }>>();
@@ -53,13 +54,27 @@ export function applySchemes(
   return replaceWeights(quantised, rounded, corrections);
 }
 
+/** By weights: a table that a product shares has the statistics of the product's input. */
+function weightStatistics(graph: Graph, calibration: Calibration | undefined): ReadonlyMap<Value, InputStatistics> {
+  return new Map(
+    layersOf(graph).flatMap((layer) => {
+      const statistics = statisticsOf(layer, calibration);
+      return statistics ? [[layer.weights, statistics] as const] : [];
+    }),
+  );
+}
+
 /** Weights that several layers share are rounded once, by the scheme of the first. */
-function roundLayers(layers: readonly Layer[], picks: ReadonlyMap<Node, Scheme>): ReadonlyMap<Value, RoundedWeights> {
+function roundLayers(
+  layers: readonly Layer[],
+  picks: ReadonlyMap<Node, Scheme>,
+  statistics: ReadonlyMap<Value, InputStatistics>,
+): ReadonlyMap<Value, RoundedWeights> {
   const rounded = new Map<Value, RoundedWeights>();
   for (const { node, weights, tensor, layout } of layers) {
     const scheme = picks.get(node);
     if (!scheme || scheme.kind === "float32" || rounded.has(weights)) continue;
-    const result = roundWeights(tensor, scheme, layout);
+    const result = roundWeights(tensor, scheme, layout, statistics.get(weights));
     if (result) rounded.set(weights, result);
   }
   return rounded;

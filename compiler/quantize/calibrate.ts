@@ -7,14 +7,18 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { Calibration, ChannelStatistics, ValueRange } from "./calibration.ts";
 import type { RangeMethod } from "./histogram.ts";
+import { isProduct } from "./input-statistics.ts";
 import { canBeInteger, layerOf, layersOf } from "./layer.ts";
+import { widestMoments } from "./moments.ts";
 import { type ObserveSettings, observe } from "./observe.ts";
 import { placeIntegers } from "./placement.ts";
 
-export interface CalibrateSettings extends ObserveSettings {
+export interface CalibrateSettings extends Omit<ObserveSettings, "moments"> {
   /** Default "mse". */
   readonly method?: RangeMethod;
   readonly source: Calibration["source"];
+  /** Also second moments of products' inputs, by which four-bit weights are rounded. Default false: they take time. */
+  readonly secondMoments?: boolean;
 }
 
 /** Values that are quantised when every layer is int8, and the inputs of all other layers. In order of first use. */
@@ -34,12 +38,28 @@ export async function calibrate(
   samples: readonly Readonly<Record<string, Tensor>>[],
   settings: CalibrateSettings,
 ): Promise<Calibration> {
-  const observations = await observe(graph, calibratedValues(graph), samples, settings);
+  const observations = await observe(graph, calibratedValues(graph), samples, {
+    ...settings,
+    moments: settings.secondMoments ? productInputs(graph) : new Set(),
+  });
   const ranges = new Map<string, ValueRange>();
   const channels = new Map<string, ChannelStatistics>();
+  const moments = new Map<string, Float64Array>();
   for (const [name, observation] of observations) {
     ranges.set(name, observation.histogram.choose(settings.method ?? "mse", 8));
     channels.set(name, observation.channels);
+    if (observation.moments) moments.set(name, observation.moments);
   }
-  return { ranges, channels, source: settings.source };
+  return { ranges, channels, moments, source: settings.source };
+}
+
+/** Inputs of layers that multiply the last axis alone. */
+function productInputs(graph: Graph): ReadonlySet<Value> {
+  return new Set(
+    layersOf(graph).flatMap((layer) => {
+      const [input] = layer.node.inputs;
+      const width = input?.type.shape.at(-1);
+      return input && isProduct(layer) && typeof width === "number" && width <= widestMoments ? [input] : [];
+    }),
+  );
 }

@@ -18,8 +18,10 @@ export interface ChannelStatistics {
 export interface Calibration {
   readonly ranges: ReadonlyMap<string, ValueRange>;
   readonly channels: ReadonlyMap<string, ChannelStatistics>;
+  /** Mean of x_i x_j over the last axis, row-major, of the inputs of products. */
+  readonly moments?: ReadonlyMap<string, Float64Array>;
   /** How it came about, for reports. */
-  readonly source: "samples" | "batch norms" | "synthetic inputs";
+  readonly source: "samples" | "own text" | "batch norms" | "synthetic inputs";
 }
 
 /** How a quantised activation is stored: value = scale * (q - zero), q in 0..2^bits - 1. */

@@ -7,6 +7,7 @@ import { evaluateDim } from "../graph/dimension.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { ChannelStatistics, ValueRange } from "./calibration.ts";
 import { Histogram } from "./histogram.ts";
+import { MomentSums } from "./moments.ts";
 
 /** One run's inputs or outputs by name. */
 type NamedTensors = Readonly<Record<string, Tensor>>;
@@ -22,11 +23,15 @@ export interface ObserveSettings {
   /** Runs done and runs in all. */
   onProgress?(done: number, total: number): void;
   readonly signal?: AbortSignal | undefined;
+  /** Values whose second moments are wanted, too. */
+  readonly moments?: ReadonlySet<Value>;
 }
 
 export interface Observation {
   readonly histogram: Histogram;
   readonly channels: ChannelStatistics;
+  /** Mean of x_i x_j over the last axis, where asked for. */
+  readonly moments: Float64Array | undefined;
 }
 
 /** Bytes of observed values in one execution; more values than fit are observed by running again. */
@@ -58,7 +63,15 @@ export async function observe(
         }
       };
       const sums = new Map(portion.map((value) => [value, new ChannelSums(value)]));
-      await forEachRun((value, data) => sums.get(value)?.add(data));
+      const moments = new Map(
+        portion.flatMap((value) =>
+          settings.moments?.has(value) ? [[value, new MomentSums(widthOf(value))] as const] : [],
+        ),
+      );
+      await forEachRun((value, data) => {
+        sums.get(value)?.add(data);
+        moments.get(value)?.add(data);
+      });
       const histograms = new Map(
         portion.map((value) => [value, new Histogram((sums.get(value) as ChannelSums).range)]),
       );
@@ -67,7 +80,11 @@ export async function observe(
         const histogram = histograms.get(value) as Histogram;
         const { lower, upper } = histogram.range;
         if (Number.isFinite(lower) && Number.isFinite(upper))
-          observations.set(value.name, { histogram, channels: (sums.get(value) as ChannelSums).finish() });
+          observations.set(value.name, {
+            histogram,
+            channels: (sums.get(value) as ChannelSums).finish(),
+            moments: moments.get(value)?.finish(),
+          });
       }
     } finally {
       execution.close();
@@ -99,6 +116,11 @@ function portionsOf(graph: Graph, values: readonly Value[]): readonly (readonly 
   return portions;
 }
 
+function widthOf({ type }: Value): number {
+  const last = type.shape.at(-1);
+  return typeof last === "number" && last > 0 ? last : 1;
+}
+
 class ChannelSums {
   readonly #channels: number;
   readonly #sum: Float64Array;
@@ -107,9 +129,8 @@ class ChannelSums {
   readonly #upper: Float64Array;
   #rows = 0;
 
-  constructor({ type }: Value) {
-    const last = type.shape.at(-1);
-    this.#channels = typeof last === "number" && last > 0 ? last : 1;
+  constructor(value: Value) {
+    this.#channels = widthOf(value);
     this.#sum = new Float64Array(this.#channels);
     this.#square = new Float64Array(this.#channels);
     this.#lower = new Float64Array(this.#channels);

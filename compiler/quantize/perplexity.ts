@@ -1,0 +1,46 @@
+/** Perplexity of a language model on windows of tokens: exp of the mean of -ln p(token | the tokens before it in its window). */
+import type { LanguageModel } from "./language-model.ts";
+import type { OpenedGraph } from "./observe.ts";
+
+export interface Perplexity {
+  readonly perplexity: number;
+  /** Tokens that were predicted. */
+  readonly tokens: number;
+}
+
+/** Each window holds one token more than the model sees: the last is only predicted. */
+export async function perplexity(
+  model: LanguageModel,
+  execution: Pick<OpenedGraph, "run">,
+  windows: Iterable<ArrayLike<number>>,
+  onWindow?: (done: number) => void,
+): Promise<Perplexity> {
+  let loss = 0;
+  let tokens = 0;
+  let done = 0;
+  for (const window of windows) {
+    const seen = Array.from(window).slice(0, -1);
+    const logits = (await execution.run(model.sample(seen)))[model.logits]?.data as Float32Array;
+    for (let at = 0; at < seen.length; at++)
+      loss += surprise(logits.subarray(at * model.vocabulary, (at + 1) * model.vocabulary), window[at + 1] as number);
+    tokens += seen.length;
+    onWindow?.(++done);
+  }
+  return { perplexity: Math.exp(loss / tokens), tokens };
+}
+
+/** -ln of the token's probability under the softmax of `logits`. */
+function surprise(logits: Float32Array, token: number): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) most = Math.max(most, logits[i] as number);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] as number) - most);
+  return Math.log(sum) + most - (logits[token] as number);
+}
+
+/** Windows of `context` + 1 tokens, one after the other: each starts with the token that the one before predicted last. */
+export function windowsOf(tokens: ArrayLike<number>, context: number): readonly ArrayLike<number>[] {
+  const all = Array.from(tokens);
+  const count = Math.floor((all.length - 1) / context);
+  return Array.from({ length: count }, (_, i) => all.slice(i * context, (i + 1) * context + 1));
+}
