@@ -12,7 +12,7 @@ export function addBench(program: Command): void {
     .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
     .argument(
       "<target...>",
-      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
+      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `quality` and the folder of a language model: perplexity with its weights in fewer bits; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
     )
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
     .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
@@ -32,6 +32,12 @@ export function addBench(program: Command): void {
     .option("--json <file>", "write the rows")
     .option("--html <file>", "write the report")
     .option("--seconds <n>", "with `worklet`: length of the audio in seconds", Number, 600)
+    .option(
+      "--schemes <names>",
+      "with `quality`: comma-separated schemes, or two joined by + for products and tables",
+      "int8-weights,int4/32+int8-weights,int4/32",
+    )
+    .option("--windows <n>", "with `quality`: evaluate so many evenly spaced windows (default: all)", Number)
     .addOption(dimOption())
     .addOption(stateOption())
     .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
@@ -49,6 +55,8 @@ interface BenchFlags {
   readonly json?: string;
   readonly html?: string;
   readonly seconds: number;
+  readonly schemes: string;
+  readonly windows?: number;
   readonly dim?: Dims;
   readonly state?: StateNames;
 }
@@ -69,6 +77,18 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     const { runWorkletBench } = await import("../../bench/worklet.ts");
     const json = flags.json === undefined ? {} : { json: flags.json };
     await runWorkletBench({ targets: models, seconds: flags.seconds, ...json, print: (line) => console.log(line) });
+    return;
+  }
+  if (what === "quality") {
+    const { runQualityBench } = await import("../../bench/quality.ts");
+    for (const folder of models)
+      await runQualityBench({
+        folder,
+        mixes: flags.schemes,
+        ...(flags.windows === undefined ? {} : { windows: flags.windows }),
+        ...(flags.json === undefined ? {} : { json: flags.json }),
+        print: (line) => console.log(line),
+      });
     return;
   }
   const { runBench } = await import("../../bench/bench.ts");

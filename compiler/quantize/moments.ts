@@ -3,7 +3,7 @@
 /** Wider inputs would need more memory and time than the gain is worth. */
 export const widestMoments = 2048;
 /** Products summed per call at most; of more rows, evenly spaced ones are taken. */
-const mostProducts = 4e7;
+const mostProducts = 7e7;
 
 export class MomentSums {
   readonly #size: number;

@@ -5,6 +5,9 @@
  * locally, which is what second moments show. Deterministic.
  */
 import { fillRandom } from "../../runtime/format/random.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type CalibrateSettings, calibrate } from "./calibrate.ts";
+import type { Calibration } from "./calibration.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { OpenedGraph } from "./observe.ts";
 
@@ -28,7 +31,7 @@ export async function writeOwnText(
   const noise = new Float32Array(tokens * vocabulary);
   const texts: Int32Array[] = [];
   for (let window = 0; window < windows; window++) {
-    fillRandom("float32", noise, seed + window);
+    fillRandom("float32", noise, Math.imul(seed, window + 1));
     // Uniform in (0, 1) to Gumbel; the smallest step of fillRandom is 2^-23 of its range -1..1.
     for (let i = 0; i < noise.length; i++) noise[i] = -Math.log(-Math.log(((noise[i] as number) + 1 + 2 ** -24) / 2));
     let text: Int32Array = Int32Array.from({ length: tokens }, (_, at) => mostLikely(noise, at, vocabulary));
@@ -58,4 +61,23 @@ function mostLikely(noise: Float32Array, at: number, vocabulary: number, logits?
     best = token;
   }
   return best;
+}
+
+/** Tokens of a window, and windows; fewer where runs are expensive. */
+const ownTokens = 256;
+const ownWindows = 16;
+const ownRounds = 4;
+
+/** A calibration on own text, with second moments, for weights that are rounded without data. */
+export async function calibrateOnOwnText(
+  graph: Graph,
+  model: LanguageModel,
+  settings: Pick<CalibrateSettings, "open" | "onProgress" | "signal">,
+): Promise<Calibration> {
+  const tokens = model.anyLength ? Math.min(ownTokens, model.context) : model.context;
+  const execution = await settings.open(graph, []);
+  const text = await writeOwnText(model, execution, { ...settings, windows: ownWindows, tokens, rounds: ownRounds });
+  execution.close();
+  const samples = text.map((window) => model.sample(window));
+  return calibrate(graph, samples, { ...settings, source: "own text", secondMoments: true });
 }
