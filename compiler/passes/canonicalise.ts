@@ -8,6 +8,7 @@ import { integerAttribute, integerOf, integersAttribute, integersOf, stringOf } 
 import { addDims, type Dim, sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
+import { canonicalGatherBlocks, canonicalMatmulNBits } from "./canonicalise-block-quantised.ts";
 import { canonicalEinsum } from "./canonicalise-einsum.ts";
 import * as fused from "./canonicalise-fused.ts";
 import { canonicalGroupedAttention } from "./canonicalise-grouped-attention.ts";
@@ -148,6 +149,8 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.QLinearAveragePool": quantisedMap.quantisedAveragePool,
   "com.microsoft.QLinearGlobalAveragePool": quantisedMap.quantisedGlobalAveragePool,
   "com.microsoft.QLinearConcat": quantisedMap.quantisedConcat,
+  "com.microsoft.MatMulNBits": canonicalMatmulNBits,
+  "com.microsoft.GatherBlockQuantized": canonicalGatherBlocks,
 };
 
 /** A pool over all of space is a reduction. */

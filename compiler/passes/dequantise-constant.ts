@@ -1,11 +1,14 @@
 /**
  * DequantizeLinear of a constant: a float32 constant that is stored as int8, where its integers less their zero point
- * are such. Any other is computed like every operator on constants. Part of fold-constants.ts.
+ * are such, or as int4 where it has blocks of integers of four bits. Any other is computed like every operator on constants.
+ * Part of fold-constants.ts.
  */
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { integerOf } from "../graph/attribute.ts";
+import { symmetricZero } from "../graph/blocks.ts";
 import type { Int8Storage, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
+import { blockConstant, blockSizeOf } from "./block-constant.ts";
 import { storedTensor } from "./storage.ts";
 
 export function dequantisedConstant(node: Node, context: RewriteContext): Value | undefined {
@@ -13,6 +16,7 @@ export function dequantisedConstant(node: Node, context: RewriteContext): Value 
   const [source, scale, zero] = node.inputs.map((value) => value && context.constant(value));
   if (!/^(com\.microsoft\.)?DequantizeLinear$/.test(node.op) || output?.type.dtype !== "float32") return undefined;
   if (!source || !scale || (node.inputs[2] && !zero) || !/^u?int8$/.test(source.dtype)) return undefined;
+  if (integerOf(node, "block_size", 0) !== 0) return blocksOf(node, context, source, scale, zero);
   const storage = storageOf(node, source, scale);
   const integers = storage && centred(source, zero, storage.axis);
   if (!storage || !integers || !storage.scales.every((value) => Number.isFinite(value) && value !== 0))
@@ -22,13 +26,41 @@ export function dequantisedConstant(node: Node, context: RewriteContext): Value 
 
 /** One scale for all is repeated along the first axis. */
 function storageOf(node: Node, { shape }: Tensor, scale: Tensor): Int8Storage | undefined {
-  if (shape.length === 0 || integerOf(node, "block_size", 0) !== 0) return undefined;
+  if (shape.length === 0) return undefined;
   const scales = scale.data as Float32Array;
   if (scales.length === 1)
     return { kind: "int8", axis: 0, scales: new Float32Array(shape[0] as number).fill(scales[0] as number) };
   const given = integerOf(node, "axis", 1);
   const axis = given < 0 ? given + shape.length : given;
   return scale.shape.length === 1 && scales.length === shape[axis] ? { kind: "int8", axis, scales } : undefined;
+}
+
+/** Integers of -8..7 or of 0..15, in int8 or uint8. */
+function blocksOf(
+  node: Node,
+  context: RewriteContext,
+  { data, shape, dtype }: Tensor,
+  scale: Tensor,
+  zero: Tensor | undefined,
+): Value | undefined {
+  const blockSize = blockSizeOf(node, 0);
+  const shift = dtype === "int8" ? symmetricZero : 0;
+  const given = integerOf(node, "axis", 1);
+  const scales = scale.data as Float32Array;
+  const shifted = (values: Tensor["data"]): readonly number[] =>
+    Array.from(values as ArrayLike<number>, (value) => value + shift);
+  const q = shifted(data);
+  const zeros = zero ? shifted(zero.data) : new Array<number>(scales.length).fill(shift);
+  const fits = (value: number): boolean => value >= 0 && value <= 15;
+  if (!blockSize || !q.every(fits) || !zeros.every(fits)) return undefined;
+  return blockConstant(context, (node.outputs[0] as Value).name, {
+    shape,
+    axis: given < 0 ? given + shape.length : given,
+    blockSize,
+    q: Uint8Array.from(q),
+    scales,
+    zeros: Uint8Array.from(zeros),
+  });
 }
 
 /** The integers less their zero points. */

@@ -106,7 +106,7 @@ function computed(node: Node, context: RewriteContext): readonly Value[] | undef
 function movedStorage(node: Node, from: Tensor | undefined, to: Tensor | undefined): Storage | undefined {
   const storage = node.inputs[0]?.type.storage;
   if (!storage || !from || !to) return undefined;
-  if (node.op === "Transpose") return permutedStorage(storage, permutationOf(node));
+  if (node.op === "Transpose") return permutedStorage(storage, from.shape, permutationOf(node));
   return views.has(node.op) ? reshapedStorage(storage, from.shape, to.shape) : undefined;
 }
 

@@ -3,7 +3,7 @@
  * content. Profits: exporters that repeat shape arithmetic, positional encodings, slices and shared weights.
  */
 import type { Tensor } from "../../runtime/format/tensor.ts";
-import type { Attribute, Graph, Node, Value } from "../graph/graph.ts";
+import type { Attribute, Graph, Node, Storage, Value } from "../graph/graph.ts";
 import { removeDead } from "../graph/rewrite.ts";
 import { inferNode } from "../ops/infer.ts";
 import type { Pass } from "./pass.ts";
@@ -76,13 +76,18 @@ function equalConstants(graph: Graph): Map<Value, Value> {
       continue;
     }
     const equal = group.find(
-      (other) => value.type.storage?.kind !== "int8" && sameBytes(bytes(graph.constants.get(other) as Tensor), content),
+      (other) =>
+        sameBytes(bytes(graph.constants.get(other) as Tensor), content) &&
+        sameStorage(value.type.storage, other.type.storage),
     );
     if (equal) substitutes.set(value, equal);
     else group.push(value);
   }
   return substitutes;
 }
+
+const sameStorage = (left: Storage | undefined, right: Storage | undefined): boolean =>
+  left === right || JSON.stringify(left) === JSON.stringify(right);
 
 /** FNV-1a over at most 4096 bytes, spread over the content. */
 function fingerprint(content: Uint8Array): number {

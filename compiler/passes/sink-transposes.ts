@@ -127,7 +127,7 @@ function unsink(
     const extents = full as readonly number[];
     const moved = permuted(reshaped(tensor, extents), inverse);
     const trimmed = broadcast ? reshaped(moved, withoutLeadingOnes(moved.shape)) : moved;
-    const storage = permutedStorage(reshapedStorage(value.type.storage, tensor.shape, extents), inverse);
+    const storage = permutedStorage(reshapedStorage(value.type.storage, tensor.shape, extents), extents, inverse);
     return context.addConstant(value.name, trimmed, reshapedStorage(storage, moved.shape, trimmed.shape));
   }
   if (keepsBytes(inverse, full))

@@ -3,7 +3,9 @@
  * belong to. undefined, a plain float32 constant, where no single axis of the result has them.
  */
 import type { Tensor } from "../../runtime/format/tensor.ts";
+import { blockShape } from "../graph/blocks.ts";
 import type { Int8Storage, Storage } from "../graph/graph.ts";
+import { permuted } from "./tensor-transform.ts";
 
 const productOf = (extents: readonly number[]): number => extents.reduce((product, extent) => product * extent, 1);
 
@@ -22,10 +24,21 @@ export function alongAxis(storage: Int8Storage, axis: number, extent: number): I
 export const placelessStorage = (storage: Storage | undefined): Storage | undefined =>
   storage?.kind === "float16" ? storage : undefined;
 
-/** Axis i of the result is axis permutation[i]. */
-export function permutedStorage(storage: Storage | undefined, permutation: readonly number[]): Storage | undefined {
-  if (storage?.kind !== "int8") return placelessStorage(storage);
-  return { ...storage, axis: permutation.indexOf(storage.axis) };
+/** Axis i of the result is axis permutation[i] of the constant of shape `from`. */
+export function permutedStorage(
+  storage: Storage | undefined,
+  from: readonly number[],
+  permutation: readonly number[],
+): Storage | undefined {
+  if (!storage || storage.kind === "float16") return storage;
+  const axis = permutation.indexOf(storage.axis);
+  if (storage.kind === "int8") return { ...storage, axis };
+  const shape = blockShape(from, storage);
+  const moved = (dtype: "float32" | "uint8", data: Float32Array | Uint8Array): Tensor["data"] =>
+    permuted({ dtype, shape, data } as Tensor, permutation).data;
+  const scales = moved("float32", storage.scales) as Float32Array;
+  const zeros = storage.zeros && (moved("uint8", storage.zeros) as Uint8Array);
+  return { ...storage, axis, scales, ...(zeros ? { zeros } : {}) };
 }
 
 /** The same elements, in the same order, under another shape. */
@@ -34,12 +47,13 @@ export function reshapedStorage(
   from: readonly number[],
   to: readonly number[],
 ): Storage | undefined {
-  if (storage?.kind !== "int8") return placelessStorage(storage);
+  if (!storage || storage.kind === "float16") return storage;
   const before = productOf(from.slice(0, storage.axis));
   const axis = to.findIndex(
     (extent, index) => extent === from[storage.axis] && productOf(to.slice(0, index)) === before,
   );
   if (axis >= 0) return { ...storage, axis };
+  if (storage.kind !== "int8") return undefined;
   return to.length === 0 ? undefined : alongAxis({ ...storage, axis: -1 }, 0, to[0] as number);
 }
 

@@ -1,7 +1,6 @@
 /**
  * Constants on their way into the package: each stored once, in the form its readers want, in order of first use.
  */
-import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { numberToFloat16 } from "../../runtime/format/half.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { isBlockStorage } from "../graph/blocks.ts";
@@ -55,18 +54,10 @@ export class WeightStore {
     return buffer;
   }
 
-  /** A constant as it is. */
+  /** A constant in its own element type, for readers that know no other storage. */
   raw(value: Value, tensor: Tensor): View {
     const known = this.#raw.get(value);
     if (known) return known;
-    if (value.type.storage) {
-      throw new LeafcutterError({
-        code: "internal",
-        where: `constant ${value.name}`,
-        message: `storage ${value.type.storage.kind} reached a reader that takes float32 only`,
-        advice: "Report this model; the budget stage must leave this constant as float32.",
-      });
-    }
     const { buffer: memory, byteOffset, byteLength } = tensor.data;
     const buffer = this.#add([value.name], new Uint8Array(memory, byteOffset, byteLength), rawUnit);
     const view = denseView(buffer, tensor.dtype, tensor.shape);

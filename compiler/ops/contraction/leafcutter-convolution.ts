@@ -71,20 +71,16 @@ function lowerTo(context: OperatorContext, axes: readonly WindowAxis[], transpos
   const { operands, ...epilogue } = epilogueOf(context, 3);
   const common = { ...window, inputChannels, outputChannels, ...epilogue };
   const depthwise = !transposed && groups === inputChannels && groups > 1;
-  const problemOf = (): Problem | undefined => {
-    const weights = weightsOf(context, 1, 1);
-    if (!depthwise && !transposed) return weights && { family: "conv", groups, ...common, ...weights };
-    const storage = plainStorageOf(context, 1);
-    if (!storage) return undefined;
-    return depthwise
-      ? { family: "depthwise", ...common, storage }
-      : { family: "conv-transpose", groups, ...common, storage };
+  const problemOf = (): Problem => {
+    if (depthwise) return { family: "depthwise", ...common, storage: plainStorageOf(context, 1, 0) };
+    if (!transposed) return { family: "conv", groups, ...common, ...weightsOf(context, 1, { channels: 0, terms: 1 }) };
+    // With groups an output channel is no single index of one axis.
+    const storage = plainStorageOf(context, 1, groups === 1 ? 1 : undefined);
+    return { family: "conv-transpose", groups, ...common, storage };
   };
-  const problem = problemOf();
-  if (!problem) return undefined;
   return stepsOf({
     kind: "family",
-    problem,
+    problem: problemOf(),
     operands: [inputOperand(0), inputOperand(1), optionalOperand(context, 2), ...operands],
     outputs: [firstOutput],
   });

@@ -90,8 +90,6 @@ function lower(context: OperatorContext): Lowering | undefined {
   if (!constantBias || !sameBatch || !epilogueFits(context, 3, productShape(product)))
     return lowerByDefinition(context, product);
   const { operands, ...epilogue } = epilogueOf(context, 3);
-  const weights = weightsOf(context, 1, transposeB ? 1 : 0);
-  if (!weights) return lowerByDefinition(context, product);
   const problem: MatmulProblem = {
     family: "matmul",
     batch: productOf(batch),
@@ -101,7 +99,7 @@ function lower(context: OperatorContext): Lowering | undefined {
     dynamicB: false,
     batchedB: false,
     transposeB,
-    ...weights,
+    ...weightsOf(context, 1, transposeB ? { channels: 0, terms: 1 } : { channels: 1, terms: 0 }),
     ...epilogue,
   };
   const bias = optionalOperand(context, 2);

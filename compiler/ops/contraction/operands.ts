@@ -45,17 +45,24 @@ export const epilogueFits = (context: OperatorContext, first: number, output: re
 export const replaceInputs = (expression: Expression, replacement: (index: number) => Expression): Expression =>
   mapExpression(expression, (part) => (part.kind === "input" ? replacement(part.index) : part));
 
-/** How the constant in input `index` is stored; undefined: in blocks along another axis than `terms`, that of the sum. */
-export function weightsOf(context: OperatorContext, index: number, terms: number): StoredWeights | undefined {
+/** The axes of the output channels and of the terms of a sum in constant weights; undefined where no one axis has them. */
+export interface WeightAxes {
+  readonly channels: number | undefined;
+  readonly terms: number;
+}
+
+/** How a product reads the constant in input `index`: as it is stored, or as float32 where its scales lie along other axes. */
+export function weightsOf(context: OperatorContext, index: number, { channels, terms }: WeightAxes): StoredWeights {
   const { storage } = context.type(index);
-  if (!isBlockStorage(storage)) return { storage: storage?.kind ?? "float32" };
+  if (!isBlockStorage(storage)) return { storage: plainStorageOf(context, index, channels) };
   const { kind, axis, blockSize, zeros, scaleType = "float16" } = storage;
-  if (axis !== terms) return undefined;
+  if (axis !== terms) return { storage: "float32" };
   return { storage: kind, blocks: { size: blockSize, zeros: zeros !== undefined, scaleType } };
 }
 
-/** As weightsOf for readers of single elements; undefined: in blocks. */
-export function plainStorageOf(context: OperatorContext, index: number): PlainStorage | undefined {
+/** As weightsOf for readers of single elements, which read blocks as float32. */
+export function plainStorageOf(context: OperatorContext, index: number, channels: number | undefined): PlainStorage {
   const { storage } = context.type(index);
-  return isBlockStorage(storage) ? undefined : (storage?.kind ?? "float32");
+  if (!storage || isBlockStorage(storage)) return "float32";
+  return storage.kind === "int8" && storage.axis !== channels ? "float32" : storage.kind;
 }

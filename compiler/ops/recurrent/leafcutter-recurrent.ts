@@ -53,9 +53,6 @@ function lower(context: OperatorContext): Lowering | undefined {
   const isConstant = [1, 2, 3, 7].every((index) => !context.has(index) || context.constant(index));
   const inputSize = context.type(0).shape[2];
   if (!isShared || !isConstant || typeof inputSize !== "number") return undefined;
-  const inputStorage = context.has(1) ? plainStorageOf(context, 1) : "float32";
-  const stateStorage = plainStorageOf(context, 2);
-  if (!inputStorage || !stateStorage) return undefined;
   const clip = floatOf(node, "clip", 0);
   const operands: readonly (StepOperand | undefined)[] = [
     inputOperand(0),
@@ -82,8 +79,8 @@ function lower(context: OperatorContext): Lowering | undefined {
           linearBeforeReset: integerOf(node, "linear_before_reset", 0) !== 0,
           peepholes: context.has(7),
           outputs: outputsOf(context),
-          inputStorage,
-          stateStorage,
+          inputStorage: context.has(1) ? plainStorageOf(context, 1, 0) : "float32",
+          stateStorage: plainStorageOf(context, 2, 0),
         },
         operands,
         outputs: outputsOf(context).map((_, index): StepOperand => ({ kind: "output", index })),
