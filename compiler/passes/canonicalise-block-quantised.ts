@@ -23,7 +23,7 @@ export function canonicalMatmulNBits(node: Node, context: RewriteContext): Value
   const [a, b, scale, zero, groups, bias] = node.inputs;
   const [packed, scales, zeros] = [b, scale, zero].map((value) => value && context.constant(value));
   const blockSize = blockSizeOf(node, 32);
-  if (!a || a.type.dtype !== "float32" || !blockSize || integerOf(node, "bits", 4) !== 4 || groups) return undefined;
+  if (a?.type.dtype !== "float32" || !blockSize || integerOf(node, "bits", 4) !== 4 || groups) return undefined;
   if (!b || !isBytes(packed) || scales?.dtype !== "float32" || (zero && !isBytes(zeros))) return undefined;
   const [columns, inner] = [integerOf(node, "N", 0), integerOf(node, "K", 0)];
   const blocks = Math.ceil(inner / blockSize);

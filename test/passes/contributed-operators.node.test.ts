@@ -7,6 +7,7 @@ import { printGraph } from "../../compiler/graph/print.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
 import { attentionCases } from "../ops/cases/attention-operators.ts";
+import { blockCases } from "../ops/cases/block-operators.ts";
 import { fusedCases } from "../ops/cases/fused-operators.ts";
 import { difference } from "../ops/compare.ts";
 import { executeReference } from "../ops/execute.ts";
@@ -16,7 +17,7 @@ import { runPlanned } from "../plan/execute.ts";
 
 const tolerance = { absolute: 1e-5, relative: 1e-4 };
 
-const cases = [...attentionCases, ...fusedCases];
+const cases = [...attentionCases, ...fusedCases, ...blockCases];
 const operators = [...new Set(cases.map(({ op }) => op))];
 
 describe.each(operators)("%s", (op) => {

@@ -5,15 +5,21 @@
 import { describe, expect, test } from "vitest";
 import { layersOf } from "../../compiler/budget/layers.ts";
 import { replaceConstants } from "../../compiler/budget/replace-constants.ts";
+import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
 import type { WeightStorage } from "../../compiler/kernels/problem.ts";
+import { inferNode } from "../../compiler/ops/infer.ts";
 import { optimise } from "../../compiler/pipeline.ts";
+import { roundWeights } from "../../compiler/quantize/round-weights.ts";
+import { type Scheme, schemeName } from "../../compiler/quantize/scheme.ts";
+import type { Tensor } from "../../runtime/format/tensor.ts";
 import { evaluateGraph } from "../graph/evaluate.ts";
 import { regionGraphs } from "../graph/region-graphs.ts";
 import { difference } from "../ops/compare.ts";
 import { passCases } from "../passes/cases.ts";
+import { randomTensor } from "../passes/pass-case.ts";
 import { randomGraph } from "../passes/random-graph.ts";
-import { familyGraphs } from "./family-graphs.ts";
+import { type FamilyGraph, familyGraphs } from "./family-graphs.ts";
 import { adapterReason, gpuTimeout, openOptimised, randomInputs } from "./graph-engine.ts";
 
 const reason = await adapterReason();
@@ -81,12 +87,67 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
     ).toBe(true);
   });
 
+  const inBlocks = [...familyGraphs, tableGraph].flatMap(({ name, build, kernel }) =>
+    blockSchemes.flatMap((scheme) => {
+      const graph = blocked(optimise(build()), scheme);
+      return graph ? [{ name, scheme: schemeName(scheme), graph, kernel }] : [];
+    }),
+  );
+
+  test.each(inBlocks)("$name with $scheme weights", { timeout: gpuTimeout }, async ({ graph, kernel }) => {
+    const steps = await check(graph, new Map(), graph);
+    expect(steps.filter((step) => !step.startsWith("webgpu"))).toEqual([]);
+    expect(
+      steps.some((step) => step.startsWith(`webgpu ${kernel}`)),
+      steps.join(),
+    ).toBe(true);
+  });
+
+  test("products and tables have weights in blocks", () => {
+    const kernels = new Set(inBlocks.map(({ kernel, scheme }) => `${kernel} ${scheme}`));
+    for (const kernel of ["conv", "matmul", tableGraph.kernel])
+      for (const scheme of blockSchemes) expect(kernels).toContain(`${kernel} ${schemeName(scheme)}`);
+  });
+
   test("every family with weights has narrow ones", () => {
     const families = new Set(stored.map(({ kernel, kind }) => `${kernel} ${kind}`));
     for (const family of ["conv", "conv-transpose", "depthwise", "matmul", "lstm", "gru", "rnn"])
       for (const kind of ["float16", "int8"]) expect(families).toContain(`${family} ${kind}`);
   });
 });
+
+const blockSchemes: readonly Scheme[] = [
+  { kind: "int4", blockSize: 16, zeros: true },
+  { kind: "int4", blockSize: 32, zeros: false },
+  { kind: "nf4", blockSize: 16, zeros: false },
+];
+
+const tableGraph: FamilyGraph = {
+  name: "rows of a table",
+  kernel: "elementwise",
+  build: () => {
+    const builder = new GraphBuilder("table", inferNode);
+    const table = builder.constant("table", randomTensor([11, 40], 5));
+    builder.output("y", builder.add("Gather", [table, builder.input("ids", "int32", [2, 3])]));
+    return builder.finish();
+  },
+};
+
+/** The graph with the weights of products and tables in blocks; undefined when there are none. */
+function blocked(graph: Graph, scheme: Scheme): Graph | undefined {
+  const replacements = graph.nodes.flatMap(({ op, inputs }) => {
+    const layout = {
+      "leafcutter.Conv": { channelAxis: 0, contractionAxis: 1 },
+      "leafcutter.MatMul": { channelAxis: 1, contractionAxis: 0 },
+      Gather: { channelAxis: 0, contractionAxis: 1 },
+    }[op];
+    const weights = inputs[op === "Gather" ? 0 : 1];
+    const tensor = weights && graph.constants.get(weights);
+    const rounded = layout && tensor && roundWeights(tensor as Tensor<"float32">, scheme, layout);
+    return rounded ? [[weights, rounded] as const] : [];
+  });
+  return replacements.length === 0 ? undefined : replaceConstants(graph, new Map(replacements));
+}
 
 /** The graph with every constant that can be stored that way; undefined when there is none. */
 function narrowed(graph: Graph, kind: WeightStorage): Graph | undefined {

@@ -8,7 +8,7 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { multiplyAdd, type WasmTarget } from "../../assemble/target.ts";
 import { f32x4, i8x16, i32x4, v128 } from "../../assemble/vector.ts";
 import { symmetricZero } from "../../graph/blocks.ts";
-import { blockReader, blockScales, codes, nibbles, placed, placedZeros } from "../tile/block-lanes.ts";
+import { blockReader, blockScales, codes, inPlace, nibbles, placed, placedZeros } from "../tile/block-lanes.ts";
 import { type BlockWeights, blockLayout } from "../tile/block-layout.ts";
 import { biasAccumulators, emitMultiply } from "../tile/multiply.ts";
 import { matmulWidth } from "./variants.ts";
@@ -78,7 +78,7 @@ export function multiplyRows(
 }
 
 /**
- * One row: steps of k are lanes, four at a time, so that x needs no spreading and a q keeps its place in 32 bits. The sums of
+ * One row: steps of k are lanes, four at a time, so that x needs no spreading and a q keeps its place in 16 bits. The sums of
  * a column's lanes meet where the block ends. `rest`: steps behind the last four.
  */
 export function multiplyRow(
@@ -94,24 +94,37 @@ export function multiplyRow(
   eachBlock(body, blocks, panel, inner, (block, at, steps) => {
     const sums = upTo(8).map(() => body.local("v128", zeroLanes));
     const sumOfX = body.local("v128", zeroLanes);
-    const four = (x: Vector): void =>
+    const four = (x: Vector, offset: number): void =>
       body.scope(() => {
         const held = body.local("v128", x);
         if (blocks.kind === "int4") {
           body.set(sumOfX, f32x4.add(sumOfX, held));
-          addSteps(body, target, sums, v128.load(at), held);
-        } else addCodes(body, target, sums, v128.load(at), held);
+          addSteps(body, target, sums, at, offset, held);
+        } else addCodes(body, target, sums, v128.load(at, { offset }), held);
       });
-    const whole = body.local("i32", i32.and(steps, -4));
-    body.if(whole, () => {
-      const end = body.local("i32", i32.add(at, i32.shl(whole, 2)));
+    const fours = (count: number): void => {
+      for (let i = 0; i < count; i++) four(v128.load(source, { offset: i * 16 }), i * 16);
+      body.set(source, i32.add(source, count * 16));
+      body.set(at, i32.add(at, count * 16));
+    };
+    const left = body.local("i32", i32.sub(steps, 16));
+    body.if(i32.geS(left, 0), () =>
       body.loop((again) => {
-        four(v128.load(source));
-        body.set(source, i32.add(source, 16));
-        body.branchIf(again, i32.ltU(body.tee(at, i32.add(at, 16)), end));
-      });
+        fours(4);
+        body.branchIf(again, i32.geS(body.tee(left, i32.sub(left, 16)), 0));
+      }),
+    );
+    // Blocks are whole sixteens, but for a short one.
+    body.if(i32.ne(left, -16), () => {
+      body.set(left, i32.add(left, 12));
+      body.if(i32.geS(left, 0), () =>
+        body.loop((again) => {
+          fours(1);
+          body.branchIf(again, i32.geS(body.tee(left, i32.sub(left, 4)), 0));
+        }),
+      );
+      if (rest > 0) four(firstLanes(source, rest), 0);
     });
-    if (rest > 0) body.if(i32.ne(whole, steps), () => four(firstLanes(source, rest)));
     const products = blocks.kind === "int4" ? stepSums(body, sums) : codeSums(body, sums);
     const scales = blockScales(body, blocks, matmulWidth, block);
     totals.forEach((row) => {
@@ -135,16 +148,17 @@ function firstLanes(source: Address, count: number): Vector {
   return count === 2 ? two : v128.load32Lane(i32.add(source, 8), two, 2);
 }
 
-/** Sums of column c take q * 16^c times x; the last column's q is moved down, away from the sign. */
+/** Sums of columns c and c + 4 take q * 16^c times x; the upper half of a step's 32 bits is read as the lower half of others. */
 function addSteps(
   body: BodyBuilder,
   target: WasmTarget,
   sums: readonly Local<"v128">[],
-  bytes: Vector,
+  at: Address,
+  offset: number,
   x: Local<"v128">,
 ): void {
-  const lower = body.local("v128", bytes);
-  const upper = body.local("v128", i32x4.shrU(lower, 16));
+  const lower = body.local("v128", v128.load(at, { offset }));
+  const upper = body.local("v128", v128.load(at, { offset: offset + 2 }));
   sums.forEach((sum, column) => {
     const mask = 0xf << (4 * (column % 4));
     const q = v128.and(column < 4 ? lower : upper, i32x4.const(mask, mask, mask, mask));
@@ -202,8 +216,7 @@ function zerosOf(blocks: BlockWeights, block: Address, j: number): Vector {
   const z = symmetricZero;
   if (!blocks.zeros) return f32x4.const(z, z, z, z);
   const { zeros } = blockLayout(blocks, matmulWidth);
-  const q = v128.and(v128.load16Splat(block, { offset: zeros + j * 2 }), i32x4.const(0xf, 0xf0, 0xf00, 0xf000));
-  return placed(f32x4.convertI32x4S(q));
+  return placed(inPlace(block, zeros + j * 2));
 }
 
 /** The sum of the lanes in each of them. */
