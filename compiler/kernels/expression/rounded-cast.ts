@@ -58,12 +58,26 @@ function bounded(expression: Expression): RoundedValue | undefined {
 const splatFloat = (value: number): Vector => f32x4.const(value, value, value, value);
 
 /** The integers of `rounded`, whose value has the lanes `x`; NaN gives 0 when `checked`, else the lower bound. */
-export function emitRounded({ offset, low, high }: RoundedValue, x: Vector, checked: boolean): Vector {
+export function emitRounded(rounded: RoundedValue, x: Vector, checked: boolean): Vector {
+  const { offset, high } = rounded;
   // A comparison with NaN is false, which leaves the bound.
-  const within = f32x4.pmin(f32x4.pmax(splatFloat(low - offset), x), splatFloat(high - offset));
-  const base = shifterBits - offset;
-  const integers = i32x4.sub(f32x4.add(within, splatFloat(shifter)), i32x4.const(base, base, base, base));
+  const within = f32x4.pmin(boundedBelow(rounded, x), splatFloat(high - offset));
+  const integers = shifted(rounded, within);
   return checked ? v128.and(integers, f32x4.eq(x, x)) : integers;
+}
+
+/**
+ * As emitRounded for a value that is no NaN, but any integer above the upper bound may stand for that bound: enough where
+ * it is the largest of a type that is then narrowed to with saturation. Floats above 2^22 keep their order as integers.
+ */
+export const emitRoundedBelow = (rounded: RoundedValue, x: Vector): Vector =>
+  shifted(rounded, boundedBelow(rounded, x));
+
+const boundedBelow = ({ low, offset }: RoundedValue, x: Vector): Vector => f32x4.pmax(splatFloat(low - offset), x);
+
+function shifted({ offset }: RoundedValue, within: Vector): Vector {
+  const base = shifterBits - offset;
+  return i32x4.sub(f32x4.add(within, splatFloat(shifter)), i32x4.const(base, base, base, base));
 }
 
 /** Whether the value is no NaN, as long as what integers are multiplied with is finite: scales are. */

@@ -15,7 +15,7 @@ import type { BoundStep, Buffer, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { IntegerConvProblem } from "../problem.ts";
 import { finishOperand } from "./finish-i8.ts";
-import { panelWidth, type TileShape } from "./multiply.ts";
+import { fewSteps, panelWidth, type TileShape } from "./multiply.ts";
 import { bytePanelBytes, pairPanelBytes, pairsOf, type Runs } from "./panel-i8.ts";
 import { emitIntegerProduct, type IntegerShape } from "./product-i8.ts";
 import { integerProductWgsl } from "./product-i8-wgsl.ts";
@@ -232,6 +232,7 @@ export function bindIntegerProduct(binding: IntegerBinding): BoundStep {
     quads: window.inputBits === 7 && channels % 4 === 0,
     mergedPairs: runs.merged,
     mergedQuads,
+    fewPairs: pairs <= fewSteps ? pairs : undefined,
     singleRow: kernelHeight === 1,
     linearPairs: kernelHeight === 1 && kernelWidth === 1,
     linearQuads: sameDim(inputRowStep, multiplyDims(inputStep, outputWidth)),

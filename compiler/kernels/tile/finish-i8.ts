@@ -3,7 +3,7 @@
  * output. What does not change from pixel to pixel (scales per channel, constants) is loaded once per run of pixels.
  */
 import { byteSize } from "../../../runtime/format/dtype.ts";
-import { type Expression, expressionType, input } from "../../../runtime/format/expression.ts";
+import { type Expression, expressionType, input, mapExpression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, FunctionReference, Local } from "../../assemble/expression.ts";
 import type { MathLibrary } from "../../assemble/math.ts";
@@ -12,7 +12,8 @@ import { i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import type { Dim } from "../../graph/dimension.ts";
 import type { View, WasmKernelContext } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
-import { emitVector, isVectorisable } from "../expression/vector.ts";
+import { emitRoundedBelow, isNumber, roundedValue, typeRange } from "../expression/rounded-cast.ts";
+import { emitVector, isVectorisable, type VectorEnvironment } from "../expression/vector.ts";
 import type { IntegerConvProblem } from "../problem.ts";
 
 type Vector = Code<"v128">;
@@ -70,6 +71,19 @@ export function emitFinish(context: WasmKernelContext, body: BodyBuilder, finish
   body.call(pass, run.count, run.valid, run.sums, ...pairs);
 }
 
+/** Pixels of a short epilogue that are finished in one round of the loop. */
+const unroll = 4;
+const shortEpilogue = 16;
+
+function sizeOf(expression: Expression): number {
+  let size = 0;
+  mapExpression(expression, (node) => {
+    size++;
+    return node;
+  });
+  return size;
+}
+
 /** Function (count, valid, sums, output, step, operand, step…). */
 function defineFinish(context: WasmKernelContext, finish: Finish): FunctionReference {
   const { operands, outputType, width } = finish;
@@ -113,14 +127,14 @@ function defineFinish(context: WasmKernelContext, finish: Finish): FunctionRefer
                 body.local("v128", readOperand(k, j)),
               ),
         );
-        body.forRange(0, count, 1, () => {
+        const pixel = (index: number): void => {
           const single = operands.map(({ channels, moves }, k) =>
             moves && channels === "single" ? body.local("v128", readOperand(k, 0)) : undefined,
           );
           const results = Array.from({ length: vectors }, (_, j) => {
-            const accumulator = v128.load(source, { offset: j * 16 });
+            const offset = index * width * 4 + j * 16;
             const inputs = [
-              body.local("v128", each === 4 ? accumulator : v128.load32Zero(source)),
+              body.local("v128", each === 4 ? v128.load(source, { offset }) : v128.load32Zero(source, { offset })),
               ...operands.map(
                 (_, k) => single[k] ?? fixed[k]?.[j] ?? fixed[k]?.[0] ?? body.local("v128", readOperand(k, j)),
               ),
@@ -128,12 +142,20 @@ function defineFinish(context: WasmKernelContext, finish: Finish): FunctionRefer
             return body.local("v128", applyFinish(body, context.math, epilogue, types, inputs));
           });
           storeLanes(body, outputType, target, results, lanes);
-          body.set(source, i32.add(source, width * 4));
           body.set(target, i32.add(target, outputStep));
           operands.forEach(({ moves }, k) => {
             if (moves) body.set(pointers[k] as Address, i32.add(pointers[k] as Address, steps[k] as Address));
           });
-        });
+        };
+        const pixels = (from: Code<"i32">, to: Address, together: number): void =>
+          body.forRange(from, to, together, () => {
+            for (let index = 0; index < together; index++) body.scope(() => pixel(index));
+            body.set(source, i32.add(source, together * width * 4));
+          });
+        const isShort = lanes === width && sizeOf(epilogue) <= shortEpilogue;
+        const together = body.local("i32", isShort ? i32.and(count, -unroll) : i32.const(0));
+        if (isShort) pixels(i32.const(0), together, unroll);
+        pixels(together, count, 1);
         body.set(sums, i32.add(sums, lanes * 4));
         body.set(output, i32.add(output, lanes * byteSize[outputType]));
         operands.forEach(({ dtype, channels }, k) => {
@@ -161,20 +183,28 @@ function applyFinish(
   types: readonly OperandType[],
   inputs: readonly Vector[],
 ): Vector {
-  return emitVector(
-    {
-      body,
-      math,
-      operands: types,
-      inline: true,
-      leaf: (leaf) => {
-        const value = leaf.kind === "input" ? inputs[leaf.index] : undefined;
-        if (!value) throw new RangeError(`an epilogue of ${inputs.length} inputs reads ${JSON.stringify(leaf)}`);
-        return value;
-      },
+  const environment: VectorEnvironment = {
+    body,
+    math,
+    operands: types,
+    inline: true,
+    leaf: (leaf) => {
+      const value = leaf.kind === "input" ? inputs[leaf.index] : undefined;
+      if (!value) throw new RangeError(`an epilogue of ${inputs.length} inputs reads ${JSON.stringify(leaf)}`);
+      return value;
     },
-    epilogue,
-  );
+  };
+  const rounded = epilogue.kind === "cast" ? roundedValue(epilogue.value) : undefined;
+  const isSaturated =
+    rounded !== undefined &&
+    epilogue.kind === "cast" &&
+    (epilogue.dtype === "int8" || epilogue.dtype === "uint8") &&
+    rounded.high === typeRange(epilogue.dtype)[1] &&
+    rounded.low >= typeRange(epilogue.dtype)[0] &&
+    isNumber(rounded.value, types);
+  return isSaturated
+    ? emitRoundedBelow(rounded, emitVector(environment, rounded.value))
+    : emitVector(environment, epilogue);
 }
 
 /** One element in every lane. */
@@ -202,7 +232,7 @@ function readFour(dtype: OperandType, address: Address, offset: number): Vector 
   }
 }
 
-/** Values are within the range of `dtype`, so that a saturating narrowing keeps them. */
+/** Values are within the range of `dtype`, or above its end: a saturating narrowing gives what they stand for. */
 function storeLanes(
   body: BodyBuilder,
   dtype: OperandType,
@@ -218,12 +248,18 @@ function storeLanes(
     return;
   }
   const narrow = dtype === "int8" ? i8x16.narrowI16x8S : i8x16.narrowI16x8U;
-  for (let j = 0; j < values.length; j += 2) {
-    const [first, second] = [values[j] as Vector, values[j + 1]];
-    const words = body.local("v128", i16x8.narrowI32x4S(first, second ?? first));
-    const bytes = narrow(words, words);
-    if (second) body.v128Store64Lane(address, bytes, 0, { offset: j * 4 });
-    else if (lanes === 1) body.v128Store8Lane(address, bytes, 0, { offset: j * 4 });
-    else body.v128Store32Lane(address, bytes, 0, { offset: j * 4 });
+  const words = (first: number): Local<"v128"> => {
+    const low = values[first] as Vector;
+    return body.local("v128", i16x8.narrowI32x4S(low, values[first + 1] ?? low));
+  };
+  for (let j = 0; j < values.length; j += 4) {
+    const low = words(j);
+    const left = lanes - j * 4;
+    const bytes = narrow(low, left > 8 ? words(j + 2) : low);
+    const place = { offset: j * 4 };
+    if (left > 8) body.v128Store(address, bytes, place);
+    else if (left > 4) body.v128Store64Lane(address, bytes, 0, place);
+    else if (left > 1) body.v128Store32Lane(address, bytes, 0, place);
+    else body.v128Store8Lane(address, bytes, 0, place);
   }
 }

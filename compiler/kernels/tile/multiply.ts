@@ -53,6 +53,8 @@ export const plainReader = (vectors: number): PanelReader => ({
 
 /** Steps of k per round of the inner loop. */
 const unroll = 4;
+/** So many steps, when they are known, need no loop. */
+export const fewSteps = 12;
 
 /** `rows` x `vectors` locals that all start as the panel's bias. */
 export function biasAccumulators(
@@ -98,6 +100,8 @@ export function emitMultiply(
     for (const pixel of pixels) body.set(pixel, i32.add(pixel, count * 4));
   };
   const run = (): void => {
+    const { constant } = loops.inner;
+    if (constant !== undefined && constant <= fewSteps) return steps(constant);
     body.scope(() => {
       const left = body.local("i32", i32.sub(loops.inner, unroll));
       body.if(i32.geS(left, 0), () => {

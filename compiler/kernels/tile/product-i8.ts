@@ -26,6 +26,8 @@ export interface IntegerShape extends BlockFinish {
   /** Whether taps of a kernel row are one run, in scratch and where they lie. */
   readonly mergedPairs: boolean;
   readonly mergedQuads: boolean;
+  /** Pairs of a run, when they are few. */
+  readonly fewPairs: number | undefined;
   /** One kernel row. */
   readonly singleRow: boolean;
   /** Whether the pixels of a block are one after another, in scratch and where they lie. */
@@ -248,7 +250,7 @@ class IntegerProductCode {
   #tile(panel: Address, sources: readonly Address[], target: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { tile, mergedPairs, mergedQuads, singleRow } = this.#shape;
+    const { tile, fewPairs, mergedPairs, mergedQuads, singleRow } = this.#shape;
     const quads = this.#quads;
     const merged = quads ? mergedQuads : mergedPairs;
     const reader = (quads ? quadReader : pairReader)(tile.vectors);
@@ -257,7 +259,7 @@ class IntegerProductCode {
       const sums = biasAccumulators(body, tile, panel);
       const weights = body.local("i32", i32.add(panel, panelWidth(tile) * 4));
       const loops = {
-        inner: words.local(`${prefix}Inner`),
+        inner: fewPairs !== undefined && !quads ? i32.const(fewPairs) : words.local(`${prefix}Inner`),
         ...(merged ? {} : { middle: { count: words.word("kernelWidth"), jump: words.local(`${prefix}TapJump`) } }),
         ...(singleRow ? {} : { outer: { count: words.word("kernelHeight"), jump: words.local(`${prefix}RowJump`) } }),
       };
