@@ -10,6 +10,7 @@ import type { Attribute, Graph, Value } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { attentionCases } from "../ops/cases/attention.ts";
+import { integerProductCases } from "../ops/cases/integer-product.ts";
 import { randomTensor } from "../passes/pass-case.ts";
 
 export interface FamilyGraph {
@@ -165,6 +166,26 @@ export const familyGraphs: readonly FamilyGraph[] = [
         const builder = new GraphBuilder("attention", inferNode);
         const operands = one.inputs.map((tensor, index) => {
           if (!tensor || index >= 3) return tensor && builder.constant(`c${index}`, tensor);
+          return builder.input(`x${index}`, tensor.dtype, tensor.shape);
+        });
+        builder.output("y", builder.add(one.op, operands, one.attributes, { version: one.version }));
+        return builder.finish();
+      },
+    }),
+  ),
+  ...integerProductCases.map(
+    (one): FamilyGraph => ({
+      name: `${one.op}, ${one.name}`,
+      kernel:
+        one.op === "leafcutter.IntegerMatMul"
+          ? "matmul-i8"
+          : one.name.startsWith("depthwise")
+            ? "depthwise"
+            : "conv-i8",
+      build: () => {
+        const builder = new GraphBuilder("integers", inferNode);
+        const operands = one.inputs.map((tensor, index) => {
+          if (!tensor || index === 1 || index === 2) return tensor && builder.constant(`c${index}`, tensor);
           return builder.input(`x${index}`, tensor.dtype, tensor.shape);
         });
         builder.output("y", builder.add(one.op, operands, one.attributes, { version: one.version }));
