@@ -5,20 +5,13 @@
  * two-dimensional with a height of 1. Three-dimensional ones, and those whose weights are computed, keep their form.
  */
 import { dimsAttribute, integerAttribute, integerOf, integersAttribute, stringAttribute } from "../graph/attribute.ts";
-import { type Dim, sameDim } from "../graph/dimension.ts";
 import type { Attributes, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
-import {
-  kernelShapeOf,
-  resolveTransposedWindow,
-  resolveWindow,
-  type WindowAxis,
-  weightKernelOf,
-} from "../ops/contraction/window.ts";
+import { kernelShapeOf, resolveTransposedWindow, resolveWindow, weightKernelOf } from "../ops/contraction/window.ts";
 import { operatorContext } from "../ops/infer.ts";
+import { integerConvolution } from "./layout-integer.ts";
 import { rewritePass } from "./pass.ts";
-import { toChannelsFirst, toChannelsLast, transpose } from "./permutation.ts";
-import { reshape } from "./reshape.ts";
+import { enter, leave, windowAttributes } from "./planar.ts";
 import { reshapedStorage } from "./storage.ts";
 import { reshaped } from "./tensor-transform.ts";
 
@@ -27,6 +20,7 @@ export const layout = rewritePass(
   "spatial operators work on NHWC, where a kernel row times its channels is one contiguous run",
   (node, context) => {
     const [x] = node.inputs;
+    if (node.op === "ConvInteger") return integerConvolution(node, context);
     if (x?.type.dtype !== "float32" || (x.type.shape.length !== 4 && x.type.shape.length !== 3)) return undefined;
     switch (node.op) {
       case "Conv":
@@ -44,65 +38,6 @@ export const layout = rewritePass(
     }
   },
 );
-
-/**
- * How many spatial axes the operator works along. A column (width 1) is handled as a row: kernels tile along the width,
- * and for a single column that is only another view.
- */
-function isColumn(axes: readonly WindowAxis[]): boolean {
-  const [, width] = axes;
-  return (
-    width !== undefined &&
-    sameDim(width.input, 1) &&
-    sameDim(width.output, 1) &&
-    width.kernel === 1 &&
-    sameDim(width.padBefore, 0)
-  );
-}
-
-/** The operand with channels last and two spatial axes, of which the first is 1 for `row`. */
-function enter(context: RewriteContext, node: Node, x: Value, row: boolean): Value {
-  const name = `${node.name}/nhwc`;
-  const last = transpose(context, x, toChannelsLast(x.type.shape.length), name);
-  const [batch, width] = last.type.shape;
-  return row ? reshape(context, last, [batch as Dim, 1, width as Dim, last.type.shape.at(-1) as Dim], name) : last;
-}
-
-/** Back to the layout that the rest of the graph expects. */
-function leave(context: RewriteContext, node: Node, y: Value, rank: number, row: boolean): Value {
-  const name = `${node.name}/nchw`;
-  const [batch, , width, channels] = y.type.shape as readonly [Dim, Dim, Dim, Dim];
-  const flat = row ? reshape(context, y, rank === 3 ? [batch, width, channels] : [batch, width, 1, channels], name) : y;
-  return transpose(context, flat, toChannelsFirst(rank), name);
-}
-
-interface ResolvedWindow {
-  /** Whether the operator works along one axis only, which becomes the width. */
-  readonly row: boolean;
-  readonly attributes: Attributes;
-  readonly kernel: readonly number[];
-  readonly output: readonly Dim[];
-}
-
-/** strides, dilations and pads of two spatial axes; undefined when the padding depends on symbols. */
-function windowAttributes(axes: readonly WindowAxis[]): ResolvedWindow | undefined {
-  const unit: WindowAxis = { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, padBefore: 0, padAfter: 0 };
-  const row = axes.length === 1 || isColumn(axes);
-  const both = row ? [unit, axes[0] as WindowAxis] : axes;
-  const pads = [...both.map(({ padBefore }) => padBefore), ...both.map(({ padAfter }) => padAfter)];
-  const known = pads.filter((pad) => typeof pad === "number");
-  if (known.length < pads.length) return undefined;
-  return {
-    row,
-    attributes: {
-      strides: integersAttribute(both.map(({ stride }) => stride)),
-      dilations: integersAttribute(both.map(({ dilation }) => dilation)),
-      pads: integersAttribute(known),
-    },
-    kernel: both.map(({ kernel }) => kernel),
-    output: both.map(({ output }) => output),
-  };
-}
 
 function convolution(
   node: Node,

@@ -44,7 +44,7 @@ function viewOfUnitAxes(node: Node, context: RewriteContext): Value | undefined 
   return reshape(context, x, (node.outputs[0] as Value).type.shape, node.name);
 }
 
-function sink(node: Node, context: RewriteContext): Value | undefined {
+function sink(node: Node, context: RewriteContext): Value | readonly Value[] | undefined {
   if (node.op === "Transpose") {
     const result = throughMerge(node, context);
     if (result) return result;
@@ -52,6 +52,11 @@ function sink(node: Node, context: RewriteContext): Value | undefined {
   if (node.op === "leafcutter.MatMul") return intoWeights(node, context);
   if (node.op === "Concat") return sinkJoin(node, context, node.inputs as readonly Value[]);
   const source = transposedSource(node.inputs[0], context);
+  // Neither range nor rounding depends on the order of elements.
+  if (source && node.op === "DynamicQuantizeLinear") {
+    const [integers, ...range] = context.emitNode(node.op, [source.value], node.attributes, { version: node.version });
+    return [restore(context, node, integers as Value, source.permutation), ...range];
+  }
   if (source) {
     const rule = rules[node.op];
     const result = rule?.(node, source, context);

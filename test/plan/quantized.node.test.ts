@@ -3,11 +3,16 @@
  * operators within one quantisation step of their definition (a fused chain may multiply by the combined scale).
  */
 import { describe, expect, it } from "vitest";
+import { integerAttribute, integersAttribute } from "../../compiler/graph/attribute.ts";
+import { GraphBuilder } from "../../compiler/graph/build.ts";
+import { inferNode } from "../../compiler/ops/infer.ts";
 import { optimise } from "../../compiler/pipeline.ts";
 import { isFloat } from "../../runtime/format/dtype.ts";
-import type { Tensor } from "../../runtime/format/tensor.ts";
+import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
+import { evaluateGraph } from "../graph/evaluate.ts";
+import { noise } from "../kernels/tensors.ts";
 import type { OperatorCase } from "../ops/case.ts";
-import { integerProductCases } from "../ops/cases/integer-product.ts";
+import { integerProductCases, randomIntegers } from "../ops/cases/integer-product.ts";
 import { quantizedCases } from "../ops/cases/quantized.ts";
 import { difference } from "../ops/compare.ts";
 import { executeReference } from "../ops/execute.ts";
@@ -45,4 +50,52 @@ describe.each([...new Set(quantizedCases.map(({ op }) => op))])("%s, parameters 
         expect(stepsApart(outputs[0]?.[`y${index}`], expected, isFloat(expected.dtype) ? 1e-5 : 1)).toBeUndefined();
     },
   );
+});
+
+describe("a zero point that only the run knows", () => {
+  const cases = quantizedCases.filter(
+    ({ op, inputs }) => /^(Conv|MatMul)Integer$/.test(op) && inputs[2]?.shape.length === 0,
+  );
+  it.each(cases.map((one) => [`${one.op}, ${one.name}`, one] as const))("%s", async (_, one) => {
+    const call = callOf(one);
+    const { graph, inputs } = oneNodeGraph(call, (index) => index === 1 || index === 3);
+    const { outputs, program } = await runPlanned(optimise(graph), [inputs]);
+    expect(hasNoHostStep(program)).toBe(true);
+    const [expected] = executeReference(call);
+    expect(stepsApart(outputs[0]?.y0, expected as Tensor, 0)).toBeUndefined();
+  });
+});
+
+it("convolutions quantised in the run keep one layout between them", async () => {
+  const builder = new GraphBuilder("dynamic", inferNode);
+  let x = builder.input("x", "float32", [1, 3, 9, 8]);
+  const shapes = [
+    [5, 3, 3, 3],
+    [4, 5, 3, 3],
+  ] as const;
+  for (const [index, shape] of shapes.entries()) {
+    const [integers, scale, zero] = builder.addNode("DynamicQuantizeLinear", [x], {}, { version: 11 });
+    const weights = builder.constant(`w${index}`, randomIntegers("int8", shape, index));
+    const attributes = { pads: integersAttribute([1, 1, 1, 1]) };
+    const sum = builder.add("ConvInteger", [integers, weights, zero], attributes, { version: 10 });
+    const floats = builder.add("Cast", [sum], { to: integerAttribute(1) }, { version: 13 });
+    const step = builder.add(
+      "Mul",
+      [scale, builder.constant(`s${index}`, tensorOf("float32", [], [0.01]))],
+      {},
+      {
+        version: 14,
+      },
+    );
+    x = builder.add("Relu", [builder.add("Mul", [floats, step], {}, { version: 14 })], {}, { version: 14 });
+  }
+  builder.output("y", x);
+  const graph = builder.finish();
+  const canonical = optimise(graph);
+  expect(canonical.nodes.filter(({ op }) => op === "Transpose")).toHaveLength(2);
+  expect(canonical.nodes.filter(({ op }) => op === "leafcutter.IntegerConv")).toHaveLength(2);
+  const inputs = { x: tensorOf("float32", [1, 3, 9, 8], noise(216, 5)) };
+  const { outputs } = await runPlanned(canonical, [inputs]);
+  const { y } = evaluateGraph(graph, inputs);
+  expect(difference(outputs[0]?.y, y as Tensor, { absolute: 0.02, relative: 1e-5 })).toBeUndefined();
 });

@@ -142,6 +142,20 @@ const products: readonly QuantizedCase[] = [
   one(
     "ConvInteger",
     10,
+    "weights of int8, padded at the end",
+    [randomIntegers(u8, [2, 3, 7, 6], 1), randomIntegers(i8, [4, 3, 3, 3], 2), of(u8, 77)],
+    attributesOf({ auto_pad: "SAME_UPPER", strides: [2, 1] }),
+  ),
+  one(
+    "ConvInteger",
+    10,
+    "along one axis, depthwise",
+    [randomIntegers(u8, [1, 4, 11], 1), randomIntegers(i8, [4, 1, 3], 2), of(u8, 200)],
+    attributesOf({ group: 4, pads: [2, 1] }),
+  ),
+  one(
+    "ConvInteger",
+    10,
     "a zero point for each filter",
     [randomIntegers(u8, [1, 2, 6, 6], 1), randomIntegers(i8, [3, 2, 2, 2], 2), of(u8, 100), randomIntegers(i8, [3], 4)],
     {},
