@@ -1,4 +1,4 @@
-/** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet. */
+/** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet, accuracy. */
 import { type Command, Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
 import type { StateNames } from "../plan/states.ts";
@@ -12,7 +12,7 @@ export function addBench(program: Command): void {
     .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
     .argument(
       "<target...>",
-      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `quality` and the folder of a language model: perplexity with its weights in fewer bits; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
+      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `quality` and the folder of a language model (perplexity), `cifar` or `agreement` (networks that see pictures): what fewer bits do; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
     )
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
     .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
@@ -38,6 +38,10 @@ export function addBench(program: Command): void {
       "int8-weights,int4/32+int8-weights,int4/32",
     )
     .option("--windows <n>", "with `quality`: evaluate so many evenly spaced windows (default: all)", Number)
+    .option("--data <dir>", "with `quality`: the folder with data, models and demo-models", "../shared")
+    .option("--images <n>", "with `quality agreement`: images to compare on", Number)
+    .option("--each <n>", "with `quality cifar`: score every n-th image only", Number)
+    .option("--model <name>", "with `quality agreement`: this model only (repeatable)", collect)
     .addOption(dimOption())
     .addOption(stateOption())
     .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
@@ -57,6 +61,10 @@ interface BenchFlags {
   readonly seconds: number;
   readonly schemes: string;
   readonly windows?: number;
+  readonly data: string;
+  readonly images?: number;
+  readonly each?: number;
+  readonly model?: readonly string[];
   readonly dim?: Dims;
   readonly state?: StateNames;
 }
@@ -81,7 +89,19 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
   }
   if (what === "quality") {
     const { runQualityBench } = await import("../../bench/quality.ts");
-    for (const folder of models)
+    const { imageMeasures, runImageQuality } = await import("../../bench/image-quality.ts");
+    const measures = imageMeasures.filter((name) => models.includes(name));
+    if (measures.length > 0)
+      await runImageQuality({
+        measures,
+        data: flags.data,
+        ...(flags.images === undefined ? {} : { images: flags.images }),
+        ...(flags.each === undefined ? {} : { each: flags.each }),
+        ...(flags.model === undefined ? {} : { models: flags.model }),
+        ...(flags.json === undefined ? {} : { json: flags.json }),
+        print: (line) => console.log(line),
+      });
+    for (const folder of models.filter((name) => measures.every((measure) => measure !== name)))
       await runQualityBench({
         folder,
         mixes: flags.schemes,

@@ -10,15 +10,18 @@ import type { RangeMethod } from "./histogram.ts";
 import { isProduct } from "./input-statistics.ts";
 import { canBeInteger, layerOf, layersOf } from "./layer.ts";
 import { widestMoments } from "./moments.ts";
+import { estimateFromNorms, type NormStatistics } from "./norm-statistics.ts";
 import { type ObserveSettings, observe } from "./observe.ts";
 import { placeIntegers } from "./placement.ts";
 
 export interface CalibrateSettings extends Omit<ObserveSettings, "moments"> {
   /** Default "mse". */
   readonly method?: RangeMethod;
-  readonly source: Calibration["source"];
   /** Also second moments of products' inputs, by which four-bit weights are rounded. Default false: they take time. */
   readonly secondMoments?: boolean;
+  readonly source: Calibration["source"];
+  /** Statistics of batch norms, for calibration on synthetic inputs: what follows from them is taken from there. */
+  readonly norms?: NormStatistics;
 }
 
 /** Values that are quantised when every layer is int8, and the inputs of all other layers. In order of first use. */
@@ -50,7 +53,15 @@ export async function calibrate(
     channels.set(name, observation.channels);
     if (observation.moments) moments.set(name, observation.moments);
   }
-  return { ranges, channels, moments, source: settings.source };
+  const estimates = settings.norms ? estimateFromNorms(graph, settings.norms) : new Map<string, never>();
+  let estimated = 0;
+  for (const [name, estimate] of estimates) {
+    if (!ranges.has(name)) continue;
+    ranges.set(name, estimate.range);
+    channels.set(name, estimate.channels);
+    estimated++;
+  }
+  return { ranges, channels, moments, source: estimated > 0 ? "batch norms" : settings.source };
 }
 
 /** Inputs of layers that multiply the last axis alone. */

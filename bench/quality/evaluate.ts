@@ -1,0 +1,53 @@
+/** A graph with schemes in its layers, run on samples beside the float graph. */
+import { syntheticSamples } from "../../compiler/budget/samples.ts";
+import type { Sample } from "../../compiler/budget/tools.ts";
+import { openExecution } from "../../compiler/execution.ts";
+import { fileSource } from "../../compiler/file-source.ts";
+import type { Graph } from "../../compiler/graph/graph.ts";
+import { importOnnx } from "../../compiler/import/onnx/import.ts";
+import { optimise } from "../../compiler/pipeline.ts";
+import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
+import { calibrate } from "../../compiler/quantize/calibrate.ts";
+import type { Calibration } from "../../compiler/quantize/calibration.ts";
+import { layersOf } from "../../compiler/quantize/layer.ts";
+import { type NormStatistics, normStatistics } from "../../compiler/quantize/norm-statistics.ts";
+import type { Scheme } from "../../compiler/quantize/scheme.ts";
+
+export interface LoadedModel {
+  readonly graph: Graph;
+  readonly norms: NormStatistics;
+}
+
+export async function loadModel(path: string): Promise<LoadedModel> {
+  const imported = await importOnnx(fileSource(path), {});
+  return { graph: optimise(imported), norms: normStatistics(imported) };
+}
+
+export const calibrateOn = ({ graph }: LoadedModel, samples: readonly Sample[]): Promise<Calibration> =>
+  calibrate(graph, samples, { open: openExecution, source: "samples" });
+
+/** Synthetic inputs of a calibration without data. */
+const syntheticCount = 4;
+
+export const calibrateWithoutData = ({ graph, norms }: LoadedModel): Promise<Calibration> =>
+  calibrate(graph, syntheticSamples(graph, syntheticCount), { open: openExecution, source: "synthetic inputs", norms });
+
+/** Every layer by one scheme. */
+export function everyLayer(graph: Graph, scheme: Scheme, calibration: Calibration): Graph {
+  return applySchemes(graph, new Map(layersOf(graph).map(({ node }) => [node, scheme])), calibration);
+}
+
+/** Runs of a graph on samples made one at a time; `visit` gets the outputs of each. */
+export async function runAll(
+  graph: Graph,
+  count: number,
+  sampleAt: (index: number) => Sample,
+  visit: (outputs: Sample, index: number) => void,
+): Promise<void> {
+  const execution = await openExecution(graph, []);
+  try {
+    for (let index = 0; index < count; index++) visit(await execution.run(sampleAt(index)), index);
+  } finally {
+    execution.close();
+  }
+}
