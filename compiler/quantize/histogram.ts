@@ -8,7 +8,7 @@ export type RangeMethod = "min-max" | "percentile" | "mse" | "entropy";
 
 const binCount = 2048;
 /** Share of the elements that "percentile" leaves out at each end. */
-const leftOut = 1e-5;
+const leftOut = 1e-4;
 /** Ranges that "mse" and "entropy" try: these fractions of each end. */
 const fractions = Array.from({ length: 36 }, (_, i) => 1 - i * 0.02);
 

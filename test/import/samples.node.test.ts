@@ -195,7 +195,7 @@ describe("what is wrong with samples is said", () => {
 describe("resizing", () => {
   const row = { width: 4, height: 1, channels: 1 as const, data: Uint8Array.of(0, 40, 80, 120) };
   test("shrinking averages what a pixel covers, growing interpolates, the middle is cut out", () => {
-    expect([...resizePicture(row, 2, 1, "stretch")]).toEqual([expect.closeTo(200 / 7, 6), expect.closeTo(640 / 7, 6)]);
+    expect([...resizePicture(row, 2, 1, "stretch")]).toEqual([29, 91]);
     expect([...resizePicture({ ...row, width: 2, data: Uint8Array.of(0, 40) }, 4, 1, "stretch")]).toEqual([
       0, 10, 30, 40,
     ]);

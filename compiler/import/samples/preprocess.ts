@@ -134,7 +134,7 @@ export function preprocess(picture: Picture, settings: Preprocessing, dtype: DTy
 const luminance = [0.299, 0.587, 0.114] as const;
 
 function channelOf(
-  pixels: Float64Array,
+  pixels: Uint8Array,
   stored: 1 | 3,
   pixel: number,
   channel: number,

@@ -1,6 +1,7 @@
 /**
  * Resizing by a triangle filter over pixel centres: bilinear interpolation when the picture grows, and an average over
- * all pixels that a new one covers when it shrinks. Separable; computed in double precision.
+ * all pixels that a new one covers when it shrinks. Separable; computed in double precision and rounded to bytes, as
+ * picture libraries do: a network that takes bytes then sees bytes.
  */
 import type { Picture } from "./picture.ts";
 
@@ -8,12 +9,7 @@ import type { Picture } from "./picture.ts";
  * Pixels of a picture of `width` x `height`, channels side by side, in 0..255. "shorter": the part of these proportions in
  * the middle of the picture; "stretch": the whole picture.
  */
-export function resizePicture(
-  picture: Picture,
-  width: number,
-  height: number,
-  fit: "shorter" | "stretch",
-): Float64Array {
+export function resizePicture(picture: Picture, width: number, height: number, fit: "shorter" | "stretch"): Uint8Array {
   const whole = [picture.width, picture.height] as const;
   const ratio = Math.min(picture.width / width, picture.height / height);
   const [usedWidth, usedHeight] = fit === "stretch" ? whole : [width * ratio, height * ratio];
@@ -39,7 +35,7 @@ export function resizePicture(
         result[y * rowLength + i] =
           (result[y * rowLength + i] as number) + weight * (narrow[(first + k) * rowLength + i] as number);
   });
-  return result;
+  return Uint8Array.from(result, Math.round);
 }
 
 interface Taps {
