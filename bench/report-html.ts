@@ -2,6 +2,8 @@
  * The HTML report: one file without scripts or outside assets. Bars are SVG with widths in per cent, so that they fit
  * a phone and a printed page alike while text keeps its size; colours follow the reader's light or dark setting.
  */
+
+import { escapeHtml, styleSheet } from "../compiler/report-style.ts";
 import { browserNames, browserTitles } from "./driven-browser.ts";
 import {
   bytes,
@@ -16,11 +18,7 @@ import {
   roofText,
   shareOfRoof,
 } from "./report-figures.ts";
-import { styleSheet } from "./report-style.ts";
 import type { Profile, Results, Row, Where } from "./row.ts";
-
-export const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const percent = (share: number): string => `${(100 * Math.min(1, Math.max(0, share))).toFixed(2)}%`;
 const place: Readonly<Record<Where, string>> = {

@@ -34,6 +34,7 @@ export { type ByteSource, blobSource, bytesSource, fileSetSource, urlSource } fr
 export { parseScheme, type Scheme, schemeName } from "./quantize/scheme.ts";
 export type { Report } from "./report.ts";
 export { formatBytes, formatReport } from "./report.ts";
+export { infeasibleHtml, reportHtml } from "./report-html.ts";
 
 /** Version of the compiler, as package.json has it. */
 export const version = "0.1.0";

@@ -82,7 +82,7 @@ export function makeReport({ plan, program, manifest, files, fitted, millisecond
   let totalBytes = 0;
   for (const bytes of files.values()) totalBytes += bytes.byteLength;
   return {
-    name: plan.name,
+    name: manifest.name,
     steps,
     hostSteps: steps.filter(({ kernel }) => kernel === "host").map(({ name, op }) => `${name} (${op})`),
     flops: steps.reduce((sum, step) => sum + step.flops, 0),

@@ -23,7 +23,7 @@ const rows: readonly (readonly string[])[] = [
 const filesOfRowSix: ReadonlySet<string> = new Set([
   ...[
     ...["build-package", "cli", "compile", "compile-options", "execution", "file-source", "pipeline", "provenance"],
-    ...["report", "worker"],
+    ...["report", "report-front", "report-html", "report-style", "worker"],
   ].map((name) => `compiler/${name}.ts`),
   ...["session", "index", "prepare", "worklet", "ort", "ort-session", "ort-tensor", "ort-options", "ort-compile"].map(
     (name) => `runtime/${name}.ts`,

@@ -3,9 +3,10 @@ import { schemeName } from "../quantize/scheme.ts";
 import { type Amounts, sumsOf } from "./choice-problem.ts";
 import type { EnergyCoefficients } from "./energy.ts";
 import { paretoFront } from "./front.ts";
+import { histogramOf } from "./histogram.ts";
 import type { OptionCosts } from "./layer-costs.ts";
 import type { Layer } from "./layers.ts";
-import type { BudgetOutcome, FrontPoint, LimitOutcome, Point } from "./outcome.ts";
+import type { BudgetOutcome, FrontPoint, LayerOutcome, LimitOutcome, Point } from "./outcome.ts";
 import type { Picks } from "./picks.ts";
 import type { Quality } from "./quality.ts";
 import {
@@ -59,10 +60,17 @@ export function describeOutcome(found: Found): BudgetOutcome {
         ...(costs[layer]?.[option] ?? { bytes: 0, milliseconds: 0, millijoules: 0 }),
         loss: items[layer]?.[option]?.[indexOf.loss] ?? 0,
       })),
+      ...weightsOf(options, picks[layer] ?? 0),
     })),
     front: frontOf(found),
     proved: solve(search.problem).exact,
   };
+}
+
+function weightsOf(options: Layer["options"], pick: number): Pick<LayerOutcome, "weights"> {
+  const [before, after] = [options[0]?.tensor.data, options[pick]?.tensor.data];
+  const isChanged = pick > 0 && before instanceof Float32Array && after instanceof Float32Array;
+  return isChanged ? { weights: histogramOf(before, after) } : {};
 }
 
 function limitsOf({ limits, chosen, quality, search, objective }: Found): readonly LimitOutcome[] {

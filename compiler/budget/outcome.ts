@@ -1,5 +1,6 @@
 /** What the budget stage decided and why, as data: reports show it, diagnostics carry the part of what is not possible. */
 import type { Energy } from "./energy.ts";
+import type { Histogram } from "./histogram.ts";
 import type { Quality } from "./quality.ts";
 import type { Objective, Quantity } from "./quantities.ts";
 
@@ -50,6 +51,8 @@ export interface LayerOutcome {
   readonly options: readonly OptionOutcome[];
   /** Index of the chosen one. */
   readonly chosen: number;
+  /** Of the weights, where the choice changes them. */
+  readonly weights?: Histogram;
 }
 
 export interface BudgetOutcome {

@@ -1,7 +1,15 @@
 /** `leafcutter compile`: a model file into a package folder. */
 import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import type { Command } from "commander";
-import { formatReport, LeafcutterError, type Package } from "../compile.ts";
+import {
+  formatReport,
+  type Infeasibility,
+  infeasibleHtml,
+  LeafcutterError,
+  type Package,
+  reportHtml,
+} from "../compile.ts";
 import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
 import { example } from "./options.ts";
 import { writePackage } from "./package-folder.ts";
@@ -22,11 +30,16 @@ export function addCompile(program: Command): void {
   )
     .requiredOption("-o, --output <dir>", "folder of the package")
     .option("--name <name>", "name of the package (default: the file's)")
-    .option("--report <file>", "write the compile report as JSON (of a budget that cannot be kept: why)")
+    .option(
+      "--report <file>",
+      "write the compile report as JSON, or as a page when the file ends in .html (of a budget that cannot be kept: why)",
+    )
     .addHelpText("after", example("compile model.onnx -o public/model --dim batch=1..4 --max-size 1MB") + lessons)
     .action(async (model: string, flags: CompileFlags & { readonly output: string; readonly report?: string }) => {
       const { report } = flags;
-      const result = await withReport(report, async () => compileModel(model, await compileOptions(model, flags)));
+      const result = await withReport(report, flags.name ?? basename(model), async () =>
+        compileModel(model, await compileOptions(model, flags)),
+      );
       await writePackage(flags.output, result.files);
       console.log(formatReport(result.report));
       for (const { name, value } of result.manifest.inputs)
@@ -35,17 +48,21 @@ export function addCompile(program: Command): void {
     });
 }
 
-async function withReport(file: string | undefined, work: () => Promise<Package>): Promise<Package> {
-  const write = async (content: unknown): Promise<void> => {
-    if (file !== undefined) await writeFile(file, JSON.stringify(content, undefined, 2));
+async function withReport(file: string | undefined, name: string, work: () => Promise<Package>): Promise<Package> {
+  const isPage = file?.endsWith(".html") ?? false;
+  const write = async (content: string): Promise<void> => {
+    if (file !== undefined) await writeFile(file, content);
   };
   try {
     const result = await work();
-    await write(result.report);
+    await write(isPage ? reportHtml(result.report) : JSON.stringify(result.report, undefined, 2));
     return result;
   } catch (error) {
-    if (error instanceof LeafcutterError && error.code === "budget-infeasible")
-      await write({ infeasible: error.diagnostic });
+    if (error instanceof LeafcutterError && error.code === "budget-infeasible") {
+      const { diagnostic } = error;
+      const page = (): string => infeasibleHtml(name, diagnostic.message, diagnostic.details as Infeasibility);
+      await write(isPage ? page() : JSON.stringify({ infeasible: diagnostic }, undefined, 2));
+    }
     throw error;
   }
 }

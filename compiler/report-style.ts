@@ -1,4 +1,8 @@
-/** The style sheet of the HTML report: light, dark, phone, print. */
+/** The style sheet of the HTML reports (of a compile, of a bench): light, dark, phone, print. */
+
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+
 export const styleSheet = `
 :root{--ground:#fbfaf7;--surface:#fff;--ink:#1d2420;--quiet:#68736c;--line:#e3e5df;--track:#eef0ea;--leafcutter:#2f8f4e;--ort:#5a78c8;--tfjs:#d9822b;--bad:#c0392b}
 @media (prefers-color-scheme:dark){:root{--ground:#141816;--surface:#1c211e;--ink:#e6ebe7;--quiet:#96a29b;--line:#2c332f;--track:#262d29;--leafcutter:#58c07b;--ort:#8aa4ee;--tfjs:#f0a457;--bad:#ff7b6b}}
@@ -45,19 +49,39 @@ summary{cursor:pointer}
 .step .quiet{font-size:12px}
 .step{break-inside:avoid}
 footer ul{margin:6px 0 0;padding-left:20px}
+.views{display:flex;flex-wrap:wrap;gap:8px;margin:14px 0}
+.views label{border:1px solid var(--line);border-radius:999px;padding:5px 14px;cursor:pointer;background:var(--surface)}
+.view-choice{position:absolute;opacity:0}
+.view-choice:focus-visible+label{outline:2px solid var(--leafcutter)}
+.view-choice:checked+label{background:var(--leafcutter);border-color:var(--leafcutter);color:var(--ground);font-weight:600}
+.front{display:none}
+.fronts:has(#view-latency:checked) .front.latency,.fronts:has(#view-energy:checked) .front.energy,.fronts:has(#view-size:checked) .front.size{display:block}
+.chart{width:100%;height:auto;display:block}
+.chart text{fill:var(--quiet);font:12px system-ui,sans-serif}
+.chart .grid{stroke:var(--line);stroke-width:1}
+.chart .path{fill:none;stroke:var(--leafcutter);stroke-width:2;opacity:.55}
+.chart .point{fill:var(--leafcutter)}
+.chart .original{fill:var(--ort)}
+.chart .chosen{fill:var(--tfjs);stroke:var(--surface);stroke-width:2}
+.chart .limit{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:4 3}
+.chart .mark{fill:var(--ink);font-weight:600}
+.histogram{width:100%;height:70px;display:block}
+.histogram .before{fill:var(--track);stroke:var(--quiet);stroke-width:.4}
+.histogram .after{fill:var(--leafcutter);opacity:.75}
 @media (max-width:640px){
 main{padding:18px 14px 40px}
 h1{font-size:23px}
 table,tbody{display:block}
 thead{display:none}
 tr{display:grid;grid-template-columns:1fr 1fr;gap:2px 18px;padding:10px 0;border-bottom:1px solid var(--line)}
-td{display:flex;justify-content:space-between;gap:8px;padding:1px 0;border:0}
+td{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 8px;padding:1px 0;border:0;white-space:normal}
 td:first-child,td:nth-child(2){grid-column:1/-1;display:block}
 td:first-child{font-weight:600}
 td::before{content:attr(data-title);color:var(--quiet);font-size:12px}
 td:first-child::before,td:nth-child(2)::before{content:none}
 }
 @media print{
+.front{display:block;break-inside:avoid}.views{display:none}
 :root{--ground:#fff;--surface:#fff;--ink:#000;--quiet:#555;--line:#ccc;--track:#eee}
 body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 main{max-width:none;padding:0}
