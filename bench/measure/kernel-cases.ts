@@ -209,6 +209,7 @@ export function pool(mode: "max" | "average", shape: Convolution): KernelCase {
     label: `${mode} ${labelOf(shape)}`,
     problem: {
       family: "pool",
+      dtype: "float32",
       ...window,
       mode,
       channels: input,

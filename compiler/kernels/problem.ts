@@ -139,6 +139,8 @@ export interface IntegerMatmulProblem extends IntegerProduct {
 /** Operand 0 [N,H,W,C]. Windows are clipped at the borders: padding never contributes a value. */
 export interface PoolProblem extends Window {
   readonly family: "pool";
+  /** Of input and output; integers have mode max alone and no epilogue. */
+  readonly dtype: "float32" | "int8" | "uint8";
   readonly mode: "max" | "average" | "lp";
   readonly channels: number;
   /** average: divide by the whole window (clipped only by `countedHeight`/`countedWidth`, the padded extents) instead of the part inside. */

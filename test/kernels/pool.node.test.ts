@@ -7,6 +7,7 @@ import type { PoolProblem } from "../../compiler/kernels/problem.ts";
 import { binary, constant, input } from "../../runtime/format/expression.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { leafcutterPool } from "../../runtime/reference/leafcutter-pool.ts";
+import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
 import { runSteps } from "./run.ts";
 import { collect, expectClose, gappedBuffer, noise, scatter, sizeOf, tensor } from "./tensors.ts";
 
@@ -17,6 +18,7 @@ interface Case {
   readonly strides?: readonly [number, number];
   readonly dilations?: readonly [number, number];
   readonly pads?: readonly [number, number, number, number];
+  readonly dtype?: PoolProblem["dtype"];
   readonly mode?: PoolProblem["mode"];
   readonly p?: number;
   readonly countIncludePad?: boolean;
@@ -47,6 +49,24 @@ const cases: readonly Case[] = [
   { name: "lp 1", input: [1, 6, 6, 5], kernel: [2, 2], mode: "lp", p: 1 },
   { name: "lp 2", input: [1, 6, 6, 5], kernel: [3, 3], mode: "lp", p: 2, pads: [1, 1, 1, 1] },
   { name: "lp 3", input: [1, 6, 6, 5], kernel: [3, 3], mode: "lp", p: 3 },
+  {
+    name: "int8, 33 channels",
+    input: [2, 9, 11, 33],
+    kernel: [3, 3],
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+    dtype: "int8",
+  },
+  { name: "uint8, 16 channels", input: [1, 8, 8, 16], kernel: [2, 2], strides: [2, 2], dtype: "uint8" },
+  { name: "uint8, 13 channels, 5x5", input: [1, 9, 9, 13], kernel: [5, 5], pads: [2, 2, 2, 2], dtype: "uint8" },
+  {
+    name: "int8, 3 channels, dilated",
+    input: [1, 9, 9, 3],
+    kernel: [2, 3],
+    dilations: [3, 2],
+    pads: [2, 1, 2, 3],
+    dtype: "int8",
+  },
   { name: "with an epilogue", input: [1, 6, 6, 9], kernel: [3, 3], relu: true, mode: "average" },
 ];
 
@@ -57,6 +77,7 @@ function problemOf(entry: Case, output: readonly number[]): PoolProblem {
   const pads = entry.pads ?? [0, 0, 0, 0];
   return {
     family: "pool",
+    dtype: entry.dtype ?? "float32",
     mode: entry.mode ?? "max",
     batch,
     channels,
@@ -101,8 +122,8 @@ function referenceOf(entry: Case, x: Tensor): Tensor {
 }
 
 function run(entry: Case, x: Tensor, output: readonly number[], parts: number, gaps: readonly number[]): Tensor {
-  const from: View = gappedBuffer("x", "float32", entry.input, gaps, 3);
-  const to: View = gappedBuffer("y", "float32", output, gaps, 1);
+  const from: View = gappedBuffer("x", x.dtype, entry.input, gaps, 3);
+  const to: View = gappedBuffer("y", x.dtype, output, gaps, 1);
   const step = poolFamily.bind(
     poolVariants[0] as (typeof poolVariants)[number],
     problemOf(entry, output),
@@ -122,7 +143,8 @@ test.each(cases)("$name", (entry) => {
     values[200] = Number.POSITIVE_INFINITY;
     for (let index = 300; index < 360; index++) values[index] = Number.NEGATIVE_INFINITY;
   }
-  const x = tensor(entry.input, values);
+  const bytes = values.map((value) => Math.round(value * 63) + (entry.dtype === "uint8" ? 128 : 0));
+  const x = entry.dtype ? tensorOfNumbers(entry.dtype, entry.input, bytes) : tensor(entry.input, values);
   const expected = referenceOf(entry, x);
   const whole = run(entry, x, expected.shape, 1, [0, 0, 0, 0]);
   expectClose(whole, expected, 2e-6);

@@ -201,6 +201,7 @@ export function executeProblem(
         if (mode === "lp") return values.reduce((sum, value) => sum + Math.abs(value) ** norm, 0) ** (1 / norm);
         return values.reduce((sum, value) => sum + value, 0) / (problem.countIncludePad ? counted : values).length;
       });
+      if (problem.dtype !== "float32") return tensorOf(problem.dtype, result.shape, Array.from(result.data, Number));
       return applied(problem.epilogue, result);
     }
     case "matmul": {

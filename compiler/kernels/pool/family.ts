@@ -2,22 +2,25 @@
  * Pooling of NHWC views with any strides but contiguous channels. Windows are clipped at the borders, so no
  * padding is stored. Words: addresses of input and output, channels, extents, byte strides, counted extents.
  */
+import { byteSize } from "../../../runtime/format/dtype.ts";
 import { expressionType } from "../../../runtime/format/expression.ts";
 import { addDims, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Family, View } from "../contract.ts";
 import { isApplicable } from "../expression/apply.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { PoolProblem } from "../problem.ts";
+import type { PoolShape } from "./shape.ts";
 import { poolVariants } from "./variants.ts";
-import { emitPool, type PoolShape } from "./wasm.ts";
+import { emitPool } from "./wasm.ts";
 import { poolWgsl } from "./wgsl.ts";
 
 /** Everything that the code depends on. */
 function shapeOf(problem: PoolProblem): PoolShape {
-  const { mode, countIncludePad, norm, epilogue } = problem;
+  const { dtype, mode, countIncludePad, norm, epilogue } = problem;
   const { kernelHeight, kernelWidth, strideHeight, strideWidth, dilationHeight, dilationWidth, padTop, padLeft } =
     problem;
   return {
+    dtype,
     mode,
     countIncludePad: mode === "average" && countIncludePad,
     norm: mode === "lp" ? norm : 0,
@@ -46,7 +49,7 @@ function bind(problem: PoolProblem, input: View, output: View): BoundStep {
   return {
     kernel: {
       key: `pool ${keyOf(shape)}`,
-      name: `pool ${problem.mode} ${problem.kernelHeight}x${problem.kernelWidth}`,
+      name: `pool ${problem.mode}${problem.dtype === "float32" ? "" : ` ${problem.dtype}`} ${problem.kernelHeight}x${problem.kernelWidth}`,
       emitWasm: (context) => emitPool(context, shape),
       emitWgsl: () => poolWgsl(shape),
     },
@@ -57,7 +60,7 @@ function bind(problem: PoolProblem, input: View, output: View): BoundStep {
     ],
     range: multiplyDims(batch, outputHeight),
     flops: multiplyDims(outputs, problem.kernelHeight * problem.kernelWidth),
-    bytes: multiplyDims(addDims(inputs, outputs), 4),
+    bytes: multiplyDims(addDims(inputs, outputs), byteSize[problem.dtype]),
     invocations: outputs,
   };
 }
@@ -66,8 +69,10 @@ export const poolFamily: Family<PoolProblem> = {
   name: "pool",
   variants: poolVariants,
   strided: true,
-  accepts: (_, { epilogue }) =>
-    isApplicable(epilogue, 1) && (!epilogue || expressionType(epilogue, ["float32"]) === "float32"),
+  accepts: (_, { dtype, mode, epilogue }) =>
+    dtype === "float32"
+      ? isApplicable(epilogue, 1) && (!epilogue || expressionType(epilogue, ["float32"]) === "float32")
+      : mode === "max" && !epilogue,
   work: (_, problem, extent) =>
     extent(problem.batch) *
     extent(problem.outputHeight) *

@@ -2,7 +2,6 @@
  * WebAssembly of pooling. Per output row and pixel the part of the window inside the input is computed once; then
  * channels run eight, four and one at a time. Whole small windows are unrolled.
  */
-import type { Expression } from "../../../runtime/format/expression.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression as Code, FunctionReference, Local } from "../../assemble/expression.ts";
 import { select } from "../../assemble/expression.ts";
@@ -12,56 +11,14 @@ import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { applyToLanes } from "../expression/apply.ts";
 import { recordLocals } from "../record.ts";
-
-/** The window along one axis. */
-interface PoolAxis {
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly pad: number;
-}
-
-export interface PoolShape {
-  readonly mode: "max" | "average" | "lp";
-  readonly countIncludePad: boolean;
-  /** The exponent of mode lp. */
-  readonly norm: number;
-  readonly epilogue: Expression | undefined;
-  readonly vertical: PoolAxis;
-  readonly horizontal: PoolAxis;
-}
+import { emitBytePixel } from "./bytes.ts";
+import { type Clip, type PoolArguments, type PoolAxis, type PoolShape, poolWords } from "./shape.ts";
 
 type Address = Code<"i32">;
 type Vector = Code<"v128">;
 
-export const poolWords = [
-  "input",
-  "output",
-  "channels",
-  "height",
-  "width",
-  "outputHeight",
-  "outputWidth",
-  "inputImage",
-  "inputRow",
-  "inputPixel",
-  "outputImage",
-  "outputRow",
-  "outputPixel",
-  "countedHeight",
-  "countedWidth",
-] as const;
-
 /** Windows of at most so many elements are unrolled. */
 const unrolledLimit = 9;
-
-/** The part of a window inside the input: taps first..first+count-1, the first at coordinate `start`. */
-interface Clip {
-  readonly start: Local<"i32">;
-  readonly count: Local<"i32">;
-  /** Taps that count for an average. */
-  readonly counted: Local<"i32">;
-}
 
 /** What runs over the elements of a window: `vectors` times four channels, or a single one. */
 interface Group {
@@ -90,7 +47,9 @@ export function emitPool(context: WasmKernelContext, shape: PoolShape): Function
         body.forRange(0, args.outputWidth, 1, (x) => {
           const horizontal = clip(body, shape.horizontal, x, args.width, args.countedWidth);
           const first = body.local("i32", i32.add(source, i32.mul(horizontal.start, args.inputPixel)));
-          new PoolPixel(context, shape, body, args, vertical, horizontal).emit(first, target);
+          if (shape.dtype === "float32")
+            new PoolPixel(context, shape, body, args, vertical, horizontal).emit(first, target);
+          else emitBytePixel(body, shape, args, vertical, horizontal, first, target);
           body.set(target, i32.add(target, args.outputPixel));
         });
       });
@@ -126,7 +85,7 @@ class PoolPixel {
   readonly #context: WasmKernelContext;
   readonly #shape: PoolShape;
   readonly #body: BodyBuilder;
-  readonly #args: { readonly [K in (typeof poolWords)[number]]: Local<"i32"> };
+  readonly #args: PoolArguments;
   readonly #vertical: Clip;
   readonly #horizontal: Clip;
 
@@ -134,7 +93,7 @@ class PoolPixel {
     context: WasmKernelContext,
     shape: PoolShape,
     body: BodyBuilder,
-    args: { readonly [K in (typeof poolWords)[number]]: Local<"i32"> },
+    args: PoolArguments,
     vertical: Clip,
     horizontal: Clip,
   ) {

@@ -1,13 +1,14 @@
 /** WGSL of pooling: one invocation per output element, the window clipped tap by tap. */
+import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { WgslKernel } from "../contract.ts";
 import { floatWgsl, hasFloatWgsl } from "../expression/wgsl-float.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
-import { floatLiteral } from "../wgsl/element.ts";
+import { floatLiteral, loadElement, storeElement } from "../wgsl/element.ts";
 import { namedWords } from "../wgsl/words.ts";
-import { type PoolShape, poolWords } from "./wasm.ts";
+import { type PoolShape, poolWords } from "./shape.ts";
 
 export function poolWgsl(shape: PoolShape): WgslKernel | undefined {
-  const { mode, countIncludePad, norm, epilogue, vertical, horizontal } = shape;
+  const { dtype, mode, countIncludePad, norm, epilogue, vertical, horizontal } = shape;
   if (!hasFloatWgsl(epilogue, 1)) return undefined;
   const body = new WgslBody();
   const word = namedWords(body, poolWords);
@@ -17,8 +18,9 @@ export function poolWgsl(shape: PoolShape): WgslKernel | undefined {
     word("outputWidth"),
     word("channels"),
   ]) as readonly [Wgsl, Wgsl, Wgsl, Wgsl];
-  const source = body.let(`${word("input")} + ${image} * ${word("inputImage")} + ${channel} * 4u`);
-  const value = body.variable(mode === "max" ? floatLiteral(body, -Infinity) : "0f");
+  const size = `${byteSize[dtype]}u`;
+  const source = body.let(`${word("input")} + ${image} * ${word("inputImage")} + ${channel} * ${size}`);
+  const value = body.variable(initialOf(body, shape));
   const counts = { rows: body.variable("0"), columns: body.variable("0") };
   /** Coordinate of tap `tap` of an axis at output position `position`. */
   const at = (axis: PoolShape["vertical"], position: Wgsl, tap: Wgsl): Wgsl =>
@@ -42,16 +44,27 @@ export function poolWgsl(shape: PoolShape): WgslKernel | undefined {
         const inputX = at(horizontal, x, column);
         body.block(`if (${inputX} >= 0 && ${inputX} < i32(${word("width")}))`, () => {
           const address = `${source} + u32(${inputY}) * ${word("inputRow")} + u32(${inputX}) * ${word("inputPixel")}`;
-          const element = body.let(body.call("loadFloat32", address));
-          body.statement(`${value} = ${combined(body, mode, norm, value, element)};`);
+          const element = body.let(loadElement(body, dtype, address));
+          const next = dtype === "float32" ? combined(body, mode, norm, value, element) : `max(${value}, ${element})`;
+          body.statement(`${value} = ${next};`);
         });
       });
     });
   });
-  const target = `${word("output")} + ${image} * ${word("outputImage")} + ${y} * ${word("outputRow")} + ${x} * ${word("outputPixel")} + ${channel} * 4u`;
+  const target = `${word("output")} + ${image} * ${word("outputImage")} + ${y} * ${word("outputRow")} + ${x} * ${word("outputPixel")} + ${channel} * ${size}`;
+  if (dtype !== "float32") {
+    storeElement(body, dtype, target, value);
+    return body.end();
+  }
   const result = body.let(finished(body, mode, norm, value, counts));
   body.statement(`${body.call("storeFloat32", target, floatWgsl(body, epilogue, [result]))};`);
   return body.end();
+}
+
+function initialOf(body: WgslBody, { dtype, mode }: PoolShape): Wgsl {
+  if (dtype === "int8") return "-128";
+  if (dtype === "uint8") return "0u";
+  return mode === "max" ? floatLiteral(body, -Infinity) : "0f";
 }
 
 function combined(body: WgslBody, mode: PoolShape["mode"], norm: number, value: Wgsl, element: Wgsl): Wgsl {

@@ -30,21 +30,25 @@ function lower(context: OperatorContext): Lowering | undefined {
   const [batch = 1, , , channels] = shape;
   const axes = axesOf(context);
   const window = problemWindow(batch, axes);
-  if (!window || dtype !== "float32" || typeof channels !== "number" || context.node.inputs.length > 1)
-    return undefined;
+  if (!window || typeof channels !== "number" || context.node.inputs.length > 1) return undefined;
+  const mode = modeOf(context);
+  const epilogue = expressionOf(context.node, "epilogue");
+  const isByte = dtype === "int8" || dtype === "uint8";
+  if (dtype !== "float32" && (!isByte || mode !== "max" || epilogue)) return undefined;
   const [vertical, horizontal] = axes.map((axis) => addDims(axis.input, axis.padBefore, axis.padAfter));
   return stepsOf({
     kind: "family",
     problem: {
       family: "pool",
       ...window,
-      mode: modeOf(context),
+      dtype,
+      mode,
       channels,
       countIncludePad: integerOf(context.node, "countIncludePad", 0) === 1,
       countedHeight: vertical ?? 1,
       countedWidth: horizontal ?? 1,
       norm: integerOf(context.node, "p", 2),
-      epilogue: expressionOf(context.node, "epilogue"),
+      epilogue,
     },
     operands: [inputOperand(0)],
     outputs: [firstOutput],
