@@ -29,6 +29,7 @@ import { recogniseRotary } from "./passes/recognise-rotary.ts";
 import { recogniseTable } from "./passes/recognise-table.ts";
 import { mapRegions } from "./passes/regions.ts";
 import { removeDead } from "./passes/remove-dead.ts";
+import { scaleOperands } from "./passes/scale-operands.ts";
 import { sinkTransposes } from "./passes/sink-transposes.ts";
 import { sinkViews } from "./passes/sink-views.ts";
 import { widenHalf } from "./passes/widen-half.ts";
@@ -106,6 +107,8 @@ export const integerPipeline: readonly Pass[] = [
   mergeScales,
   // Saturation bounds are final.
   inputBits,
+  // The factors are, too.
+  scaleOperands,
   mergeDuplicates,
   removeDead,
 ];

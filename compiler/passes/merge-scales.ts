@@ -18,17 +18,25 @@ export const mergeScales = rewritePass(
   "merge-scales",
   "requantisation is one multiplication, and clipping is part of its saturation",
   (node, context) => {
-    const epilogue = expressionOf(node, "epilogue");
-    if (!epilogue || !/^leafcutter\.Integer(Conv|MatMul)$/.test(node.op)) return undefined;
+    const given = expressionOf(node, "epilogue");
+    if (!given || !/^leafcutter\.Integer(Conv|MatMul)$/.test(node.op)) return undefined;
     const operands = node.inputs.slice(firstOperand) as readonly Value[];
     const scales = new Scales(
       operands.map((value) => value.type.dtype),
       operands.map((value) => vectorOf(value, context)),
     );
+    // Operands of one element are numbers.
+    const epilogue = substitute(given, (index) => (index === 0 ? undefined : numberOf(operands[index - 1], context)));
     const merged = simplified(epilogue, scales);
-    return JSON.stringify(merged) === JSON.stringify(epilogue) ? undefined : emit(node, merged, scales, context);
+    return JSON.stringify(merged) === JSON.stringify(given) ? undefined : emit(node, merged, scales, context);
   },
 );
+
+/** A constant of one element. */
+function numberOf(value: Value | undefined, context: RewriteContext): Expression | undefined {
+  const tensor = value && context.constant(value);
+  return tensor?.dtype === "float32" && tensor.data.length === 1 ? constant(Number(tensor.data[0])) : undefined;
+}
 
 /** A constant with one value per channel. */
 function vectorOf(value: Value, context: RewriteContext): Float64Array | undefined {

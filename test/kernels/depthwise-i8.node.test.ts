@@ -148,6 +148,22 @@ const cases: Readonly<Record<string, Case>> = {
     operands: [scales(12), ["uint8", [1, 5, 6, 1]]],
     output: "float32",
   },
+  "one scale": {
+    size: [5, 6],
+    channels: 12,
+    kernel: [3, 3],
+    epilogue: toInt8,
+    operands: [["float32", [1]]],
+    output: "int8",
+  },
+  "one scale, few channels": {
+    size: [5, 6],
+    channels: 5,
+    kernel: [3, 3],
+    epilogue: toInt8,
+    operands: [["float32", [1]]],
+    output: "int8",
+  },
   "sigmoid of the sum": {
     size: [5, 6],
     channels: 8,

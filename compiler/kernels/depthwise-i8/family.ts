@@ -52,8 +52,9 @@ export const integerDepthwiseFamily: Family<IntegerDepthwiseProblem, IntegerDept
 
 /** How an operand, broadcast to the output's shape, follows it. */
 function operandOf({ dtype, strides }: View): PixelOperand {
-  if (strides[3] === 0) return { dtype, kind: "pixel" };
-  return { dtype, kind: strides.slice(0, 3).every((stride) => stride === 0) ? "channel" : "element" };
+  const isSingle = strides[3] === 0;
+  if (strides.slice(0, 3).every((stride) => stride === 0)) return { dtype, kind: isSingle ? "tensor" : "channel" };
+  return { dtype, kind: isSingle ? "pixel" : "element" };
 }
 
 function bindIntegerDepthwise(

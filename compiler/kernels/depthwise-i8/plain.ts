@@ -52,7 +52,7 @@ export function emitPlainRow(
                 if (leaf.kind !== "input" || leaf.index === 0) return sum;
                 const k = leaf.index - 1;
                 const { dtype, kind } = operands[k] as (typeof operands)[number];
-                const at = kind === "pixel" ? i32.const(0) : channel;
+                const at = kind === "pixel" || kind === "tensor" ? i32.const(0) : channel;
                 return loadScalar(
                   math,
                   dtype,

@@ -3,10 +3,10 @@ import type { DType } from "../../../runtime/format/dtype.ts";
 import type { Expression } from "../../../runtime/format/expression.ts";
 import type { Local } from "../../assemble/expression.ts";
 
-/** How an epilogue operand follows the output: per channel only, element by element, or one value per pixel. */
+/** How an epilogue operand follows the output: one value, one per channel or per pixel, or element by element. */
 export interface PixelOperand {
   readonly dtype: DType;
-  readonly kind: "channel" | "element" | "pixel";
+  readonly kind: "tensor" | "channel" | "pixel" | "element";
 }
 
 /** Where the current row of the output and of the operands begins. */

@@ -19,6 +19,10 @@ export interface Finish {
   readonly place: PixelPlace;
 }
 
+/** Whether all pixels have the same value, and whether all channels have. */
+const isFixed = (kind: PixelOperand["kind"]): boolean => kind === "tensor" || kind === "channel";
+const isSingle = (kind: PixelOperand["kind"]): boolean => kind === "tensor" || kind === "pixel";
+
 /** `sums[p]` are channels channel..channel+7 of pixel x + p. */
 export function storeBlock(
   { math }: WasmKernelContext,
@@ -33,20 +37,23 @@ export function storeBlock(
   const pointers = operands.map(({ dtype, kind }, k) =>
     addressOf(
       place.operands[k] as Local<"i32">,
-      kind === "channel" ? i32.const(0) : words.word(`operand${k}Pixel`),
-      kind === "pixel" ? 0 : byteSize[dtype],
+      isFixed(kind) ? i32.const(0) : words.word(`operand${k}Pixel`),
+      isSingle(kind) ? 0 : byteSize[dtype],
     ),
   );
   const read = (k: number, half: number): Local<"v128"> => {
     const { dtype, kind } = operands[k] as PixelOperand;
     const pointer = pointers[k] as Local<"i32">;
-    const value =
-      kind === "pixel"
-        ? splatOf(dtype, loadScalar(math, dtype, pointer))
-        : loadVector(math, dtype, half === 0 ? pointer : i32.add(pointer, 4 * byteSize[dtype]));
+    const value = isSingle(kind)
+      ? splatOf(dtype, loadScalar(math, dtype, pointer))
+      : loadVector(math, dtype, half === 0 ? pointer : i32.add(pointer, 4 * byteSize[dtype]));
     return body.local("v128", value);
   };
-  const held = operands.map(({ kind }, k) => (kind === "channel" ? [read(k, 0), read(k, 1)] : []));
+  const held = operands.map(({ kind }, k) => {
+    if (!isFixed(kind)) return [];
+    const first = read(k, 0);
+    return [first, isSingle(kind) ? first : read(k, 1)];
+  });
   const output = addressOf(place.output, words.word("outputPixel"), byteSize[outputType]);
   const outputStep = words.local("outputPixel");
   sums.forEach((pair, pixel) => {
@@ -54,7 +61,7 @@ export function storeBlock(
       body.set(output, i32.add(output, outputStep));
       operands.forEach(({ kind }, k) => {
         const pointer = pointers[k] as Local<"i32">;
-        if (kind !== "channel") body.set(pointer, i32.add(pointer, words.word(`operand${k}Pixel`)));
+        if (!isFixed(kind)) body.set(pointer, i32.add(pointer, words.word(`operand${k}Pixel`)));
       });
     }
     body.scope(() => {

@@ -60,7 +60,7 @@ export function integerDepthwiseWgsl(shape: IntegerDepthwiseShape): WgslKernel |
   const inputs = [
     body.let(sum),
     ...operands.map(({ dtype, kind }, k) => {
-      const offset = kind === "pixel" ? "0u" : `${channel} * ${byteSize[dtype]}u`;
+      const offset = kind === "pixel" || kind === "tensor" ? "0u" : `${channel} * ${byteSize[dtype]}u`;
       return body.let(loadElement(body, dtype, pixelPlace(body, word, `operand${k}`, pixel, offset)));
     }),
   ];

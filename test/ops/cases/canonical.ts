@@ -1,6 +1,7 @@
 /** Cases of the canonical operators, and the ONNX nodes that compute the same: leafcutter.X on [N, H, W, C] is X on [N, C, H, W]. */
 import { dimsAttribute, expressionAttribute } from "../../../compiler/graph/attribute.ts";
 import { binary, constant, input } from "../../../runtime/format/expression.ts";
+import { tensorOf } from "../../../runtime/format/tensor.ts";
 import type { OperatorCase } from "../case.ts";
 import { attributesOf, random } from "./window.ts";
 
@@ -80,6 +81,24 @@ export const canonicalCases: readonly OperatorCase[] = [
       attributes: {
         ...attributesOf({ mode, kernelShape: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1], p: 2 }),
         outputShape: dimsAttribute([3, 4]),
+      },
+    }),
+  ),
+  ...(["int8", "uint8"] as const).map(
+    (dtype): OperatorCase => ({
+      name: `max of ${dtype}`,
+      op: "leafcutter.Pool",
+      version: 1,
+      inputs: [
+        tensorOf(
+          dtype,
+          [1, 5, 6, 9],
+          Array.from({ length: 270 }, (_, index) => ((index * 37) % 256) - (dtype === "int8" ? 128 : 0)),
+        ),
+      ],
+      attributes: {
+        ...attributesOf({ mode: "max", kernelShape: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1] }),
+        outputShape: dimsAttribute([3, 3]),
       },
     }),
   ),
