@@ -13,7 +13,8 @@ import { familyOf } from "../../compiler/kernels/families.ts";
 import type { Problem } from "../../compiler/kernels/problem.ts";
 import { storageOf } from "../../compiler/plan/select.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloView } from "../../compiler/plan/view.ts";
-import { type RoundedConstant, roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
+import { roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
+import { type RoundedWeights, roundWeights } from "../../compiler/quantize/round-weights.ts";
 import { byteSize, type DType } from "../../runtime/format/dtype.ts";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
 import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
@@ -76,7 +77,7 @@ function seeded<T extends DType>(dtype: T, shape: readonly number[], seed: numbe
 
 const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase): RoundedConstant | undefined {
+function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase): RoundedWeights | undefined {
   const storage = "storage" in problem ? problem.storage : "float32";
   switch (storage) {
     case "float32":
@@ -86,8 +87,12 @@ function rounded(tensor: Tensor<"float32">, { problem, scaleAxis }: KernelCase):
     case "int8":
       return roundToInt8(tensor, scaleAxis);
     case "int4":
-    case "nf4":
-      throw new RangeError("no case has weights in blocks");
+    case "nf4": {
+      const { size = 32, zeros = false } = ("blocks" in problem && problem.blocks) || {};
+      // Only matrices and convolutions have blocks: their terms are the other one of the first two axes.
+      const layout = { channelAxis: scaleAxis, contractionAxis: 1 - scaleAxis };
+      return roundWeights(tensor, { kind: storage, blockSize: size, zeros }, layout);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
-import type { PlainStorage, Problem } from "../../compiler/kernels/problem.ts";
+import type { PlainStorage, Problem, StoredWeights } from "../../compiler/kernels/problem.ts";
 import { binary, cast, constant, input, unary } from "../../runtime/format/expression.ts";
 
 export interface KernelCase {
@@ -14,6 +14,20 @@ export interface KernelCase {
 }
 
 const storages: readonly PlainStorage[] = ["float32", "float16", "int8"];
+/** Fewest terms of a sum that lie in blocks. */
+const leastTerms = 16;
+
+/** How the weights of a product over so many terms may be stored. */
+function weightForms(terms: number): readonly StoredWeights[] {
+  const plain = storages.map((storage) => ({ storage }));
+  const common = { size: 32, scaleType: "float16", bias: true } as const;
+  if (terms < leastTerms) return plain;
+  return [
+    ...plain,
+    { storage: "int4", blocks: { ...common, zeros: true } },
+    { storage: "nf4", blocks: { ...common, zeros: false } },
+  ];
+}
 
 interface Convolution {
   readonly kernel: number;
@@ -49,15 +63,15 @@ const labelOf = ({ kernel, size, input, output, stride = 1 }: Convolution): stri
 export function conv(shape: Convolution): readonly KernelCase[] {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
-  return storages.map((storage) => ({
-    label: `${labelOf(shape)} ${storage}`,
+  return weightForms(input).map((weights) => ({
+    label: `${labelOf(shape)} ${weights.storage}`,
     problem: {
       family: "conv",
       ...window,
       groups: 1,
       inputChannels: input,
       outputChannels: output,
-      storage,
+      ...weights,
       epilogue: undefined,
       epilogueOperands: 0,
     },
@@ -181,8 +195,8 @@ export function convTranspose({ kernel, size, input, output }: Convolution): rea
 }
 
 export function matmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
-  return storages.map((storage) => ({
-    label: `${rows}x${inner}x${columns} ${storage}`,
+  return weightForms(inner).map((weights) => ({
+    label: `${rows}x${inner}x${columns} ${weights.storage}`,
     problem: {
       family: "matmul",
       batch: 1,
@@ -192,7 +206,7 @@ export function matmul(rows: number, inner: number, columns: number): readonly K
       dynamicB: false,
       batchedB: false,
       transposeB: false,
-      storage,
+      ...weights,
       epilogue: undefined,
       epilogueOperands: 0,
     },

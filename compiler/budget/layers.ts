@@ -26,7 +26,7 @@ const fewestElements = 256;
 const fewestPerScale = 8;
 
 /** The blocks that families are asked about, and those that layers can have. */
-const blocks: BlockForm = { size: 32, zeros: true, scaleType: "float16" };
+const blocks: BlockForm = { size: 32, zeros: true, scaleType: "float16", bias: true };
 const blockSchemes: readonly Extract<Scheme, { blockSize: BlockSize }>[] = [
   { kind: "int4", blockSize: 32, zeros: true },
   { kind: "int4", blockSize: 128, zeros: true },

@@ -12,12 +12,14 @@ export type WeightStorage = PlainStorage | "int4" | "nf4";
 /** One element at a time, at most with a scale per output channel. */
 export type PlainStorage = "float32" | "float16" | "int8";
 
-/** The blocks of int4 and nf4 weights (BlockStorage of the graph), along the terms of a sum. */
+/** The blocks of int4 and nf4 weights (BlockStorage of the graph), along the terms of a sum, and what is packed with them. */
 export interface BlockForm {
   readonly size: 16 | 32 | 64 | 128;
   /** Each block has a zero of its own (int4 only). */
   readonly zeros: boolean;
   readonly scaleType: "float16" | "float32";
+  /** The product has a bias: in few bits, room for one that is not there would count. */
+  readonly bias: boolean;
 }
 
 /** The weights of a product. */

@@ -103,6 +103,7 @@ const cases: Readonly<Record<string, Window & Layout>> = {
     channels: [33, 18],
     kernel: [2, 3],
     groups: 3,
+    bias: false,
     blocks: { kind: "int4", size: 16, zeros: false, scaleType: "float32" },
   },
   nf4: {

@@ -20,7 +20,7 @@ export interface Window {
   readonly operands?: readonly (readonly number[])[];
   readonly storage?: PlainStorage;
   /** Weights in blocks along the input channels, instead. */
-  readonly blocks?: BlockForm & { readonly kind: "int4" | "nf4" };
+  readonly blocks?: Omit<BlockForm, "bias"> & { readonly kind: "int4" | "nf4" };
 }
 
 export type Layout = Pick<ProductCase<ConvProblem, Variant>, "sideChannels" | "inputSideChannels" | "outputHalo">;
@@ -77,7 +77,7 @@ export function convolutionCase(window: Window & Layout) {
   return {
     problem,
     groups,
-    ...(blocks ? { inBlocks: { storage: blocks.kind, blocks } } : {}),
+    ...(blocks ? { inBlocks: { storage: blocks.kind, blocks: { ...blocks, bias: window.bias !== false } } } : {}),
     item: {
       tensors,
       outputShape: [batch, extent(0), extent(1), channels[1]],

@@ -17,7 +17,7 @@ interface Product {
   readonly bias?: boolean;
   readonly storage?: PlainStorage;
   /** B in blocks along its inner axis, instead. */
-  readonly blocks?: BlockForm & { readonly kind: "int4" | "nf4" };
+  readonly blocks?: Omit<BlockForm, "bias"> & { readonly kind: "int4" | "nf4" };
   readonly epilogue?: Expression;
   readonly operands?: readonly (readonly number[])[];
 }
@@ -156,7 +156,7 @@ function build(product: Product) {
     batchedB: kind === "batched",
     transposeB: kind === "transposed",
     storage: blocks?.kind ?? storage,
-    ...(blocks ? { blocks } : {}),
+    ...(blocks ? { blocks: { ...blocks, bias: product.bias === true } } : {}),
     epilogue: product.epilogue,
     epilogueOperands: operands.length,
   };

@@ -35,7 +35,7 @@ export function storedInBlocks(
   tensor: Tensor<"float32">,
   kind: BlockStorage["kind"],
   axis: number,
-  { size, zeros, scaleType }: BlockForm,
+  { size, zeros, scaleType }: Omit<BlockForm, "bias">,
 ): { readonly tensor: Tensor<"float32">; readonly storage: BlockStorage } {
   const { shape } = tensor;
   const lines = { axis, blockSize: size };

@@ -8,9 +8,18 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { multiplyAdd, type WasmTarget } from "../../assemble/target.ts";
 import { f32x4, i8x16, i32x4, v128 } from "../../assemble/vector.ts";
 import { symmetricZero } from "../../graph/blocks.ts";
-import { blockReader, blockScales, codes, inPlace, nibbles, placed, placedZeros } from "../tile/block-lanes.ts";
-import { type BlockWeights, blockLayout } from "../tile/block-layout.ts";
-import { biasAccumulators, emitMultiply } from "../tile/multiply.ts";
+import {
+  blockBias,
+  blockReader,
+  blockScales,
+  codes,
+  inPlace,
+  nibbles,
+  placed,
+  placedZeros,
+} from "../tile/block-lanes.ts";
+import { type BlockWeights, blockFront, blockLayout } from "../tile/block-layout.ts";
+import { emitMultiply } from "../tile/multiply.ts";
 import { matmulWidth } from "./variants.ts";
 
 type Address = Local<"i32">;
@@ -29,7 +38,7 @@ function eachBlock(
   inner: Address,
   visit: (block: Address, at: Address, steps: Address) => void,
 ): void {
-  const block = body.local("i32", i32.add(panel, 4 * matmulWidth));
+  const block = body.local("i32", i32.add(panel, blockFront(blocks, matmulWidth)));
   const left = body.local("i32", inner);
   const { head, stepBytes } = blockLayout(blocks, matmulWidth);
   body.hoistConstants(() =>
@@ -56,7 +65,7 @@ export function multiplyRows(
   inner: Address,
   sets: number,
 ): Sums {
-  const totals = biasAccumulators(body, { rows: sources.length, vectors }, panel);
+  const totals = sources.map(() => blockBias(body, blocks, matmulWidth, panel));
   eachBlock(body, blocks, panel, inner, (block, at, steps) => {
     const zeros = blocks.kind === "int4" ? placedZeros(body, blocks, matmulWidth, block) : [];
     const accumulators = upTo(sets).map(() =>
@@ -90,7 +99,7 @@ export function multiplyRow(
   inner: Address,
   rest: number,
 ): Sums {
-  const totals = biasAccumulators(body, { rows: 1, vectors }, panel);
+  const totals = [blockBias(body, blocks, matmulWidth, panel)];
   eachBlock(body, blocks, panel, inner, (block, at, steps) => {
     const sums = upTo(8).map(() => body.local("v128", zeroLanes));
     const sumOfX = body.local("v128", zeroLanes);

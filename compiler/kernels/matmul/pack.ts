@@ -5,7 +5,7 @@ import type { Storage } from "../../graph/graph.ts";
 import type { Buffer, Packed, PackedReading, View } from "../contract.ts";
 import type { MatmulProblem } from "../problem.ts";
 import { blockValue, nibbleOf } from "../tile/block-element.ts";
-import { type BlockWeights, blockLayout, weightForm, weightPanelBytes } from "../tile/block-layout.ts";
+import { type BlockWeights, blockFront, blockLayout, weightForm, weightPanelBytes } from "../tile/block-layout.ts";
 import { packWeights } from "../tile/pack.ts";
 import { elementBytes, panelFront } from "../tile/panel.ts";
 import { matmulWidth } from "./variants.ts";
@@ -92,7 +92,7 @@ function readBlocks(
   place: (coordinates: readonly Expression[]) => { panel: Expression; column: Expression; k: Expression },
 ): PackedReading {
   const { scaleBytes, zeros, head, stepBytes, bytes } = blockLayout(form, matmulWidth);
-  const front = matmulWidth * 4;
+  const front = blockFront(form, matmulWidth);
   const count = Math.ceil((unit - front) / bytes);
   const view = (offset: number, shape: readonly number[], strides: readonly number[], dtype: View["dtype"]): View => ({
     buffer: packed,

@@ -16,6 +16,15 @@ type Vector = Expression<"v128">;
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
+/** The panel's bias, one vector per four columns; zeros where it has none. */
+export const blockBias = (
+  body: BodyBuilder,
+  { bias }: BlockWeights,
+  width: number,
+  panel: Expression<"i32">,
+): readonly Local<"v128">[] =>
+  upTo(width / 4).map((j) => body.local("v128", bias ? v128.load(panel, { offset: j * 16 }) : f32x4.const(0, 0, 0, 0)));
+
 /** Scales of a block, one vector per four columns. */
 export function blockScales(
   body: BodyBuilder,

@@ -1,5 +1,5 @@
 /**
- * Panels of int4 and nf4 weights, `width` output channels side by side: bias in float32 [width], then run after run, a run
+ * Panels of int4 and nf4 weights, `width` output channels side by side: bias in float32 [width] if any, then run after run, a run
  * being the terms of a sum along which blocks lie (all of them in a product, the channels of one tap in a convolution).
  * A block: scales [width], zeros [width] as nibbles (padded to 4 bytes) where it has them, then nibbles [step][width], the
  * lower channel in the lower half of a byte, padded to 16 bytes. Only the last block of a run is short.
@@ -38,6 +38,9 @@ export function blockLayout({ scaleType, zeros, size }: BlockForm, width: number
   return { scaleBytes, zeros: ofScales, head, stepBytes, bytes: head + size * stepBytes };
 }
 
+/** Bytes in front of a panel's blocks. */
+export const blockFront = ({ bias }: BlockForm, width: number): number => (bias ? 4 * width : 0);
+
 /** Bytes of the blocks of one run of `run` steps. */
 export function runBytes(form: BlockForm, width: number, run: number): number {
   const { head, stepBytes, bytes } = blockLayout(form, width);
@@ -49,7 +52,7 @@ export function runBytes(form: BlockForm, width: number, run: number): number {
 export function weightPanelBytes(weights: StoredWeights, width: number, depth: number, run: number): number {
   const form = weightForm(weights);
   if (typeof form === "string") return panelBytes(form, width, depth);
-  return Math.ceil((4 * width + (depth / run) * runBytes(form, width, run)) / 16) * 16;
+  return blockFront(form, width) + (depth / run) * runBytes(form, width, run);
 }
 
 /** Scratch for one panel widened to float32; 0 where it need not be. Blocks are widened past their end, 32 floats at a time. */

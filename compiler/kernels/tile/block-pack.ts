@@ -3,7 +3,7 @@ import { numberToFloat16 } from "../../../runtime/format/half.ts";
 import { blockIndex, quantised, symmetricZero } from "../../graph/blocks.ts";
 import type { BlockStorage } from "../../graph/graph.ts";
 import type { Packed } from "../contract.ts";
-import { type BlockWeights, blockLayout, runBytes, weightPanelBytes } from "./block-layout.ts";
+import { type BlockWeights, blockFront, blockLayout, runBytes, weightPanelBytes } from "./block-layout.ts";
 
 export interface BlockPanelSource {
   readonly weights: BlockWeights;
@@ -26,6 +26,7 @@ export function packBlockPanels(source: BlockPanelSource): Packed {
   const { weights, storage, values, panels, width, depth, run } = source;
   const { kind, size, scaleType } = weights;
   const layout = blockLayout(weights, width);
+  const front = blockFront(weights, width);
   const unit = weightPanelBytes({ storage: kind, blocks: weights }, width, depth, run);
   const ofRun = runBytes(weights, width, run);
   const bytes = new Uint8Array(panels * unit);
@@ -39,15 +40,14 @@ export function packBlockPanels(source: BlockPanelSource): Packed {
     for (let column = 0; column < width; column++) {
       const channel = source.channel(panel, column);
       if (channel === undefined) continue;
-      view.setFloat32(panel * unit + column * 4, source.bias(channel), true);
+      if (weights.bias) view.setFloat32(panel * unit + column * 4, source.bias(channel), true);
       for (let k = 0; k < depth; k++) {
         const index = source.index(channel, k);
         const block = blockOf(index);
         const scale = storage.scales[block] ?? 0;
         const zero = storage.zeros?.[block] ?? symmetricZero;
         const step = (k % run) % size;
-        const place =
-          panel * unit + 4 * width + Math.floor(k / run) * ofRun + Math.floor((k % run) / size) * layout.bytes;
+        const place = panel * unit + front + Math.floor(k / run) * ofRun + Math.floor((k % run) / size) * layout.bytes;
         if (step === 0) {
           if (scaleType === "float16") view.setUint16(place + column * 2, numberToFloat16(scale), true);
           else view.setFloat32(place + column * 4, scale, true);

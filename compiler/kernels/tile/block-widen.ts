@@ -5,16 +5,16 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { StoredWeights } from "../problem.ts";
-import { blockScales, nibbleLanes, placed, placedZeros } from "./block-lanes.ts";
-import { type BlockWeights, blockLayout, weightForm } from "./block-layout.ts";
+import { blockBias, blockScales, nibbleLanes, placed, placedZeros } from "./block-lanes.ts";
+import { type BlockWeights, blockFront, blockLayout, weightForm } from "./block-layout.ts";
 import { readyPanel } from "./panel.ts";
 
 type WidenReference = FunctionReference<readonly ["i32", "i32", "i32", "i32"], readonly []>;
 
 /** Function (panel, scratch, depth, run). */
 function widenBlocks(context: WasmKernelContext, blocks: BlockWeights, width: number): WidenReference {
-  const { kind, size, zeros, scaleType } = blocks;
-  const key = `widen ${kind} ${size} ${zeros ? "zeros" : "symmetric"} ${scaleType} ${width}`;
+  const { kind, size, zeros, scaleType, bias } = blocks;
+  const key = `widen ${kind} ${size} ${zeros ? "zeros" : "symmetric"} ${scaleType} ${width}${bias ? " bias" : ""}`;
   const { head } = blockLayout(blocks, width);
   const vectors = width / 4;
   const define = (): FunctionReference =>
@@ -22,8 +22,8 @@ function widenBlocks(context: WasmKernelContext, blocks: BlockWeights, width: nu
       key.replaceAll(" ", "_"),
       { params: ["i32", "i32", "i32", "i32"], results: [] },
       (body, panel, to, depth, run) => {
-        for (let j = 0; j < vectors; j++) body.v128Store(to, v128.load(panel, { offset: j * 16 }), { offset: j * 16 });
-        body.set(panel, i32.add(panel, 4 * width));
+        blockBias(body, blocks, width, panel).forEach((bias, j) => body.v128Store(to, bias, { offset: j * 16 }));
+        body.set(panel, i32.add(panel, blockFront(blocks, width)));
         body.set(to, i32.add(to, 4 * width));
         const end = body.local("i32", i32.add(to, i32.mul(depth, 4 * width)));
         const left = body.local("i32", run);

@@ -8,7 +8,7 @@ import { floatWgsl } from "../expression/wgsl-float.ts";
 import type { PlainStorage, StoredWeights } from "../problem.ts";
 import type { Wgsl, WgslBody } from "../wgsl/body.ts";
 import type { WgslFunctionName } from "../wgsl/functions.ts";
-import { blockLayout, weightForm } from "./block-layout.ts";
+import { blockFront, blockLayout, weightForm } from "./block-layout.ts";
 import type { OperandChannels } from "./finish.ts";
 import { elementBytes, panelFront } from "./panel.ts";
 
@@ -44,9 +44,9 @@ export function weightQuad(
   if (typeof form === "string") return panelQuad(body, form, width, panel, column);
   const { kind, size, zeros, scaleType } = form;
   const layout = blockLayout(form, width);
-  const bias = body.let(body.call("quadFloat32", `${panel} + ${column} * 4u`));
+  const bias = body.let(form.bias ? body.call("quadFloat32", `${panel} + ${column} * 4u`) : "vec4f()");
   const cursor = body.variable("0u");
-  const first = body.let(`${panel} + ${width * 4}u`);
+  const first = body.let(`${panel} + ${blockFront(form, width)}u`);
   const address = body.call("blockOf", first, cursor, run, `${size}u`, `${layout.head}u`, `${layout.stepBytes}u`);
   const bits = body.call(
     "quadBits",

@@ -51,13 +51,14 @@ export interface WeightAxes {
   readonly terms: number;
 }
 
-/** How a product reads the constant in input `index`: as it is stored, or as float32 where its scales lie along other axes. */
+/** How a product reads the constant in input `index`, its bias behind it: as it is stored, or as float32 where its scales lie along other axes. */
 export function weightsOf(context: OperatorContext, index: number, { channels, terms }: WeightAxes): StoredWeights {
   const { storage } = context.type(index);
   if (!isBlockStorage(storage)) return { storage: plainStorageOf(context, index, channels) };
   const { kind, axis, blockSize, zeros, scaleType = "float16" } = storage;
   if (axis !== terms) return { storage: "float32" };
-  return { storage: kind, blocks: { size: blockSize, zeros: zeros !== undefined, scaleType } };
+  const bias = context.has(index + 1);
+  return { storage: kind, blocks: { size: blockSize, zeros: zeros !== undefined, scaleType, bias } };
 }
 
 /** As weightsOf for readers of single elements, which read blocks as float32. */
