@@ -55,7 +55,7 @@ interface Mix {
 /** Tokens of a window: the context that the demo's model was trained on. */
 const context = 256;
 /** Windows of calibration.txt that statistics are from, evenly spaced. */
-const calibrationWindows = 32;
+const calibrationWindows = 64;
 
 /** Throws LeafcutterError for a folder without its texts or a model that is no language model. */
 export async function runQualityBench(options: QualityBenchOptions): Promise<readonly QualityRow[]> {

@@ -1,15 +1,15 @@
 /**
  * Rounds rows of weights in blocks so that the product with the input loses least: minimises e H e' over the steps, e the row's error
  * and H the input's second moments. Each column is rounded after the errors of those before it were made up for in its target
- * (GPTQ, Frantar et al. 2022, in the form of LDLQ, Chee et al. 2023); then single steps change while that lowers the loss
- * (coordinate descent, QuantEase, Behdin et al. 2023).
+ * (GPTQ, Frantar et al. 2022, in the form of LDLQ, Chee et al. 2023); then single steps and scales change while that lowers
+ * the loss (coordinate descent, QuantEase, Behdin et al. 2023).
  */
 import { nf4Code } from "../graph/nf4.ts";
 import { type BlockFit, type CodeKind, fitBlock, nearestCode, nearestStep, toScale } from "./fit-block.ts";
 import type { SecondMoments } from "./second-moments.ts";
 
-/** Scales tried around the one that fits a block without feedback. */
-const scaleFactors: readonly number[] = [0.94, 0.97, 1, 1.03, 1.06];
+/** Scales tried beside the one that fits a block without feedback. */
+const scaleFactors: readonly number[] = [0.93, 0.96, 0.98, 1.02, 1.04, 1.07];
 const mostSweeps = 4;
 
 /** A row being rounded; arrays are reused from row to row. */
@@ -46,7 +46,9 @@ export class RowRounder {
       this.#commit(row, start, end, fit);
     }
     this.#startGradient();
-    for (let sweep = 0; sweep < mostSweeps; sweep++) if (!this.#sweep()) break;
+    this.#descend();
+    this.#refitScales();
+    this.#descend();
     return true;
   }
 
@@ -58,17 +60,16 @@ export class RowRounder {
   #search(row: Float32Array, start: number, end: number, blind: BlockFit): BlockFit {
     let best = blind;
     let least = Infinity;
-    for (const zero of this.#code === "int4" ? [blind.zero, blind.zero - 1, blind.zero + 1] : [blind.zero]) {
-      if (zero < 0 || zero > 15) continue;
-      for (const factor of scaleFactors) {
-        const scale = toScale(blind.scale * factor);
-        if (scale === undefined) continue;
-        const loss = this.#lossOf(row, start, end, { scale, zero }, least);
-        if (loss >= least) continue;
-        least = loss;
-        best = { scale, zero };
-      }
-    }
+    const consider = (scale: number | undefined, zero: number): void => {
+      if (scale === undefined || zero < 0 || zero > 15) return;
+      const loss = this.#lossOf(row, start, end, { scale, zero }, least);
+      if (loss >= least) return;
+      least = loss;
+      best = { scale, zero };
+    };
+    const { scale, zero } = blind;
+    for (const shift of this.#code === "int4" ? [0, -1, 1] : [0]) consider(scale, zero + shift);
+    for (const factor of scaleFactors) consider(toScale(scale * factor), best.zero);
     return best;
   }
 
@@ -112,6 +113,39 @@ export class RowRounder {
       const at = i * size;
       for (let c = i + 1; c < size; c++) sum += (upper[at + c] as number) * (weighted[c] as number);
       this.#gradient[i] = sum;
+    }
+  }
+
+  #descend(): void {
+    for (let sweep = 0; sweep < mostSweeps; sweep++) if (!this.#sweep()) break;
+  }
+
+  /** Each block's best scale for its steps, given all other blocks. */
+  #refitScales(): void {
+    const { size, matrix } = this.#moments;
+    const { levels } = this;
+    const gradient = this.#gradient;
+    for (const [block, [start, end]] of this.#blocks.entries()) {
+      const fit = this.fits[block] as BlockFit;
+      let slope = 0;
+      let curvature = 0;
+      for (let c = start; c < end; c++) {
+        let image = 0;
+        const at = c * size;
+        for (let j = start; j < end; j++) image += (matrix[at + j] as number) * (levels[j] as number);
+        slope += (levels[c] as number) * (gradient[c] as number);
+        curvature += (levels[c] as number) * image;
+      }
+      const scale = curvature > 0 ? toScale(fit.scale + slope / curvature) : undefined;
+      // A scale of the other sign would ask for other steps.
+      if (scale === undefined || scale * fit.scale < 0) continue;
+      this.fits[block] = { ...fit, scale };
+      for (let c = start; c < end; c++) {
+        const change = (scale - fit.scale) * (levels[c] as number);
+        if (change === 0) continue;
+        const at = c * size;
+        for (let j = 0; j < size; j++) gradient[j] = (gradient[j] as number) - change * (matrix[at + j] as number);
+      }
     }
   }
 

@@ -65,11 +65,12 @@ export function fitBlock(
       best = { scale, zero };
     }
   };
-  for (const [ideal, zero] of candidates(least, most, kind)) {
-    const scale = toScale(ideal);
-    if (scale === undefined) continue;
-    consider(scale, zero);
-  }
+  for (const [scale, zero] of candidates(least, most, kind)) if (scale !== 0) consider(scale, zero);
+  const ideal: BlockFit | undefined = best;
+  const nearest = ideal && toScale(ideal.scale);
+  best = undefined;
+  leastError = Infinity;
+  if (ideal && nearest !== undefined) consider(nearest, ideal.zero);
   // Nothing is left of values below the smallest float16, but a block needs a scale to divide by.
   if (!best) return Math.max(most, -least) < 1 ? { scale: 1, zero: kind === "int4" ? 0 : symmetricZero } : undefined;
   for (let round = 0; round < mostRefinements; round++) {

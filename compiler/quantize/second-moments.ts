@@ -2,18 +2,19 @@
  * The second moments H = E[x x'] of a layer's input, made ready to weigh rounding errors: damped, so that directions the samples
  * hardly show count a little, and factorised as H = (I + U) D (I + U)' with U strictly upper triangular.
  */
+/** Matrices in single precision, which is half the way from memory; they were found in double. */
 export interface SecondMoments {
   readonly size: number;
   /** Row-major. */
-  readonly matrix: Float64Array;
+  readonly matrix: Float32Array;
   /** U, row-major; zeros on and below the diagonal. */
-  readonly upper: Float64Array;
+  readonly upper: Float32Array;
   /** The diagonal of D, all positive. */
   readonly pivots: Float64Array;
 }
 
-/** Added to the diagonal, as a share of its mean: GPTQ's. */
-const damping = 0.01;
+/** Added to the diagonal, as a share of its mean: few samples, or text of a model's own, need more than GPTQ's 0.01. */
+const damping = 0.05;
 /** A pivot that rounding errors have eaten up is at least this share of what was added. */
 const leastPivot = 1e-3;
 
@@ -41,5 +42,5 @@ export function prepareMoments(moments: Float64Array, size: number): SecondMomen
     for (let i = 0; i < c - 1; i++) upper[(c - 1) * size + i] = upper[i * size + c - 1] as number;
   }
   for (let i = 0; i < size; i++) upper.fill(0, i * size, i * size + i + 1);
-  return { size, matrix, upper, pivots };
+  return { size, matrix: Float32Array.from(matrix), upper: Float32Array.from(upper), pivots };
 }
