@@ -93,14 +93,17 @@ export class RowRounder {
   #commit(row: Float32Array, start: number, end: number, fit: BlockFit): void {
     const { size, upper } = this.#moments;
     const targets = this.#targets;
+    const errors = this.#tried;
     for (let c = start; c < end; c++) {
       const level = this.#levelOf(targets[c] as number, fit);
       this.levels[c] = level;
       const error = (row[c] as number) - level * fit.scale;
+      errors[c] = error;
       targets[c] = (targets[c] as number) - level * fit.scale;
       const at = c * size;
-      for (let j = c + 1; j < size; j++) targets[j] = (targets[j] as number) + error * (upper[at + j] as number);
+      for (let j = c + 1; j < end; j++) targets[j] = (targets[j] as number) + error * (upper[at + j] as number);
     }
+    addRows(targets, end, upper, size, errors, start, end);
   }
 
   /** H e = (I + U) D (I + U)' e, and (I + U)' e is what the columns lack. */
@@ -109,10 +112,16 @@ export class RowRounder {
     const weighted = this.#tried;
     for (let c = 0; c < size; c++) weighted[c] = (pivots[c] as number) * (this.#targets[c] as number);
     for (let i = 0; i < size; i++) {
-      let sum = weighted[i] as number;
       const at = i * size;
-      for (let c = i + 1; c < size; c++) sum += (upper[at + c] as number) * (weighted[c] as number);
-      this.#gradient[i] = sum;
+      // Two sums: one alone would wait for itself at every addition. U is zero up to the diagonal.
+      let [even, odd] = [0, 0];
+      let c = i + 1;
+      for (; c + 1 < size; c += 2) {
+        even += (upper[at + c] as number) * (weighted[c] as number);
+        odd += (upper[at + c + 1] as number) * (weighted[c + 1] as number);
+      }
+      if (c < size) even += (upper[at + c] as number) * (weighted[c] as number);
+      this.#gradient[i] = (weighted[i] as number) + even + odd;
     }
   }
 
@@ -140,12 +149,9 @@ export class RowRounder {
       // A scale of the other sign would ask for other steps.
       if (scale === undefined || scale * fit.scale < 0) continue;
       this.fits[block] = { ...fit, scale };
-      for (let c = start; c < end; c++) {
-        const change = (scale - fit.scale) * (levels[c] as number);
-        if (change === 0) continue;
-        const at = c * size;
-        for (let j = 0; j < size; j++) gradient[j] = (gradient[j] as number) - change * (matrix[at + j] as number);
-      }
+      const changes = this.#tried;
+      for (let c = start; c < end; c++) changes[c] = (fit.scale - scale) * (levels[c] as number);
+      addRows(gradient, 0, matrix, size, changes, start, end);
     }
   }
 
@@ -168,5 +174,36 @@ export class RowRounder {
       }
     }
     return moved;
+  }
+}
+
+/** target[j] += sum over c in start…end of factors[c] * matrix[c][j], for j from `from`. Four rows at a time. */
+function addRows(
+  target: Float64Array,
+  from: number,
+  matrix: Float32Array,
+  size: number,
+  factors: Float64Array,
+  start: number,
+  end: number,
+): void {
+  let c = start;
+  for (; c + 3 < end; c += 4) {
+    const a = factors[c] as number;
+    const b = factors[c + 1] as number;
+    const d = factors[c + 2] as number;
+    const e = factors[c + 3] as number;
+    let at = c * size + from;
+    for (let j = from; j < size; j++, at++) {
+      target[j] =
+        (target[j] as number) +
+        (a * (matrix[at] as number) +
+          b * (matrix[at + size] as number) +
+          (d * (matrix[at + 2 * size] as number) + e * (matrix[at + 3 * size] as number)));
+    }
+  }
+  for (; c < end; c++) {
+    const factor = factors[c] as number;
+    for (let j = from; j < size; j++) target[j] = (target[j] as number) + factor * (matrix[c * size + j] as number);
   }
 }

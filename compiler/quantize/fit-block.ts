@@ -65,14 +65,34 @@ export function fitBlock(
       best = { scale, zero };
     }
   };
-  for (const [scale, zero] of candidates(least, most, kind)) if (scale !== 0) consider(scale, zero);
+  const magnitude = Math.max(most, -least);
+  if (magnitude > 0)
+    for (const clipping of clippings) {
+      switch (kind) {
+        case "int4": {
+          const scale = (clipping * (most - least)) / 15;
+          const zero = Math.round(7.5 - (most + least) / (2 * scale));
+          for (let z = Math.max(0, zero - 1); z <= Math.min(15, zero + 1); z++) consider(scale, z);
+          break;
+        }
+        case "int4 symmetric":
+          // The step -8 goes to the side that reaches farther.
+          consider(((most > -least ? -1 : 1) * clipping * magnitude) / 8, symmetricZero);
+          consider((clipping * magnitude) / 7, symmetricZero);
+          break;
+        case "nf4":
+          consider(clipping * magnitude, symmetricZero);
+          consider(-clipping * magnitude, symmetricZero);
+          break;
+      }
+    }
   const ideal: BlockFit | undefined = best;
   const nearest = ideal && toScale(ideal.scale);
   best = undefined;
   leastError = Infinity;
   if (ideal && nearest !== undefined) consider(nearest, ideal.zero);
   // Nothing is left of values below the smallest float16, but a block needs a scale to divide by.
-  if (!best) return Math.max(most, -least) < 1 ? { scale: 1, zero: kind === "int4" ? 0 : symmetricZero } : undefined;
+  if (!best) return magnitude < 1 ? { scale: 1, zero: kind === "int4" ? 0 : symmetricZero } : undefined;
   for (let round = 0; round < mostRefinements; round++) {
     const { scale, zero }: BlockFit = best;
     const before: number = leastError;
@@ -81,29 +101,6 @@ export function fitBlock(
     if (!(leastError < before)) break;
   }
   return best;
-}
-
-function* candidates(least: number, most: number, kind: CodeKind): Generator<readonly [scale: number, zero: number]> {
-  const magnitude = Math.max(most, -least);
-  for (const clipping of clippings) {
-    switch (kind) {
-      case "int4": {
-        const scale = (clipping * (most - least)) / 15;
-        const zero = Math.round(7.5 - (most + least) / (2 * scale));
-        for (let z = Math.max(0, zero - 1); z <= Math.min(15, zero + 1); z++) yield [scale, z];
-        break;
-      }
-      case "int4 symmetric":
-        // The step -8 goes to the side that reaches farther.
-        yield [((most > -least ? -1 : 1) * clipping * magnitude) / 8, symmetricZero];
-        yield [(clipping * magnitude) / 7, symmetricZero];
-        break;
-      case "nf4":
-        yield [clipping * magnitude, symmetricZero];
-        yield [-clipping * magnitude, symmetricZero];
-        break;
-    }
-  }
 }
 
 /** Gives up (with a larger value) once the error exceeds `limit`. */
