@@ -5,7 +5,7 @@ import { openExecution } from "../../compiler/execution.ts";
 import { fileSource } from "../../compiler/file-source.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
 import { importOnnx } from "../../compiler/import/onnx/import.ts";
-import { optimise } from "../../compiler/pipeline.ts";
+import { optimise, toIntegers } from "../../compiler/pipeline.ts";
 import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
 import { calibrate } from "../../compiler/quantize/calibrate.ts";
 import type { Calibration } from "../../compiler/quantize/calibration.ts";
@@ -32,9 +32,9 @@ const syntheticCount = 4;
 export const calibrateWithoutData = ({ graph, norms }: LoadedModel): Promise<Calibration> =>
   calibrate(graph, syntheticSamples(graph, syntheticCount), { open: openExecution, source: "synthetic inputs", norms });
 
-/** Every layer by one scheme. */
+/** Every layer by one scheme, in integers where the scheme has them. */
 export function everyLayer(graph: Graph, scheme: Scheme, calibration: Calibration): Graph {
-  return applySchemes(graph, new Map(layersOf(graph).map(({ node }) => [node, scheme])), calibration);
+  return toIntegers(applySchemes(graph, new Map(layersOf(graph).map(({ node }) => [node, scheme])), calibration));
 }
 
 /** Runs of a graph on samples made one at a time; `visit` gets the outputs of each. */

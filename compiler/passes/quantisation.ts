@@ -4,8 +4,9 @@
  */
 import { binary, cast, constant, type Expression, unary } from "../../runtime/format/expression.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
+import { integerAttribute, integerOf } from "../graph/attribute.ts";
 import type { Facts } from "../graph/facts.ts";
-import type { Node, Value } from "../graph/graph.ts";
+import type { Attributes, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 
 export interface Quantisation {
@@ -13,6 +14,8 @@ export interface Quantisation {
   /** Positive and finite. */
   readonly scale: number;
   readonly zero: number;
+  /** 7 keeps unsigned integers in 0..127, for the relaxed dot. */
+  readonly bits: 7 | 8;
 }
 
 export const isQuantisation = ({ op }: Node): boolean => op === "QuantizeLinear" || op === "DequantizeLinear";
@@ -33,11 +36,17 @@ export function quantisationOf(node: Node | undefined, facts: Facts): Quantisati
   if (float !== "float32" || (dtype !== "int8" && dtype !== "uint8")) return undefined;
   if (scale?.dtype !== "float32" || scale.data.length !== 1 || (zeroValue && zero?.data.length !== 1)) return undefined;
   const step = scale.data[0] as number;
-  return step > 0 && step < Infinity ? { dtype, scale: step, zero: Number(zero?.data[0] ?? 0) } : undefined;
+  return step > 0 && step < Infinity
+    ? { dtype, scale: step, zero: Number(zero?.data[0] ?? 0), bits: integerOf(node, "bits", 8) === 7 ? 7 : 8 }
+    : undefined;
 }
 
 export const sameQuantisation = (left: Quantisation | undefined, right: Quantisation | undefined): boolean =>
-  left !== undefined && left.dtype === right?.dtype && left.scale === right.scale && left.zero === right.zero;
+  left !== undefined &&
+  left.dtype === right?.dtype &&
+  left.scale === right.scale &&
+  left.zero === right.zero &&
+  left.bits === right.bits;
 
 /** The node that dequantises `value`, when it does so with one scale for the whole tensor. */
 export function dequantisedBy(
@@ -59,15 +68,24 @@ const parametersOf = (
   context.addConstant(`${name}/zero`, tensorOf(dtype, [], [zero])),
 ];
 
+const bitsOf = ({ bits }: Quantisation): Attributes => (bits === 7 ? { bits: integerAttribute(7) } : {});
+
 export const emitQuantise = (context: RewriteContext, x: Value, quantisation: Quantisation, name: string): Value =>
-  context.emit("QuantizeLinear", [x, ...parametersOf(context, quantisation, name)], {}, { name, version: 13 });
+  context.emit("QuantizeLinear", [x, ...parametersOf(context, quantisation, name)], bitsOf(quantisation), {
+    name,
+    version: 13,
+  });
 
 export const emitDequantise = (context: RewriteContext, x: Value, quantisation: Quantisation, name: string): Value =>
-  context.emit("DequantizeLinear", [x, ...parametersOf(context, quantisation, name)], {}, { name, version: 13 });
+  context.emit("DequantizeLinear", [x, ...parametersOf(context, quantisation, name)], bitsOf(quantisation), {
+    name,
+    version: 13,
+  });
 
 /** saturate(round(value / scale) + zero). */
-export function quantised(value: Expression, { dtype, scale, zero }: Quantisation): Expression {
-  const [low, high] = rangeOf[dtype];
+export function quantised(value: Expression, { dtype, scale, zero, bits }: Quantisation): Expression {
+  const [low, all] = rangeOf[dtype];
+  const high = bits === 7 ? 127 : all;
   const rounded = unary("round", binary("divide", value, constant(scale)));
   const shifted = zero === 0 ? rounded : binary("add", rounded, constant(zero));
   return cast(dtype, binary("minimum", binary("maximum", shifted, constant(low)), constant(high)));

@@ -1,12 +1,10 @@
 /**
  * Puts QuantizeLinear and DequantizeLinear behind the values that become integers, each read through them by those who can
- * take integers; the others keep reading the floats. Seven bits: values above the range are cut off in front, since the
- * operator itself saturates at eight, and both nodes say so in `bits`.
+ * take integers; the others keep reading the floats. Seven bits: both nodes say so in `bits`, and the first saturates at 127.
  */
-import { binary, constant, input } from "../../runtime/format/expression.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
-import { expressionAttribute, expressionOf, integerAttribute } from "../graph/attribute.ts";
-import { type Graph, indexGraph, type Node, type Value } from "../graph/graph.ts";
+import { integerAttribute } from "../graph/attribute.ts";
+import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { ActivationScale } from "./calibration.ts";
 
 export interface Insertion {
@@ -19,7 +17,6 @@ export interface Insertion {
 const version = 21;
 
 export function insertQuantisation(graph: Graph, { scales, readsIntegers, dynamic }: Insertion): Graph {
-  const index = indexGraph(graph);
   const constants = new Map(graph.constants);
   const names = new Set([...graph.inputs, ...constants.keys()].map(({ name }) => name));
   for (const node of graph.nodes) for (const output of node.outputs) names.add(output.name);
@@ -59,33 +56,9 @@ export function insertQuantisation(graph: Graph, { scales, readsIntegers, dynami
     ] as const;
     const integers = newValue(`${value.name}/quantised`, { dtype: "uint8", shape });
     const floats = newValue(`${value.name}/dequantised`, { dtype: "float32", shape });
-    const bounded = bits === 8 ? value : boundedBy(value, (2 ** bits - 1 - zero) * scale, sources);
-    emit("QuantizeLinear", [bounded, ...parameters], [integers], { name: integers.name, sources, attributes });
+    emit("QuantizeLinear", [value, ...parameters], [integers], { name: integers.name, sources, attributes });
     emit("DequantizeLinear", [integers, ...parameters], [floats], { name: floats.name, sources, attributes });
     replaced.set(value, floats);
-  };
-
-  /** In the epilogue of the node that makes the value when nobody reads its floats. */
-  const boundedBy = (value: Value, upper: number, sources: readonly string[]): Value => {
-    const last = nodes.at(-1);
-    const bound = constant(Math.fround(upper));
-    const hidden =
-      !index.isOutput(value) &&
-      index
-        .consumers(value)
-        .every((node) => node.inputs.every((from, at) => from !== value || readsIntegers(node, at)));
-    if (hidden && last?.outputs[0] === value && /^leafcutter\.(Conv|MatMul)$/.test(last.op)) {
-      const epilogue = binary("minimum", expressionOf(last, "epilogue") ?? input(0), bound);
-      nodes[nodes.length - 1] = {
-        ...last,
-        attributes: { ...last.attributes, epilogue: expressionAttribute(epilogue) },
-      };
-      return value;
-    }
-    const bounded = newValue(`${value.name}/bounded`, value.type);
-    const attributes = { expression: expressionAttribute(binary("minimum", input(0), bound)) };
-    emit("leafcutter.Elementwise", [value], [bounded], { name: bounded.name, sources, attributes });
-    return bounded;
   };
 
   const quantiseDynamically = (value: Value, sources: readonly string[]): void => {

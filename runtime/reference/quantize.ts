@@ -50,7 +50,9 @@ function targetOf(call: ReferenceCall): QuantizedType {
   const number = numberOf(call, "output_dtype", 0);
   const dtype = call.inputs[2]?.dtype ?? "uint8";
   const type = number === 0 ? quantizedTypeOf(dtype) : quantizedTypeOfNumber(number);
-  return type ?? refuse("cannot quantise to this element type", "an integer type of at most 16 bits");
+  if (!type) return refuse("cannot quantise to this element type", "an integer type of at most 16 bits");
+  // Our own attribute: fewer bits than the type has.
+  return numberOf(call, "bits", 8) === 7 ? { ...type, high: Math.min(type.high, 127) } : type;
 }
 
 /** The type that x is divided in: that of the scale, or attribute precision. */

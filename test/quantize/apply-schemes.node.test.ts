@@ -9,6 +9,7 @@ import {
 import { GraphBuilder } from "../../compiler/graph/build.ts";
 import type { Graph, Node } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
+import { toIntegers } from "../../compiler/pipeline.ts";
 import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
 import { calibrate, calibratedValues } from "../../compiler/quantize/calibrate.ts";
 import { activationScale } from "../../compiler/quantize/calibration.ts";
@@ -153,7 +154,7 @@ describe("integers from end to end", () => {
     expect(nodeOf(quantised, "block").inputs[3]?.name).not.toMatch(/dequantised/);
   });
 
-  test("seven bits: values are cut off where the layer computes them", async () => {
+  test("seven bits: products are marked for the relaxed dot", async () => {
     const graph = network();
     const quantised = applySchemes(
       graph,
@@ -164,8 +165,31 @@ describe("integers from end to end", () => {
       nodeOf(quantised, `${nodeOf(graph, name).outputs[0]?.name}/quantised`).attributes.bits?.value;
     // The mean reads integers too, and needs no relaxed product.
     expect([bitsOf("stem"), bitsOf("joined"), bitsOf("last")]).toEqual([7, 7, undefined]);
-    expect(JSON.stringify(nodeOf(quantised, "stem").attributes.epilogue)).toContain('"minimum"');
+    const integers = toIntegers(quantised, { verify: true });
+    const marked = ["inner", "block", "left", "last"].map((name) => nodeOf(integers, name).attributes.inputBits?.value);
+    expect(marked).toEqual([7, 7, 7, 7]);
   });
+
+  test.each([8, 7] as const)(
+    "%s bits: integer kernels compute what the dequantised graph does",
+    async (activationBits) => {
+      const graph = network();
+      const scheme: Scheme = { kind: "int8", activationBits, dynamic: false };
+      const quantised = applySchemes(graph, everywhere(graph, scheme), await calibrated(graph));
+      const integers = toIntegers(quantised, { verify: true });
+      expect(integers.nodes.filter(({ op }) => /^leafcutter.Integer/.test(op))).toHaveLength(7);
+      expect(integers.nodes.filter(({ op }) => /^leafcutter.(Conv|MatMul)$/.test(op))).toHaveLength(0);
+      const float = (evaluateGraph(graph, samples[0] ?? {}).y as Tensor).data as Float32Array;
+      const expected = (evaluateGraph(quantised, samples[0] ?? {}).y as Tensor).data as Float32Array;
+      const received = (evaluateGraph(integers, samples[0] ?? {}).y as Tensor).data as Float32Array;
+      const distance = (left: Float32Array, right: Float32Array) =>
+        Math.sqrt(left.reduce((sum, value, at) => sum + (value - (right[at] ?? 0)) ** 2, 0));
+      expect(distance(received, expected)).toBeLessThan(0.5 * distance(expected, float));
+      expect(distance(received, float)).toBeLessThan(
+        (activationBits === 8 ? 0.05 : 0.1) * distance(float, new Float32Array(5)),
+      );
+    },
+  );
 
   test("static int8 without a calibration is refused", () => {
     const graph = network();

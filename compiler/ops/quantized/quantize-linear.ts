@@ -115,7 +115,8 @@ function targetOf(context: OperatorContext): QuantizedType {
     );
   if (context.has(2) && type.dtype !== dtype)
     context.fail("attribute output_dtype is not the type of the zero point", dtype, type.dtype);
-  return type;
+  // Our own attribute: fewer bits than the type has.
+  return integerOf(context.node, "bits", 8) === 7 ? { ...type, high: Math.min(type.high, 127) } : type;
 }
 
 function quantizeFormula(context: OperatorContext): Formula {
