@@ -16,7 +16,7 @@ import { importOnnx } from "./import/onnx/import.ts";
 import { checkSamples, type SampleSet } from "./import/samples/sample-set.ts";
 import type { ByteSource } from "./import/source.ts";
 import type { PackagedFiles } from "./package/package.ts";
-import { optimise } from "./pipeline.ts";
+import { optimise, toIntegers } from "./pipeline.ts";
 import { costOfPlan } from "./plan/cost-of-plan.ts";
 import { defaultProfile } from "./plan/default-profile.ts";
 import { makePlan } from "./plan/make-plan.ts";
@@ -88,6 +88,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
         truth: { labels: samples?.labels, groups: samples?.groups },
         device,
         acceptPrior: options.acceptPrior ?? false,
+        toIntegers,
         onProgress: progress,
       })
     : { graph, layers: [], picks: [] };

@@ -109,7 +109,7 @@ function priceOf(search: Search, quantity: Quantity, by: number, objective: Obje
 }
 
 /** Sums over the layers and what the rest takes, with the choice as it was measured in its place. */
-function frontOf({ search, original, chosen, picks }: Found): readonly FrontPoint[] {
+function frontOf({ search, original, chosen, picks, quality: { score: cosine } }: Found): readonly FrontPoint[] {
   const { items } = search.problem;
   const own = sumsOf(
     items,
@@ -136,5 +136,7 @@ function frontOf({ search, original, chosen, picks }: Found): readonly FrontPoin
     points: frontPoints,
   });
   const others = points.filter((point) => point.picks.join() !== picks.join()).map(({ sums }) => pointOf(sums));
-  return [...others, { ...chosen, measured: true, chosen: true }].sort((left, right) => right.quality - left.quality);
+  // The others' quality is the cosine, even where labels say more of the choice.
+  const choice = { ...chosen, quality: cosine, measured: true, chosen: true };
+  return [...others, choice].sort((left, right) => right.quality - left.quality);
 }

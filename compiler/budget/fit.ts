@@ -5,7 +5,8 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
-import { type Scheme, schemeName } from "../quantize/scheme.ts";
+import { calibrate } from "../quantize/calibrate.ts";
+import type { Scheme } from "../quantize/scheme.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
 import type { EnergyCoefficients } from "./energy.ts";
@@ -13,7 +14,7 @@ import { infeasible } from "./infeasible.ts";
 import { layerCosts } from "./layer-costs.ts";
 import { type Layer, layersOf } from "./layers.ts";
 import type { BudgetOutcome, Point } from "./outcome.ts";
-import { applyPicks, type Picks, picksOfScheme } from "./picks.ts";
+import { applyPicks, type Choices, type Picks, picksOfScheme } from "./picks.ts";
 import type { Truth } from "./quality.ts";
 import {
   capacitiesOf,
@@ -38,6 +39,8 @@ export interface Budget extends BudgetTools {
   readonly samples: readonly Sample[] | undefined;
   readonly truth: Truth;
   readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
+  /** Integer kernels for what stands between QuantizeLinear and DequantizeLinear. */
+  toIntegers(graph: Graph): Graph;
   /** Whether a limit on energy may rest on a published table of another device. */
   readonly acceptPrior: boolean;
   onProgress?(stage: string, done: number, total: number): void;
@@ -55,6 +58,8 @@ export interface FittedGraph {
 
 /** Quality that is kept when another quantity is to be least and nothing is said of quality. */
 const usualQuality = 0.99;
+/** Samples of which ranges of activations are taken. */
+const mostCalibrating = 32;
 /** Candidates that are run. */
 const mostVerified = 3;
 /** Times that the allowed loss is moved until the measured quality is right. */
@@ -87,26 +92,27 @@ class Fit {
     const capacities = capacitiesOf(this.#limits);
     if (fits(original, capacities) && objective === "quality" && !precision)
       return { graph: this.#graph, layers: [], picks: [] };
-    const layers = layersOf(this.#graph);
     const verifier = await Verifier.open(this.#graph, this.#budget.samples, this.#budget.truth, this.#budget);
-    const losses = await measureSensitivity(this.#graph, layers, {
-      ...verifier,
+    const choices = await this.#choices(verifier);
+    const { layers } = choices;
+    const losses = await measureSensitivity(choices, {
+      samples: verifier.samples,
+      expected: verifier.expected,
       open: this.#budget.open,
       onProgress: (done, total) => this.#budget.onProgress?.("measure layers", done, total),
     });
-    const costs = layerCosts(this.#graph, layers, this.#budget);
+    const costs = layerCosts(choices, this.#budget);
     const items = costs.map((row, layer) =>
-      row.map(({ bytes, milliseconds, millijoules }, option) => [
+      row.map(({ bytes, memoryBytes, milliseconds, millijoules }, option) => [
         losses[layer]?.[option] ?? 0,
         bytes,
-        bytes,
+        memoryBytes,
         milliseconds,
         millijoules,
       ]),
     );
     const search = new Search({
-      graph: this.#graph,
-      layers,
+      choices,
       items,
       objective: objectiveIndex(objective),
       capacities,
@@ -114,9 +120,9 @@ class Fit {
       tools: this.#budget,
       packages: this.#packages,
     });
-    const { candidate, verified } = await this.#choose(search, layers, verifier);
+    const { candidate, verified } = await this.#choose({ choices, search, verifier });
     return {
-      graph: applyPicks(this.#graph, layers, candidate.picks),
+      graph: applyPicks(choices, candidate.picks),
       layers,
       picks: candidate.picks,
       outputError: verified.outputError,
@@ -135,41 +141,57 @@ class Fit {
     };
   }
 
-  async #choose(search: Search, layers: readonly Layer[], verifier: Verifier): Promise<Choice> {
+  /** int8 activations where they can help: they save time, energy and memory, but no bytes of the package. */
+  async #choices({ samples }: Verifier): Promise<Choices> {
+    const { objective, precision, samples: given, open, toIntegers, onProgress } = this.#budget;
+    const { latency, energy, memory } = this.#limits;
+    const integers =
+      precision?.kind === "int8" ||
+      [latency, energy, memory].some((limit) => limit !== undefined) ||
+      objective === "latency" ||
+      objective === "energy";
+    const isMeasured = integers || given !== undefined;
+    const calibration = isMeasured
+      ? await calibrate(this.#graph, samples.slice(0, mostCalibrating), {
+          open,
+          source: given ? "samples" : "synthetic inputs",
+          onProgress: (done, total) => onProgress?.("calibrate", done, total),
+        })
+      : undefined;
+    return { graph: this.#graph, layers: layersOf(this.#graph, { integers }), calibration, toIntegers };
+  }
+
+  async #choose(work: Work): Promise<Choice> {
     const { precision, objective } = this.#budget;
+    const { choices, search } = work;
     if (precision) {
-      const wanted = schemeName(precision);
-      const picks = picksOfScheme(layers, (scheme) => schemeName(scheme) === wanted);
+      const picks = picksOfScheme(choices.layers, precision);
       const candidate = await search.measure(picks);
-      if (!search.keeps(candidate)) throw await this.#infeasible(search, layers);
-      return { candidate, verified: await this.#verify(layers, picks, verifier) };
+      if (!search.keeps(candidate)) throw await this.#infeasible(work);
+      return { candidate, verified: await this.#verify(work, picks) };
     }
     const { quality, sliceDrop } = this.#limits;
     if (quality === undefined && sliceDrop === undefined) {
       await search.run(Number.POSITIVE_INFINITY);
-      return this.#bestVerified(search, layers, verifier);
+      return this.#bestVerified(work);
     }
-    return this.#withinQuality(search, layers, verifier, objective);
+    return this.#withinQuality(work, objective);
   }
 
   /** The sums over the layers miss interactions: of the best few, the one whose outputs are closest when run. */
-  async #bestVerified(search: Search, layers: readonly Layer[], verifier: Verifier): Promise<Choice> {
+  async #bestVerified(work: Work): Promise<Choice> {
     let best: Choice | undefined;
-    for (const candidate of search.fitting.slice(0, mostVerified)) {
-      const verified = await this.#verify(layers, candidate.picks, verifier);
+    for (const candidate of work.search.fitting.slice(0, mostVerified)) {
+      const verified = await this.#verify(work, candidate.picks);
       if (!best || verified.outputError < best.verified.outputError) best = { candidate, verified };
     }
-    if (!best) throw await this.#infeasible(search, layers);
+    if (!best) throw await this.#infeasible(work);
     return best;
   }
 
   /** Moves the allowed loss until what is measured is good enough, but not much better than that. */
-  async #withinQuality(
-    search: Search,
-    layers: readonly Layer[],
-    verifier: Verifier,
-    objective: Objective,
-  ): Promise<Choice> {
+  async #withinQuality(work: Work, objective: Objective): Promise<Choice> {
+    const { search } = work;
     const { quality = 0, sliceDrop = Number.POSITIVE_INFINITY } = this.#limits;
     const k = objectiveIndex(objective);
     let allowed = quality === 0 ? 1 : lossOfQuality(quality);
@@ -180,7 +202,7 @@ class Fit {
       const [candidate] = search.fitting;
       if (!candidate || tried.has(candidate.picks.join())) break;
       tried.add(candidate.picks.join());
-      const verified = await this.#verify(layers, candidate.picks, verifier);
+      const verified = await this.#verify(work, candidate.picks);
       const score = qualityScore(verified);
       const drop = verified.quality.worstGroup?.drop ?? 0;
       const isGood = score >= quality && drop <= sliceDrop;
@@ -194,21 +216,21 @@ class Fit {
         ? Math.min(4 * allowed, (0.9 * allowed) / Math.max(measured, 0.25))
         : sum * Math.min(0.7, 0.9 / measured);
     }
-    if (!best) throw await this.#infeasible(search, layers);
+    if (!best) throw await this.#infeasible(work);
     return best;
   }
 
-  async #verify(layers: readonly Layer[], picks: Picks, verifier: Verifier): Promise<Verified> {
+  async #verify({ choices, verifier }: Work, picks: Picks): Promise<Verified> {
     this.#budget.onProgress?.("verify", 0, 1);
-    return verifier.verify(applyPicks(this.#graph, layers, picks));
+    return verifier.verify(applyPicks(choices, picks));
   }
 
-  #infeasible(search: Search, layers: readonly Layer[]): Promise<LeafcutterError> {
+  #infeasible({ choices, search }: Work): Promise<LeafcutterError> {
     return infeasible({
       search,
-      layers,
+      layers: choices.layers,
       limits: this.#limits,
-      sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(this.#graph, layers, picks), size),
+      sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(choices, picks), size),
       pointOf: ({ amounts }: Candidate) => pointOf(amounts, qualityOfLoss(amounts[indexOf.loss] as number)),
     });
   }
@@ -232,6 +254,13 @@ class Fit {
       advice: "Measure the device with `leafcutter profile`, or accept the published table with --accept-prior.",
     });
   }
+}
+
+/** What the search works with. */
+interface Work {
+  readonly choices: Choices;
+  readonly search: Search;
+  readonly verifier: Verifier;
 }
 
 interface Choice {

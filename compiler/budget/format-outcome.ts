@@ -25,8 +25,11 @@ export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
 const pointText = ({ size, memory, latency, energy, quality }: Point): string =>
   `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${short(energy)} mJ, quality ${quality.toFixed(5)}`;
 
-const amount = (quantity: Limited, value: number): string =>
-  quantity === "size" || quantity === "memory" ? megabytes(value) : amountText(quantity, value);
+/** Of a difference. */
+const amount = (quantity: Limited, value: number): string => {
+  if (quantity === "size" || quantity === "memory") return megabytes(value);
+  return quantity === "quality" ? short(value) : amountText(quantity, value);
+};
 
 function limitLine({ quantity, limit, value, slack, price }: LimitOutcome, objective: Objective): string {
   const units: Readonly<Record<Objective, string>> = { quality: "points", latency: "ms", energy: "mJ", size: "bytes" };
@@ -36,7 +39,7 @@ function limitLine({ quantity, limit, value, slack, price }: LimitOutcome, objec
     : "";
   const bound =
     quantity === "size" || quantity === "memory" ? `at most ${megabytes(limit)}` : limitText(quantity, limit);
-  return `${limitName[quantity]} ${bound}: ${amount(quantity, value)}, ${amount(quantity, slack)} to spare${priced}`;
+  return `${limitName[quantity]} ${bound}: ${quantity === "quality" ? amountText(quantity, value) : amount(quantity, value)}, ${amount(quantity, slack)} to spare${priced}`;
 }
 
 /** Points at equal distances on the front, the choice among them. */

@@ -1,47 +1,103 @@
 /**
  * What each option of each layer costs: the graph is planned with one option everywhere at a time, and steps are charged
- * to the layers whose constants they read.
+ * to the layers whose constants they read or whose nodes they stand for. What is between integer layers instead of
+ * between float ones (quantisation, narrower activations) is charged to them by their time.
  */
 import type { Graph } from "../graph/graph.ts";
 import type { Layer } from "./layers.ts";
-import { applyPicks } from "./picks.ts";
+import { applyPicks, type Choices } from "./picks.ts";
+import type { PlanCosts } from "./plan-costs.ts";
 import type { BudgetTools } from "./tools.ts";
 
 export interface OptionCosts {
   /** Bytes of the weights as they are packed. */
   readonly bytes: number;
+  /** Bytes of memory: those of the weights, and what the option saves of the arena. */
+  readonly memoryBytes: number;
   readonly milliseconds: number;
   readonly millijoules: number;
 }
 
+interface Charged {
+  milliseconds: number;
+  millijoules: number;
+}
+
+/** What a plan with one option everywhere says of the layers, by the name of the constant. */
+interface Table {
+  readonly costs: PlanCosts;
+  readonly charged: ReadonlyMap<string, Charged>;
+  /** What no layer is charged with. */
+  readonly rest: Charged;
+}
+
 /** [layer][option] */
 export function layerCosts(
-  graph: Graph,
-  layers: readonly Layer[],
+  choices: Choices,
   { costOf }: Pick<BudgetTools, "costOf">,
 ): readonly (readonly OptionCosts[])[] {
+  const { layers } = choices;
   const most = Math.max(0, ...layers.map(({ options }) => options.length));
-  const names = new Set(layers.map(({ constant }) => constant.name));
   const tables = Array.from({ length: most }, (_, option) => {
     const picks = layers.map(({ options }) => Math.min(option, options.length - 1));
-    const costs = costOf(applyPicks(graph, layers, picks));
-    const charged = new Map<string, { milliseconds: number; millijoules: number }>();
-    for (const step of costs.steps) {
-      const readers = new Set(step.constants.filter((name) => names.has(name)));
-      for (const name of readers) {
-        const sums = charged.get(name) ?? { milliseconds: 0, millijoules: 0 };
-        sums.milliseconds += (step.nanoseconds * 1e-6) / readers.size;
-        sums.millijoules += (step.joules * 1e3) / readers.size;
-        charged.set(name, sums);
-      }
-    }
-    return { bytes: costs.weightBytes, charged };
+    const graph = applyPicks(choices, picks);
+    return tableOf(graph, layers, costOf(graph));
   });
-  return layers.map(({ constant: { name }, options }) =>
-    options.map((_, option) => ({
-      bytes: tables[option]?.bytes.get(name) ?? 0,
-      milliseconds: tables[option]?.charged.get(name)?.milliseconds ?? 0,
-      millijoules: tables[option]?.charged.get(name)?.millijoules ?? 0,
-    })),
-  );
+  return layers.map((layer) => layer.options.map((_, option) => costsOfOption(tables, layers, layer, option)));
+}
+
+function costsOfOption(
+  tables: readonly Table[],
+  layers: readonly Layer[],
+  { constant: { name }, options }: Layer,
+  option: number,
+): OptionCosts {
+  const [own, table] = [tables[0], tables[option]];
+  const charged = table?.charged.get(name);
+  const bytes = table?.costs.weightBytes.get(name) ?? own?.costs.weightBytes.get(name) ?? 0;
+  if (!own || !table || !charged) return { bytes, memoryBytes: bytes, milliseconds: 0, millijoules: 0 };
+  if (options[option]?.scheme.kind !== "int8") return { bytes, memoryBytes: bytes, ...charged };
+  const integers = layers.filter((layer) => layer.options[option]?.scheme.kind === "int8");
+  const time = integers.reduce((sum, layer) => sum + (table.charged.get(layer.constant.name)?.milliseconds ?? 0), 0);
+  const share = time === 0 ? 0 : charged.milliseconds / time;
+  const arenaOf = ({ costs }: Table): number =>
+    costs.memoryBytes - [...costs.weightBytes.values()].reduce((sum, weight) => sum + weight, 0);
+  return {
+    bytes,
+    memoryBytes: bytes + share * (arenaOf(table) - arenaOf(own)),
+    milliseconds: charged.milliseconds + share * (table.rest.milliseconds - own.rest.milliseconds),
+    millijoules: charged.millijoules + share * (table.rest.millijoules - own.rest.millijoules),
+  };
+}
+
+function tableOf(graph: Graph, layers: readonly Layer[], costs: PlanCosts): Table {
+  const names = new Set(layers.map(({ constant }) => constant.name));
+  const owners = ownersOf(graph, layers);
+  const charged = new Map<string, Charged>([...names].map((name) => [name, { milliseconds: 0, millijoules: 0 }]));
+  const rest: Charged = { milliseconds: 0, millijoules: 0 };
+  for (const step of costs.steps) {
+    const read = step.constants.filter((name) => names.has(name));
+    const readers = new Set(read.length > 0 ? read : (owners.get(step.name) ?? []));
+    const to = readers.size === 0 ? [rest] : [...readers].map((name) => charged.get(name) ?? rest);
+    for (const sums of to) {
+      sums.milliseconds += (step.nanoseconds * 1e-6) / to.length;
+      sums.millijoules += (step.joules * 1e3) / to.length;
+    }
+  }
+  return { costs, charged, rest };
+}
+
+/** Name of an integer product -> the constants of the layers that it stands for. */
+function ownersOf(graph: Graph, layers: readonly Layer[]): ReadonlyMap<string, readonly string[]> {
+  const owners = new Map<string, readonly string[]>();
+  for (const { op, name, sources } of graph.nodes) {
+    if (!op.startsWith("leafcutter.Integer")) continue;
+    const known = new Set([name, ...sources]);
+    const own = layers.filter(({ nodes }) => nodes.some((node) => known.has(node.name)));
+    owners.set(
+      name,
+      own.map(({ constant }) => constant.name),
+    );
+  }
+  return owners;
 }

@@ -15,6 +15,7 @@ import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, Lowering } from "../ops/operator.ts";
+import { canBeInteger, layerOf } from "../quantize/layer.ts";
 import { roundWeights } from "../quantize/round-weights.ts";
 import type { BlockSize, Scheme } from "../quantize/scheme.ts";
 import type { WeightLayout } from "../quantize/weight-matrix.ts";
@@ -34,6 +35,7 @@ const blockSchemes: readonly Extract<Scheme, { blockSize: BlockSize }>[] = [
 
 export interface LayerOption extends StoredTensor {
   readonly scheme: Scheme;
+  readonly tensor: Tensor<"float32">;
 }
 
 export interface Layer {
@@ -59,8 +61,14 @@ interface Readable {
 const nothing: Readable = { float16: false, int8: false, blocks: false, layout: undefined, readers: [] };
 const anything: Readable = { float16: true, int8: true, blocks: true, layout: "any", readers: [] };
 
-/** Layers with at least two options, in order of first use. */
-export function layersOf(graph: Graph): readonly Layer[] {
+/** Static, calibrated int8 activations; of 7 bits, so that the relaxed dot is exact, or of 8. */
+const integerSchemes: readonly Scheme[] = [
+  { kind: "int8", activationBits: 8, dynamic: false },
+  { kind: "int8", activationBits: 7, dynamic: false },
+];
+
+/** Layers with at least two options, in order of first use. `integers`: with int8 activations among them. */
+export function layersOf(graph: Graph, { integers = false } = {}): readonly Layer[] {
   const facts = new FactStore(graph.constants);
   const found = new Map<Value, { readable: Readable; readonly nodes: Node[] }>();
   for (const node of graph.nodes) {
@@ -77,9 +85,17 @@ export function layersOf(graph: Graph): readonly Layer[] {
   }
   for (const { value } of graph.outputs) found.delete(value);
   return [...found].flatMap(([constant, { readable, nodes }]) => {
-    const options = optionsOf(constant, graph.constants.get(constant) as Tensor<"float32">, readable);
+    const options = optionsOf(constant, graph.constants.get(constant) as Tensor<"float32">, {
+      ...readable,
+      integers: integers && nodes.every((node) => isIntegerLayer(node, graph)),
+    });
     return options.length > 1 ? [{ constant, nodes, reader: readable.readers.join(" "), options }] : [];
   });
+}
+
+function isIntegerLayer(node: Node, graph: Graph): boolean {
+  const layer = layerOf(node, graph);
+  return layer !== undefined && canBeInteger(layer);
 }
 
 function isCandidate(value: Value, graph: Graph): boolean {
@@ -193,7 +209,11 @@ function bothOf(left: Readable, right: Readable): Readable {
   return { float16, int8, blocks, layout: agree ? layout : undefined, readers };
 }
 
-function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readable): readonly LayerOption[] {
+function optionsOf(
+  constant: Value,
+  tensor: Tensor<"float32">,
+  readable: Readable & { readonly integers: boolean },
+): readonly LayerOption[] {
   const { storage } = constant.type;
   const options: LayerOption[] = [{ scheme: { kind: storage ? "float16" : "float32" }, tensor, storage }];
   const layout = readable.layout === "any" ? layoutOfTable(tensor.shape) : readable.layout;
@@ -205,6 +225,7 @@ function optionsOf(constant: Value, tensor: Tensor<"float32">, readable: Readabl
   if (!layout) return options;
   const wide = tensor.data.length >= fewestPerScale * (tensor.shape[layout.channelAxis] ?? 1);
   if (readable.int8 && wide) add({ kind: "int8-weights" });
+  if (readable.integers && wide) for (const scheme of integerSchemes) add(scheme);
   const line = tensor.shape[layout.contractionAxis] ?? 1;
   if (readable.blocks && wide)
     for (const scheme of blockSchemes) if (scheme.blockSize <= Math.max(blocks.size, line)) add(scheme);

@@ -2,10 +2,8 @@
  * Search for picks within every limit. The solver adds up what layers cost; what the rest of a package costs changes a
  * little with the picks, so answers are planned and packaged, and the solver learns from them what the rest really takes.
  */
-import type { Graph } from "../graph/graph.ts";
 import { type Amounts, type ChoiceProblem, sumsOf } from "./choice-problem.ts";
-import type { Layer } from "./layers.ts";
-import { applyPicks, type Picks, uniformPicks } from "./picks.ts";
+import { applyPicks, type Choices, type Picks, uniformPicks } from "./picks.ts";
 import { indexOf, quantities } from "./quantities.ts";
 import { type Solution, solve } from "./solve.ts";
 import type { BudgetTools } from "./tools.ts";
@@ -16,6 +14,8 @@ const mostRounds = 8;
 const unknown = 0.005;
 /** Share of the size limit that everything but the weights takes in a small package. */
 const smallWeights = 0.1;
+/** Plans made to exchange options of single layers. */
+const mostExchanges = 40;
 
 export interface Candidate {
   readonly picks: Picks;
@@ -24,8 +24,7 @@ export interface Candidate {
 }
 
 export interface SearchSettings {
-  readonly graph: Graph;
-  readonly layers: readonly Layer[];
+  readonly choices: Choices;
   /** [layer][option] */
   readonly items: ChoiceProblem["items"];
   readonly objective: number;
@@ -50,7 +49,7 @@ export class Search {
     this.#capacities = settings.capacities;
     const own = sumsOf(
       settings.items,
-      settings.layers.map(() => 0),
+      settings.items.map(() => 0),
       quantities.length,
     );
     this.#rest = settings.original.map((amount, k) => amount - (own[k] as number));
@@ -90,9 +89,9 @@ export class Search {
   async measure(picks: Picks): Promise<Candidate> {
     const known = this.#measured.get(picks.join());
     if (known) return known;
-    const { graph, layers, items, tools, packages, capacities, original } = this.#settings;
+    const { choices, items, tools, packages, capacities, original } = this.#settings;
     const sums = sumsOf(items, picks, quantities.length);
-    const applied = applyPicks(graph, layers, picks);
+    const applied = applyPicks(choices, picks);
     const { memoryBytes, nanoseconds, joules } = tools.costOf(applied);
     const limit = capacities[indexOf.size] as number;
     const size = packages
@@ -150,24 +149,62 @@ export class Search {
     return undefined;
   }
 
-  /** A narrow layer saves bytes but may bring another kernel: in a small package fewer kinds of layers may be better. */
+  /**
+   * Neighbours that have the same scheme share what stands between them: kernels, of which a small package has few bytes to
+   * spare for, and integers, which a mixture turns into floats and back. So picks of one scheme per family are tried too.
+   */
   async #tryUniform(): Promise<void> {
-    const { layers, items, objective, packages } = this.#settings;
-    const limit = this.#capacities[indexOf.size] as number;
+    const { choices, items, objective } = this.#settings;
     const [best] = this.fitting;
-    const isSmall = (this.#rest[indexOf.size] as number) > smallWeights * limit;
-    const hasRoom = limit - (best?.amounts[indexOf.size] ?? 0) > unknown * limit;
-    if (!packages || !Number.isFinite(limit) || (best && !isSmall && !hasRoom)) return;
+    const loss = this.#capacities[indexOf.loss] as number;
+    const size = this.#capacities[indexOf.size] as number;
+    if (!this.#isMixed && (!Number.isFinite(size) || (best && !this.#isSmall(best)))) return;
     const sums = (picks: Picks): Amounts => sumsOf(items, picks, quantities.length);
-    const choices = uniformPicks(layers)
+    const uniform = uniformPicks(choices.layers)
       .map((picks) => ({ picks, sums: sums(picks) }))
-      .filter(({ sums }) => (sums[indexOf.size] as number) <= limit)
+      .filter(({ sums }) => (sums[indexOf.size] as number) <= size && (sums[indexOf.loss] as number) <= loss)
       .sort((left, right) => (left.sums[objective] as number) - (right.sums[objective] as number));
-    for (const { picks, sums } of choices) {
+    for (const { picks, sums } of uniform) {
       const [least] = this.fitting;
       const known = least && sumsOf(items, least.picks, quantities.length)[objective];
-      if (known !== undefined && (sums[objective] as number) >= known) return;
+      if (!this.#isMixed && known !== undefined && (sums[objective] as number) >= known) return;
       await this.measure(picks);
+    }
+    if (this.#isMixed) await this.#refine();
+  }
+
+  /** Whether time or energy matters, which depend on what the neighbours of a layer have. */
+  get #isMixed(): boolean {
+    const { objective } = this.#settings;
+    const depending = [indexOf.latency, indexOf.energy, indexOf.memory];
+    return depending.some((k) => k === objective || Number.isFinite(this.#capacities[k]));
+  }
+
+  /** Whether everything but the weights is much of the package, or much of the limit is left. */
+  #isSmall({ amounts }: Candidate): boolean {
+    const limit = this.#capacities[indexOf.size] as number;
+    return (
+      (this.#rest[indexOf.size] as number) > smallWeights * limit ||
+      limit - (amounts[indexOf.size] as number) > unknown * limit
+    );
+  }
+
+  /** Exchanges one layer's option at a time while the plan gets better, the layers with the greatest amounts first. */
+  async #refine(): Promise<void> {
+    const { items, objective } = this.#settings;
+    const weightOf = (layer: number): number =>
+      Math.max(...(items[layer] ?? []).map((amounts) => amounts[objective] as number));
+    const order = items.map((_, layer) => layer).sort((left, right) => weightOf(right) - weightOf(left));
+    let left = mostExchanges;
+    for (const layer of order) {
+      for (let option = 0; option < (items[layer]?.length ?? 0); option++) {
+        const [best] = this.fitting;
+        if (!best || left-- <= 0) return;
+        const picks = best.picks.with(layer, option);
+        const known = this.#measured.has(picks.join());
+        const loss = sumsOf(items, picks, quantities.length)[indexOf.loss] as number;
+        if (!known && loss <= (this.#capacities[indexOf.loss] as number)) await this.measure(picks);
+      }
     }
   }
 }

@@ -3,8 +3,10 @@
  * the model has it. Errors of several layers are then taken to add up, as those of independent roundings do.
  */
 import type { Graph, Value } from "../graph/graph.ts";
+import { type NoisyGraph, withActivationNoise } from "./activation-noise.ts";
 import type { Layer } from "./layers.ts";
 import { outputError } from "./output-error.ts";
+import type { Choices } from "./picks.ts";
 import { replaceConstants, type StoredTensor } from "./replace-constants.ts";
 import type { BudgetTools, Execution, Sample } from "./tools.ts";
 
@@ -23,37 +25,34 @@ export interface SensitivityOptions {
 
 /** [layer][option]: mean over samples of the relative squared error of the outputs. */
 export async function measureSensitivity(
-  graph: Graph,
-  layers: readonly Layer[],
+  { graph, layers, calibration }: Choices,
   settings: SensitivityOptions,
 ): Promise<readonly (readonly number[])[]> {
-  const execution = await settings.open(
-    // Rounded values are exchanged in float32, so the code must be that for float32.
-    withOption(graph, layers, 0),
-    variantIndices(layers).map((option) => withOption(graph, layers, option)),
-  );
+  const noisy = withActivationNoise(graph, layers, calibration);
+  const most = Math.max(1, ...layers.map(({ options }) => options.length));
+  const [own, ...variants] = Array.from({ length: most }, (_, option) => withOption(noisy, layers, option));
+  // Rounded values are exchanged in float32, so the code must be that for float32.
+  const execution = await settings.open(own as Graph, variants);
   try {
-    return await measure(layers, execution, settings);
+    return await measure(layers, noisy, execution, settings);
   } finally {
     execution.close();
   }
 }
 
-const variantIndices = (layers: readonly Layer[]): readonly number[] =>
-  Array.from({ length: Math.max(0, ...layers.map(({ options }) => options.length - 1)) }, (_, i) => i + 1);
-
 /** Every constant with the values of option `index` (its last when it has fewer), stored as float32. */
-function withOption(graph: Graph, layers: readonly Layer[], index: number): Graph {
-  const replacements = new Map<Value, StoredTensor>();
+function withOption(noisy: NoisyGraph, layers: readonly Layer[], index: number): Graph {
+  const replacements = new Map<Value, StoredTensor>(noisy.settings(index));
   for (const { constant, options } of layers) {
     const option = options[Math.min(index, options.length - 1)];
     if (option) replacements.set(constant, { tensor: option.tensor, storage: undefined });
   }
-  return replaceConstants(graph, replacements);
+  return replaceConstants(noisy.graph, replacements);
 }
 
 async function measure(
   layers: readonly Layer[],
+  { switches }: NoisyGraph,
   execution: Execution,
   { samples: given, expected, onProgress }: SensitivityOptions,
 ): Promise<readonly (readonly number[])[]> {
@@ -62,17 +61,19 @@ async function measure(
   const samples = given.slice(0, Math.max(1, Math.min(mostSamples, affordable)));
   const errors: number[][] = [];
   let done = 0;
-  for (const { constant, options } of layers) {
+  for (const layer of layers) {
+    const { constant, options } = layer;
+    const names = [constant.name, ...(switches.get(layer) ?? [])];
     const row = [0];
     for (let option = 1; option < options.length; option++) {
       onProgress?.(done++, runs);
-      execution.exchange(constant.name, option - 1);
+      for (const name of names) execution.exchange(name, option - 1);
       let sum = 0;
       for (const [i, sample] of samples.entries())
         sum += outputError(await execution.run(sample), expected[i] as Sample);
       row.push(sum / samples.length);
     }
-    execution.exchange(constant.name, undefined);
+    for (const name of names) execution.exchange(name, undefined);
     errors.push(row);
   }
   return errors;

@@ -17,6 +17,8 @@ import type { Scheme } from "./scheme.ts";
 export interface SchemeOptions {
   /** Whether biases make up for what rounding weights does to the mean of each output. Default true. */
   readonly correctBias?: boolean;
+  /** The layer's weights by the scheme, where they are known already. Default roundWeights. */
+  readonly round?: (layer: Layer, scheme: Scheme) => RoundedWeights | undefined;
 }
 
 /**
@@ -27,10 +29,13 @@ export function applySchemes(
   graph: Graph,
   picks: ReadonlyMap<Node, Scheme>,
   calibration: Calibration | undefined,
-  { correctBias = true }: SchemeOptions = {},
+  { correctBias = true, round }: SchemeOptions = {},
 ): Graph {
   const layers = layersOf(graph).filter(({ node }) => picks.has(node));
-  const rounded = roundLayers(layers, picks, weightStatistics(graph, calibration));
+  const statistics = round ? new Map<Value, InputStatistics>() : weightStatistics(graph, calibration);
+  const roundAnew = ({ tensor, layout, weights }: Layer, scheme: Scheme): RoundedWeights | undefined =>
+    roundWeights(tensor, scheme, layout, statistics.get(weights));
+  const rounded = roundLayers(layers, picks, round ?? roundAnew);
   const schemeOf = (layer: Layer): Scheme | undefined =>
     rounded.has(layer.weights) ? picks.get(layer.node) : undefined;
   const integers = new Map<Node, Extract<Scheme, { kind: "int8" }>>();
@@ -55,7 +60,7 @@ export function applySchemes(
 }
 
 /** By weights: a table that a product shares has the statistics of the product's input. */
-function weightStatistics(graph: Graph, calibration: Calibration | undefined): ReadonlyMap<Value, InputStatistics> {
+export function weightStatistics(graph: Graph, calibration: Calibration | undefined): ReadonlyMap<Value, InputStatistics> {
   return new Map(
     layersOf(graph).flatMap((layer) => {
       const statistics = statisticsOf(layer, calibration);
@@ -68,13 +73,14 @@ function weightStatistics(graph: Graph, calibration: Calibration | undefined): R
 function roundLayers(
   layers: readonly Layer[],
   picks: ReadonlyMap<Node, Scheme>,
-  statistics: ReadonlyMap<Value, InputStatistics>,
+  round: Exclude<SchemeOptions["round"], undefined>,
 ): ReadonlyMap<Value, RoundedWeights> {
   const rounded = new Map<Value, RoundedWeights>();
-  for (const { node, weights, tensor, layout } of layers) {
+  for (const layer of layers) {
+    const { node, weights } = layer;
     const scheme = picks.get(node);
     if (!scheme || scheme.kind === "float32" || rounded.has(weights)) continue;
-    const result = roundWeights(tensor, scheme, layout, statistics.get(weights));
+    const result = round(layer, scheme);
     if (result) rounded.set(weights, result);
   }
   return rounded;

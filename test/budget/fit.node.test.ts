@@ -76,6 +76,7 @@ const budgetOf = (size: number): Budget => ({
   truth: {},
   device: { name: "test", energy: publishedEnergy },
   acceptPrior: false,
+  toIntegers: (graph) => graph,
   costOf: (graph) => ({ memoryBytes: 65536, nanoseconds: 1000, joules: 1e-6, steps: [], weightBytes: weigh(graph) }),
   sizeOf: async (graph) => fakeSize(graph),
   open,
