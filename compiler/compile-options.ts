@@ -1,4 +1,5 @@
 /** What `compile` can be told. Everything has a default; what shapes the package stands in its manifest's provenance. */
+import type { Manifest } from "../runtime/format/manifest.ts";
 import type { DeviceProfile } from "./budget/device-profile.ts";
 import type { Objective } from "./budget/quantities.ts";
 import type { Sample } from "./budget/tools.ts";
@@ -28,6 +29,8 @@ export interface CompileOptions extends BudgetOptions {
   readonly threads?: boolean;
   /** Kernels are chosen by it; default the device profile's. */
   readonly costs?: CostTable;
+  /** The manifest of a package that has to come out again, byte by byte; fails where anything that goes in differs. */
+  readonly locked?: Manifest;
   onProgress?(stage: string, done: number, total: number): void;
   readonly signal?: AbortSignal;
 }

@@ -21,7 +21,7 @@ import { costOfPlan } from "./plan/cost-of-plan.ts";
 import { defaultProfile } from "./plan/default-profile.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import { resolveStates } from "./plan/states.ts";
-import { hasBudget, provenanceOf } from "./provenance.ts";
+import { checkProvenance, checkSamePackage, hasBudget, optionsOf, provenanceOf } from "./provenance.ts";
 import { makeReport, type Report } from "./report.ts";
 
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
@@ -49,7 +49,9 @@ export interface Package extends PackagedFiles {
  * Compiles a model. Throws LeafcutterError: those of import, and budget-infeasible (with an explanation as its details)
  * when nothing keeps all limits.
  */
-export async function compile(source: ByteSource, options: CompileOptions = {}): Promise<Package> {
+export async function compile(source: ByteSource, given: CompileOptions = {}): Promise<Package> {
+  const { locked } = given;
+  const options = locked ? { ...optionsOf(locked), ...given } : given;
   const started = performance.now();
   const progress = (stage: string, done = 0, total = 1): void => {
     options.signal?.throwIfAborted();
@@ -64,6 +66,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
   const samples = hasBudget(options) ? await samplesOf(graph, options) : undefined;
   const compiler = `leafcutter ${version}`;
   const provenance = await provenanceOf({ compiler, source, options, samples: samples?.hash });
+  if (locked) checkProvenance(locked.provenance, provenance);
   const build = (candidate: Graph, maxSize = options.maxSize): Promise<Built> =>
     buildPackage(candidate, {
       name: options.name ?? baseName(source.name),
@@ -94,6 +97,7 @@ export async function compile(source: ByteSource, options: CompileOptions = {}):
     : { graph, layers: [], picks: [] };
   progress("generate");
   const built = await build(fitted.graph);
+  if (locked) checkSamePackage(locked, built.packaged.manifest);
   progress("done", 1, 1);
   const report = makeReport({ ...built, ...built.packaged, fitted, milliseconds: performance.now() - started });
   return { ...built.packaged, report };

@@ -2,6 +2,7 @@
  * Who made a package from what: the hashes of everything that went in, and the options as given. The inverse too, so that
  * a manifest is enough to make the same package again.
  */
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Manifest, Provenance } from "../runtime/format/manifest.ts";
 import { Sha256 } from "../runtime/format/sha256.ts";
 import type { BudgetOptions, CompileOptions } from "./compile-options.ts";
@@ -110,3 +111,56 @@ export function optionsOf({ name, provenance }: Pick<Manifest, "name" | "provena
     ...(precision ? { precision } : {}),
   };
 }
+
+/** Throws lock-mismatch naming the first input of the compile that is another one than that of the locked package. */
+export function checkProvenance(locked: Provenance, now: Provenance): void {
+  const sorted = (options: Provenance["options"]): string => JSON.stringify(Object.entries(options).sort());
+  const inputs: readonly (readonly [
+    what: string,
+    locked: string | undefined,
+    now: string | undefined,
+    advice: string,
+  ])[] = [
+    ["the model", locked.source.sha256, now.source.sha256, "Give the model that the package was made from."],
+    [
+      "the compiler",
+      locked.compiler,
+      now.compiler,
+      "Install the version that made the package, or compile without --locked.",
+    ],
+    [
+      "an option",
+      sorted(locked.options),
+      sorted(now.options),
+      "Options come from the locked manifest: give none beside it.",
+    ],
+    ["the calibration set", locked.samples, now.samples, "Give the same samples, labels and groups with --calibrate."],
+    ["the device profile", locked.device?.sha256, now.device?.sha256, "Give the same profile with --device."],
+    ["the cost table", locked.costs, now.costs, "Give the same table with --costs."],
+  ];
+  for (const [what, expected, received, advice] of inputs)
+    if (expected !== received)
+      throw mismatch(`${what} is another one than that of the locked package`, expected, received, advice);
+}
+
+/** Throws lock-mismatch when the package is another one although nothing that went in is. */
+export function checkSamePackage(locked: Manifest, now: Manifest): void {
+  const [expected, received] = [locked, now].map(hashOf);
+  if (expected !== received)
+    throw mismatch("the package differs although its inputs are the same", expected, received, "Report this model.");
+}
+
+const mismatch = (
+  message: string,
+  expected: string | undefined,
+  received: string | undefined,
+  advice: string,
+): LeafcutterError =>
+  new LeafcutterError({
+    code: "lock-mismatch",
+    where: "locked compile",
+    message,
+    expected: expected ?? "none",
+    received: received ?? "none",
+    advice,
+  });

@@ -12,7 +12,7 @@ import { describeOutcome } from "./describe-outcome.ts";
 import type { EnergyCoefficients } from "./energy.ts";
 import { infeasible } from "./infeasible.ts";
 import { layerCosts } from "./layer-costs.ts";
-import { type Layer, layersOf } from "./layers.ts";
+import { integerSchemes, type Layer, layersOf, weightSchemes } from "./layers.ts";
 import type { BudgetOutcome, Point } from "./outcome.ts";
 import { applyPicks, type Choices, type Picks, picksOfScheme } from "./picks.ts";
 import type { Truth } from "./quality.ts";
@@ -146,19 +146,25 @@ class Fit {
     const { objective, precision, samples: given, open, toIntegers, onProgress } = this.#budget;
     const { latency, energy, memory } = this.#limits;
     const integers =
-      precision?.kind === "int8" ||
       [latency, energy, memory].some((limit) => limit !== undefined) ||
       objective === "latency" ||
       objective === "energy";
-    const isMeasured = integers || given !== undefined;
-    const calibration = isMeasured
+    const fallbacks: readonly Scheme[] = precision?.kind === "int8" ? [{ kind: "int8-weights" }] : [];
+    const schemes = precision
+      ? [precision, ...fallbacks]
+      : integers
+        ? [...weightSchemes, ...integerSchemes]
+        : weightSchemes;
+    const isCalibrated = given !== undefined || schemes.some(({ kind }) => kind === "int8");
+    const calibration = isCalibrated
       ? await calibrate(this.#graph, samples.slice(0, mostCalibrating), {
           open,
           source: given ? "samples" : "synthetic inputs",
+          secondMoments: given !== undefined,
           onProgress: (done, total) => onProgress?.("calibrate", done, total),
         })
       : undefined;
-    return { graph: this.#graph, layers: layersOf(this.#graph, { integers }), calibration, toIntegers };
+    return { graph: this.#graph, layers: layersOf(this.#graph, schemes, calibration), calibration, toIntegers };
   }
 
   async #choose(work: Work): Promise<Choice> {

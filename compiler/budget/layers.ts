@@ -15,9 +15,11 @@ import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, Lowering } from "../ops/operator.ts";
+import { weightStatistics } from "../quantize/apply-schemes.ts";
+import type { Calibration } from "../quantize/calibration.ts";
 import { canBeInteger, layerOf } from "../quantize/layer.ts";
 import { roundWeights } from "../quantize/round-weights.ts";
-import type { BlockSize, Scheme } from "../quantize/scheme.ts";
+import type { Scheme } from "../quantize/scheme.ts";
 import type { WeightLayout } from "../quantize/weight-matrix.ts";
 import type { StoredTensor } from "./replace-constants.ts";
 
@@ -26,11 +28,21 @@ const fewestElements = 256;
 /** Fewest elements that share a scale. */
 const fewestPerScale = 8;
 
-/** The blocks that families are asked about, and those that layers can have. */
+/** The blocks that families are asked about. */
 const blocks: BlockForm = { size: 32, zeros: true, scaleType: "float16", bias: true };
-const blockSchemes: readonly Extract<Scheme, { blockSize: BlockSize }>[] = [
+
+/** Schemes of the weights alone. */
+export const weightSchemes: readonly Scheme[] = [
+  { kind: "float16" },
+  { kind: "int8-weights" },
   { kind: "int4", blockSize: 32, zeros: true },
   { kind: "int4", blockSize: 128, zeros: true },
+];
+
+/** Static, calibrated int8 activations; of 7 bits, so that the relaxed dot is exact, or of 8. */
+export const integerSchemes: readonly Scheme[] = [
+  { kind: "int8", activationBits: 8, dynamic: false },
+  { kind: "int8", activationBits: 7, dynamic: false },
 ];
 
 export interface LayerOption extends StoredTensor {
@@ -61,14 +73,13 @@ interface Readable {
 const nothing: Readable = { float16: false, int8: false, blocks: false, layout: undefined, readers: [] };
 const anything: Readable = { float16: true, int8: true, blocks: true, layout: "any", readers: [] };
 
-/** Static, calibrated int8 activations; of 7 bits, so that the relaxed dot is exact, or of 8. */
-const integerSchemes: readonly Scheme[] = [
-  { kind: "int8", activationBits: 8, dynamic: false },
-  { kind: "int8", activationBits: 7, dynamic: false },
-];
-
-/** Layers with at least two options, in order of first use. `integers`: with int8 activations among them. */
-export function layersOf(graph: Graph, { integers = false } = {}): readonly Layer[] {
+/** Layers with at least two of `schemes`, in order of first use. Weights are rounded as well as `calibration` allows. */
+export function layersOf(
+  graph: Graph,
+  schemes: readonly Scheme[] = weightSchemes,
+  calibration?: Calibration,
+): readonly Layer[] {
+  const statistics = weightStatistics(graph, calibration);
   const facts = new FactStore(graph.constants);
   const found = new Map<Value, { readable: Readable; readonly nodes: Node[] }>();
   for (const node of graph.nodes) {
@@ -85,10 +96,19 @@ export function layersOf(graph: Graph, { integers = false } = {}): readonly Laye
   }
   for (const { value } of graph.outputs) found.delete(value);
   return [...found].flatMap(([constant, { readable, nodes }]) => {
-    const options = optionsOf(constant, graph.constants.get(constant) as Tensor<"float32">, {
-      ...readable,
-      integers: integers && nodes.every((node) => isIntegerLayer(node, graph)),
-    });
+    const layout = readable.layout === "any" ? layoutOfTable(constant) : readable.layout;
+    const integers = readable.int8 && nodes.every((node) => isIntegerLayer(node, graph));
+    const tensor = graph.constants.get(constant) as Tensor<"float32">;
+    const options: LayerOption[] = [
+      { scheme: { kind: constant.type.storage ? "float16" : "float32" }, tensor, storage: constant.type.storage },
+    ];
+    for (const scheme of schemes) {
+      if (!isPossible(scheme, tensor, { ...readable, layout, integers })) continue;
+      // Only float16 does without a layout.
+      const rounded = roundWeights(tensor, scheme, layout ?? noLayout, statistics.get(constant));
+      if (rounded?.storage && rounded.storage.kind !== constant.type.storage?.kind)
+        options.push({ scheme, tensor: rounded.tensor, storage: rounded.storage });
+    }
     return options.length > 1 ? [{ constant, nodes, reader: readable.readers.join(" "), options }] : [];
   });
 }
@@ -209,31 +229,31 @@ function bothOf(left: Readable, right: Readable): Readable {
   return { float16, int8, blocks, layout: agree ? layout : undefined, readers };
 }
 
-function optionsOf(
-  constant: Value,
-  tensor: Tensor<"float32">,
-  readable: Readable & { readonly integers: boolean },
-): readonly LayerOption[] {
-  const { storage } = constant.type;
-  const options: LayerOption[] = [{ scheme: { kind: storage ? "float16" : "float32" }, tensor, storage }];
-  const layout = readable.layout === "any" ? layoutOfTable(tensor.shape) : readable.layout;
-  const add = (scheme: Scheme): void => {
-    const rounded = roundWeights(tensor, scheme, layout ?? { channelAxis: 0, contractionAxis: 0 });
-    if (rounded?.storage) options.push({ scheme, tensor: rounded.tensor, storage: rounded.storage });
-  };
-  if (readable.float16 && !storage) add({ kind: "float16" });
-  if (!layout) return options;
-  const wide = tensor.data.length >= fewestPerScale * (tensor.shape[layout.channelAxis] ?? 1);
-  if (readable.int8 && wide) add({ kind: "int8-weights" });
-  if (readable.integers && wide) for (const scheme of integerSchemes) add(scheme);
-  const line = tensor.shape[layout.contractionAxis] ?? 1;
-  if (readable.blocks && wide)
-    for (const scheme of blockSchemes) if (scheme.blockSize <= Math.max(blocks.size, line)) add(scheme);
-  return options;
+const noLayout: WeightLayout = { channelAxis: 0, contractionAxis: 0 };
+
+function isPossible(
+  scheme: Scheme,
+  { shape, data }: Tensor<"float32">,
+  { layout, ...readable }: Readable & { readonly layout: WeightLayout | undefined; readonly integers: boolean },
+): boolean {
+  if (scheme.kind === "float16") return readable.float16;
+  if (!layout || data.length < fewestPerScale * (shape[layout.channelAxis] ?? 1)) return false;
+  switch (scheme.kind) {
+    case "float32":
+      return false;
+    case "int8-weights":
+      return readable.int8;
+    case "int8":
+      return readable.integers;
+    case "int4":
+    case "nf4":
+      // Longer blocks than there are values are no other option.
+      return readable.blocks && scheme.blockSize <= Math.max(blocks.size, shape[layout.contractionAxis] ?? 1);
+  }
 }
 
 /** One scale per row of the table; leading axes of one index hold no rows. */
-function layoutOfTable(shape: readonly number[]): WeightLayout | undefined {
-  const channelAxis = shape.findIndex((extent) => extent > 1);
+function layoutOfTable({ type: { shape } }: Value): WeightLayout | undefined {
+  const channelAxis = shape.findIndex((extent) => typeof extent === "number" && extent > 1);
   return channelAxis < 0 ? undefined : { channelAxis, contractionAxis: shape.length - 1 };
 }

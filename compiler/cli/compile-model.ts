@@ -4,6 +4,8 @@ import { basename, dirname } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import type { Manifest } from "../../runtime/format/manifest.ts";
+import { validateManifest } from "../../runtime/format/validate-manifest.ts";
 import type { Objective } from "../budget/quantities.ts";
 import { type CompileOptions, compile, type Package, parseDeviceProfile } from "../compile.ts";
 import { diskFolder, fileSource } from "../file-source.ts";
@@ -50,6 +52,7 @@ export interface CompileFlags {
   readonly threads?: boolean;
   readonly costs?: string;
   readonly name?: string;
+  readonly locked?: string;
 }
 
 /** Samples used at most: more make neither ranges nor quality much surer. */
@@ -91,6 +94,17 @@ async function readCalibration(path: string, ports: readonly SamplePort[], flags
   return readSamples(source, ports, { labels, groups, preprocess, most: mostSamples });
 }
 
+async function readManifest(path: string): Promise<Manifest> {
+  const text = await readText("--locked", path);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  return validateManifest(json);
+}
+
 /** The options that the flags say. */
 export async function compileOptions(model: string, flags: CompileFlags): Promise<CompileOptions> {
   const beside = await readDataSets(diskFolder(dirname(model)));
@@ -117,6 +131,7 @@ export async function compileOptions(model: string, flags: CompileFlags): Promis
       : { samples: (ports: readonly SamplePort[]) => readCalibration(calibrate, ports, flags) }),
     ...(flags.webgpu ? { webgpu: true } : {}),
     ...(threads === undefined ? {} : { threads }),
+    ...(flags.locked === undefined ? {} : { locked: await readManifest(flags.locked) }),
     ...(costs === undefined ? {} : { costs: JSON.parse(await readText("--costs", costs)) as CostTable }),
   };
 }

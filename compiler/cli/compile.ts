@@ -34,6 +34,10 @@ export function addCompile(program: Command): void {
       "--report <file>",
       "write the compile report as JSON, or as a page when the file ends in .html (of a budget that cannot be kept: why)",
     )
+    .option(
+      "--locked <manifest>",
+      "make the package of this manifest.json again, byte by byte, with its options; fails where model, samples, device profile or compiler differ",
+    )
     .addHelpText("after", example("compile model.onnx -o public/model --dim batch=1..4 --max-size 1MB") + lessons)
     .action(async (model: string, flags: CompileFlags & { readonly output: string; readonly report?: string }) => {
       const { report } = flags;

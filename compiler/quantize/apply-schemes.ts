@@ -60,7 +60,10 @@ export function applySchemes(
 }
 
 /** By weights: a table that a product shares has the statistics of the product's input. */
-export function weightStatistics(graph: Graph, calibration: Calibration | undefined): ReadonlyMap<Value, InputStatistics> {
+export function weightStatistics(
+  graph: Graph,
+  calibration: Calibration | undefined,
+): ReadonlyMap<Value, InputStatistics> {
   return new Map(
     layersOf(graph).flatMap((layer) => {
       const statistics = statisticsOf(layer, calibration);
