@@ -372,6 +372,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...integerConv({ kernel: 1, size: 56, input: 64, output: 128 }),
   ...integerConv({ kernel: 1, size: 56, input: 24, output: 144 }),
   ...integerConv({ kernel: 1, size: 14, input: 512, output: 512 }),
+  ...integerConv({ kernel: 1, size: 1, input: 576, output: 144 }),
   ...integerConv({ kernel: 3, size: 224, input: 3, output: 32, stride: 2 }),
   ...convTranspose({ kernel: 2, size: 28, input: 64, output: 32 }),
   ...convTranspose({ kernel: 4, size: 28, input: 64, output: 32 }),

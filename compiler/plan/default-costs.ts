@@ -17,6 +17,7 @@ export const defaultCosts: CostTable = {
     "conv-i8/2x16": 42.5,
     "conv-i8/8x4": 40,
     "conv-i8/winograd": 41,
+    "conv-i8/vector 1": 28,
     "conv-transpose/6x8": 26,
     "conv-transpose/4x8": 25,
     "depthwise/4x8": 20,

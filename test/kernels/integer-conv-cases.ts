@@ -132,6 +132,15 @@ const forms: Readonly<Record<string, Convolution>> = {
     epilogue: toInt8,
     operands: [scalesOf(21)],
   },
+  "1x1, one pixel": { size: [1, 1], channels: [38, 21], kernel: [1, 1], epilogue: toUint8, operands: [scalesOf(21)] },
+  "1x1, one pixel of 7 bits": {
+    size: [1, 1],
+    channels: [36, 16],
+    kernel: [1, 1],
+    bits: 7,
+    inputSideChannels: 3,
+    sideChannels: 5,
+  },
   "1x1, stride": { size: [7, 8], channels: [12, 16], kernel: [1, 1], stride: 2 },
   "1x1, 19 channels of a wider pixel": { size: [4, 5], channels: [19, 8], kernel: [1, 1], inputSideChannels: 3 },
   stem: {

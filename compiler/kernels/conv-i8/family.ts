@@ -18,7 +18,8 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
   name: "conv-i8",
   variants: integerConvVariants,
   strided: true,
-  accepts: ({ winograd }, problem) => hasFinish(problem) && (!winograd || hasIntegerWinograd(problem)),
+  accepts: ({ winograd, overPanels }, problem) =>
+    hasFinish(problem) && (!winograd || hasIntegerWinograd(problem)) && (!overPanels || isOnePixel(problem)),
   work: (variant, problem, extent) => integerWork(variant, problem, extent),
   halo: (problem, index) => (index === 0 ? { ...windowHalo(problem), value: problem.padValue } : undefined),
   packedOperands: () => [1, 2],
@@ -41,6 +42,16 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
     });
   },
 };
+
+const isOnePixel = ({
+  batch,
+  outputHeight,
+  outputWidth,
+  kernelHeight,
+  kernelWidth,
+  groups,
+}: IntegerConvProblem): boolean =>
+  multiplyDims(batch, outputHeight, outputWidth) === 1 && kernelHeight === 1 && kernelWidth === 1 && groups === 1;
 
 function planeOf(view: View): IntegerPlane {
   const [image, row, pixel] = view.strides as readonly [Dim, Dim, Dim, Dim];
