@@ -99,7 +99,13 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
   const built = await build(fitted.graph);
   if (locked) checkSamePackage(locked, built.packaged.manifest);
   progress("done", 1, 1);
-  const report = makeReport({ ...built, ...built.packaged, fitted, milliseconds: performance.now() - started });
+  const report = makeReport({
+    ...built,
+    ...built.packaged,
+    fitted,
+    costs: costOfPlan(built.plan, device),
+    milliseconds: performance.now() - started,
+  });
   return { ...built.packaged, report };
 }
 

@@ -7,6 +7,7 @@ import { type Program, pageBytes } from "../runtime/format/program.ts";
 import type { FittedGraph } from "./budget/fit.ts";
 import { formatOutcome } from "./budget/format-outcome.ts";
 import type { BudgetOutcome } from "./budget/outcome.ts";
+import type { PlanCosts } from "./budget/plan-costs.ts";
 import type { Plan } from "./plan/plan.ts";
 
 export interface ReportStep {
@@ -40,6 +41,8 @@ export interface Report {
   readonly memoryBytes: number;
   readonly arenaBytes: number;
   readonly liveBytes: number;
+  /** One run on one thread of the device, by its profile. */
+  readonly predicted: { readonly milliseconds: number; readonly millijoules: number };
   /** Constants among whose schemes the budget chose; empty when the model as it is keeps all limits. */
   readonly storage: readonly ReportStorage[];
   /** Relative error of the outputs against float32 on the samples of the budget; undefined without a choice. */
@@ -55,10 +58,11 @@ export interface ReportInput {
   readonly manifest: Manifest;
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly fitted: FittedGraph;
+  readonly costs: Pick<PlanCosts, "nanoseconds" | "joules">;
   readonly milliseconds: number;
 }
 
-export function makeReport({ plan, program, manifest, files, fitted, milliseconds }: ReportInput): Report {
+export function makeReport({ plan, program, manifest, files, fitted, costs, milliseconds }: ReportInput): Report {
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
     if (step.kind !== "kernel") return { name: step.name, op: step.op, kernel: step.kind, flops: 0, weightBytes: 0 };
@@ -92,6 +96,7 @@ export function makeReport({ plan, program, manifest, files, fitted, millisecond
     memoryBytes: plan.memory.pages * pageBytes,
     arenaBytes: plan.memory.arena.bytes,
     liveBytes: plan.liveBytes,
+    predicted: { milliseconds: costs.nanoseconds * 1e-6, millijoules: costs.joules * 1e3 },
     storage: (outcome?.layers ?? []).map(({ constant, options, chosen }) => ({
       constant,
       storage: options[chosen]?.scheme ?? "float32",
@@ -127,6 +132,10 @@ export function formatReport(report: Report): string {
       .join(", ")}`,
     `  memory ${formatBytes(report.memoryBytes)}: arena ${formatBytes(report.arenaBytes)} for ${formatBytes(report.liveBytes)} of live tensors`,
   ];
+  const { milliseconds, millijoules } = report.predicted;
+  lines.push(
+    `  predicted for the device: ${Number(milliseconds.toPrecision(3))} ms and ${Number(millijoules.toPrecision(2))} mJ a run`,
+  );
   const counts = new Map<string, number>();
   for (const { storage } of report.storage) counts.set(storage, (counts.get(storage) ?? 0) + 1);
   if (counts.size > 0) {

@@ -2,8 +2,10 @@
 import type { Package } from "../compiler/compile.ts";
 import type { ChosenModel } from "./chosen-model.ts";
 import { compileInWorker } from "./compile-client.ts";
-import type { StageProgress } from "./compile-worker.ts";
+import type { CompileRequest, StageProgress } from "./compile-worker.ts";
 import type { Settings } from "./setup.ts";
+
+type Limits = Pick<CompileRequest, "maxSize" | "maxLatency">;
 
 export interface CompileModelOptions {
   readonly settings: Settings;
@@ -20,7 +22,7 @@ export async function compileModel(chosen: ChosenModel, options: CompileModelOpt
   const { settings, onStage, onFloat, signal } = options;
   const webgpu = settings.backend === "webgpu";
   const samples = chosen.kind === "embedded" ? chosen.samples : [];
-  const compileTo = (maxSize: number | undefined, onProgress: StageProgress): Promise<Package> =>
+  const compileTo = (limits: Limits | undefined, onProgress: StageProgress): Promise<Package> =>
     compileInWorker(
       {
         modelFiles: chosen.files,
@@ -28,7 +30,7 @@ export async function compileModel(chosen: ChosenModel, options: CompileModelOpt
         name: chosen.name,
         webgpu,
         dims: chosen.kind === "own" ? settings.dims : {},
-        ...(maxSize === undefined ? {} : { maxSize, ...(samples.length > 0 ? { samples } : {}) }),
+        ...(limits === undefined ? {} : { ...limits, ...(samples.length > 0 ? { samples } : {}) }),
       },
       onProgress,
       signal,
@@ -37,8 +39,12 @@ export async function compileModel(chosen: ChosenModel, options: CompileModelOpt
   const isKept = chosen.kind === "embedded" && (!webgpu || options.float?.manifest.shaders !== undefined);
   const float = (isKept ? options.float : undefined) ?? (await compileTo(undefined, onStage));
   if (!signal.aborted) onFloat(float);
-  if (settings.budget === 1) return float;
-  return compileTo(Math.floor(settings.budget * float.report.totalBytes), (stage, done, total) =>
-    onStage(stage === "done" ? stage : `budget: ${stage}`, done, total),
-  );
+  const { budget, latencyBudget } = settings;
+  if (budget === 1 && latencyBudget === 1) return float;
+  const { totalBytes, predicted } = float.report;
+  const limits = {
+    ...(budget === 1 ? {} : { maxSize: Math.floor(budget * totalBytes) }),
+    ...(latencyBudget === 1 ? {} : { maxLatency: latencyBudget * predicted.milliseconds }),
+  };
+  return compileTo(limits, (stage, done, total) => onStage(stage === "done" ? stage : `budget: ${stage}`, done, total));
 }

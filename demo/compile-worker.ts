@@ -3,7 +3,7 @@ import { expose } from "comlink";
 import { type CompileOptions, compile, fileSetSource, type Package } from "../compiler/compile.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
-export type CompileRequest = Pick<CompileOptions, "name" | "dims" | "maxSize" | "samples" | "webgpu"> & {
+export type CompileRequest = Pick<CompileOptions, "name" | "dims" | "maxSize" | "maxLatency" | "samples" | "webgpu"> & {
   /** The model and the files of external data beside it, by path. */
   readonly modelFiles: ReadonlyMap<string, Blob>;
   readonly modelPath: string;

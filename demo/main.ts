@@ -10,6 +10,7 @@ import { type ChosenModel, embeddedModel, imageSample, ownModel } from "./chosen
 import { compileModel } from "./compile-model.ts";
 import { byId } from "./element.ts";
 import { Figures } from "./figures.ts";
+import { FrontPanel } from "./front-panel.ts";
 import { ImagePanel, type Picture } from "./image-panel.ts";
 import { LatencyPanel } from "./latency-panel.ts";
 import { meanOfRuns, showLayers } from "./layers.ts";
@@ -47,6 +48,7 @@ class Page {
   });
   readonly #stages = new StageList(byId("stages"));
   readonly #figures = new Figures();
+  readonly #front = new FrontPanel();
 
   /** Ends whatever the last change of model, budget or backend started. */
   #work = new AbortController();
@@ -146,7 +148,8 @@ class Page {
     this.#inputs = undefined;
     this.#empty = false;
     this.#images = undefined;
-    this.#setup.showFloatBytes(undefined);
+    this.#setup.showFloat(undefined);
+    this.#front.show(undefined);
     this.#figures.clear();
     this.#latency.clear();
     this.#latency.offerPeer();
@@ -182,11 +185,12 @@ class Page {
       },
       onFloat: (float) => {
         this.#float = float;
-        this.#setup.showFloatBytes(float.report.totalBytes);
+        this.#setup.showFloat(float.report);
       },
       signal,
     });
-    if (!signal.aborted) await this.#open(compiled, settings.budget, signal);
+    const budget = Math.min(settings.budget, settings.latencyBudget);
+    if (!signal.aborted) await this.#open(compiled, budget, signal);
   }
 
   async #open(compiled: Package, budget: number, signal: AbortSignal): Promise<void> {
@@ -248,6 +252,7 @@ class Page {
     byId("memory-hint").textContent = `${running.program.memory.pages} pages of 64 KiB`;
     showMemory(byId("memory"), running.program);
     showReport(byId("report"), report);
+    this.#front.show(report);
   }
 
   /** The panels for the input, once a model; a new package of the same model keeps its input. */

@@ -1,15 +1,21 @@
 /** The controls: which model, which budget, which backend. Tells of every change; what follows is the page's affair. */
+import type { Report } from "../compiler/compile.ts";
 import type { Backend } from "../runtime/index.ts";
 import { byId, byIdAs, element } from "./element.ts";
 import { type EmbeddedModel, embeddedModels } from "./models.ts";
-import { bytesText } from "./quantity.ts";
+import { bytesText, millisecondsText } from "./quantity.ts";
 
 export interface Settings {
   /** Share of the float32 package's bytes; 1: no budget. */
   readonly budget: number;
+  /** Share of the float32 package's predicted time; 1: no budget. */
+  readonly latencyBudget: number;
   readonly backend: Backend;
   readonly dims: Readonly<Record<string, number>>;
 }
+
+/** The float32 package. */
+export type Baseline = Pick<Report, "totalBytes" | "predicted">;
 
 export interface SetupEvents {
   onEmbedded(model: EmbeddedModel): void;
@@ -50,10 +56,11 @@ function parseDimensions(text: string): Readonly<Record<string, number>> {
 export class Setup {
   readonly #budget = byIdAs("budget", HTMLInputElement);
   readonly #budgetText = byId("budget-text");
+  readonly #latencyBudget = byIdAs("latency-budget", HTMLInputElement);
   readonly #dimensions = byIdAs("dimensions", HTMLInputElement);
   readonly #models = byId("models");
   readonly #backends = byId("backends");
-  #floatBytes: number | undefined;
+  #float: Baseline | undefined;
 
   constructor(events: SetupEvents) {
     for (const model of embeddedModels) {
@@ -74,8 +81,10 @@ export class Setup {
       this.#backends.append(choice);
     }
     void this.#offerWebgpu();
-    this.#budget.addEventListener("input", () => this.#showBudget());
-    this.#budget.addEventListener("change", () => events.onCompile());
+    for (const slider of [this.#budget, this.#latencyBudget]) {
+      slider.addEventListener("input", () => this.#showBudget());
+      slider.addEventListener("change", () => events.onCompile());
+    }
     this.#dimensions.addEventListener("change", () => events.onCompile());
     this.#showBudget();
     this.#acceptFiles(events);
@@ -85,6 +94,7 @@ export class Setup {
     const chosen = this.#backends.querySelector<HTMLInputElement>("input:checked")?.value;
     return {
       budget: Number(this.#budget.value) / 100,
+      latencyBudget: Number(this.#latencyBudget.value) / 100,
       backend: backends.find(([value]) => value === chosen)?.[0] ?? "auto",
       dims: parseDimensions(this.#dimensions.value),
     };
@@ -100,16 +110,29 @@ export class Setup {
     byId("choose-model").textContent = own ? "another…" : "choose…";
   }
 
-  /** The size that the budget is a share of; undefined while it is not known. */
-  showFloatBytes(bytes: number | undefined): void {
-    this.#floatBytes = bytes;
+  /** What the budgets are shares of; undefined while it is not known. */
+  showFloat(float: Baseline | undefined): void {
+    this.#float = float;
     this.#showBudget();
   }
 
   #showBudget(): void {
-    const percent = Number(this.#budget.value);
-    const bytes = this.#floatBytes === undefined ? "" : `: ${bytesText((this.#floatBytes * percent) / 100)}`;
-    this.#budgetText.textContent = percent === 100 ? "none: float32" : `${percent} %${bytes}`;
+    const show = (slider: HTMLInputElement, host: HTMLElement, whole: string | undefined): void => {
+      const detail = whole === undefined ? "" : `: ${whole}`;
+      host.textContent = slider.value === "100" ? "none" : `${slider.value} %${detail}`;
+    };
+    const share = (slider: HTMLInputElement, whole: number): number => (whole * Number(slider.value)) / 100;
+    const { totalBytes, predicted } = this.#float ?? {};
+    show(
+      this.#budget,
+      this.#budgetText,
+      totalBytes === undefined ? undefined : bytesText(share(this.#budget, totalBytes)),
+    );
+    show(
+      this.#latencyBudget,
+      byId("latency-budget-text"),
+      predicted && `${millisecondsText(share(this.#latencyBudget, predicted.milliseconds))}, predicted`,
+    );
   }
 
   async #offerWebgpu(): Promise<void> {

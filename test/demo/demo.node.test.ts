@@ -167,6 +167,9 @@ describe("vite build demo", () => {
     await share.waitFor();
     expect(Number.parseInt(await share.innerText(), 10)).toBeLessThanOrEqual(50);
     await waitForAnswer(page, "ship");
+    await page.locator("#front svg .chosen").waitFor();
+    await page.locator("#front-views").getByText("mJ").click();
+    await page.locator("#front svg[aria-label*='millijoules']").waitFor();
     await page.locator("#budget").fill("10");
     const problem = page.getByRole("alert");
     await problem.waitFor();
