@@ -121,18 +121,20 @@ function granuleOf(shape: LoopShape): number {
 const bytesOf = ({ extents }: Space, { view, strides, indexed }: Walk): Dim =>
   multiplyDims(byteSize[view.dtype], ...extents.filter((_, axis) => indexed || strides[axis] !== 0));
 
-/** The nest as a transposition when it copies four-byte elements between different innermost axes. */
+/** The nest as a transposition when it copies bytes or four-byte elements between different innermost axes. */
 function asTransposition(nest: LoopNest, { extents, walks, body, finish, computed }: Space): BoundStep | undefined {
   const [output, input] = walks as readonly [Walk, Walk | undefined];
   if (!input || walks.length > 2 || input.indexed || computed || finish || nest.reductions > 0) return undefined;
   const { dtype } = output.view;
-  if (body.kind !== "input" || dtype !== input.view.dtype || byteSize[dtype] !== 4) return undefined;
+  if (body.kind !== "input" || dtype !== input.view.dtype) return undefined;
+  const size = byteSize[dtype];
+  if (size !== 1 && size !== 4) return undefined;
   const axes = extents.map((extent, axis) => ({
     extent,
     input: input.strides[axis] as Dim,
     output: output.strides[axis] as Dim,
   }));
-  const turned = transposition(axes);
+  const turned = transposition(axes, size);
   if (!turned) return undefined;
   const elements = productOf(extents);
   return {
@@ -143,7 +145,7 @@ function asTransposition(nest: LoopNest, { extents, walks, body, finish, compute
       ...turned.arguments,
     ],
     flops: 0,
-    bytes: multiplyDims(elements, 8),
+    bytes: multiplyDims(elements, 2 * size),
     elementwise: [{ points: elements, form: "vector", expression: body }],
     invocations: elements,
   };

@@ -1,6 +1,6 @@
 /**
- * Copies of four-byte elements whose innermost axis is one in memory for the input and another for the output: blocks
- * of 16 by 4, turned in registers four by four. The range counts blocks: of the outer axes, then along the input's
+ * Copies of bytes or four-byte elements whose innermost axis is one in memory for the input and another for the output:
+ * blocks of 16 by 4, turned in registers four by four, or eight by eight (transpose-bytes.ts). The range counts blocks: of the outer axes, then along the input's
  * innermost axis. Words: output, input, extents along the input's and the output's innermost axis, byte stride of the
  * input along the latter, of the output along the former, blocks, then extent and both strides (input first) of every outer axis.
  */
@@ -11,6 +11,7 @@ import { i8x16, v128 } from "../../assemble/vector.ts";
 import { ceilDivideDims, type Dim, multiplyDims, productOf } from "../../graph/dimension.ts";
 import type { Argument, Kernel, WasmKernelContext } from "../contract.ts";
 import { recordLocals, recordWord } from "../record.ts";
+import { emitByteBlock, type TransposedBlock } from "./transpose-bytes.ts";
 import { transposeWgsl } from "./transpose-wgsl.ts";
 
 /** One axis of a copy: its extent and the byte strides of both sides. */
@@ -31,11 +32,15 @@ export interface Transposition {
 const blockElements = 16;
 const words = ["output", "input", "across", "down", "inputPitch", "outputPitch", "blocks"] as const;
 
-/** undefined when the axes are no such copy, or too short for blocks. */
-export function transposition(axes: readonly CopyAxis[]): Transposition | undefined {
-  const across = axes.find(({ input, output }) => input === 4 && output !== 4);
-  const down = axes.find(({ input, output }) => output === 4 && input !== 4);
-  const isShort = ({ extent }: CopyAxis): boolean => typeof extent === "number" && extent < 4;
+/** Sizes of elements that are turned. */
+export type TurnedBytes = 1 | 4;
+
+/** undefined when the axes are no such copy of elements of `size` bytes, or too short for blocks. */
+export function transposition(axes: readonly CopyAxis[], size: TurnedBytes): Transposition | undefined {
+  const across = axes.find(({ input, output }) => input === size && output !== size);
+  const down = axes.find(({ input, output }) => output === size && input !== size);
+  const shortest = size === 1 ? 8 : 4;
+  const isShort = ({ extent }: CopyAxis): boolean => typeof extent === "number" && extent < shortest;
   if (!across || !down || isShort(across) || isShort(down)) return undefined;
   const outer = axes.filter((axis) => axis !== across && axis !== down);
   const blocks = ceilDivideDims(across.extent, blockElements);
@@ -43,19 +48,19 @@ export function transposition(axes: readonly CopyAxis[]): Transposition | undefi
   for (const { extent, input, output } of outer) integers.push(extent, input, output);
   return {
     kernel: {
-      key: `transpose ${outer.length}`,
+      key: `transpose ${outer.length} ${size}`,
       name: "transpose",
-      emitWasm: (context) => emitTranspose(context, outer.length),
-      emitWgsl: () => transposeWgsl(outer.length),
+      emitWasm: (context) => emitTranspose(context, outer.length, size),
+      emitWgsl: () => transposeWgsl(outer.length, size),
     },
     arguments: integers.map((value) => ({ kind: "integer", value })),
     range: multiplyDims(blocks, productOf(outer.map(({ extent }) => extent))),
   };
 }
 
-function emitTranspose(context: WasmKernelContext, outerAxes: number): FunctionReference {
+function emitTranspose(context: WasmKernelContext, outerAxes: number, size: TurnedBytes): FunctionReference {
   return context.module.function(
-    `transpose_${outerAxes}`,
+    `transpose_${outerAxes}_${size}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const args = recordLocals(body, record, words);
@@ -76,7 +81,7 @@ function emitTranspose(context: WasmKernelContext, outerAxes: number): FunctionR
           return coordinate;
         };
         const first = body.local("i32", i32.mul(takeOff(args.blocks), blockElements));
-        body.set(from, i32.add(from, i32.shl(first, 2)));
+        body.set(from, i32.add(from, i32.mul(first, size)));
         body.set(to, i32.add(to, i32.mul(first, args.outputPitch)));
         for (const axis of outer.reverse()) {
           const coordinate = takeOff(axis.extent);
@@ -85,23 +90,14 @@ function emitTranspose(context: WasmKernelContext, outerAxes: number): FunctionR
         }
         const left = body.local("i32", i32.sub(args.across, first));
         const count = body.local("i32", minimumS(left, blockElements));
-        emitBlock(body, { ...args, from, to, count });
+        const emit = size === 1 ? emitByteBlock : emitBlock;
+        emit(body, { ...args, from, to, count });
       });
     },
   );
 }
 
-interface Block {
-  readonly from: Local<"i32">;
-  readonly to: Local<"i32">;
-  /** Elements along the input's innermost axis. */
-  readonly count: Local<"i32">;
-  readonly down: Local<"i32">;
-  readonly inputPitch: Local<"i32">;
-  readonly outputPitch: Local<"i32">;
-}
-
-function emitBlock(body: BodyBuilder, { from, to, count, down, inputPitch, outputPitch }: Block): void {
+function emitBlock(body: BodyBuilder, { from, to, count, down, inputPitch, outputPitch }: TransposedBlock): void {
   const row = body.local("i32", 0);
   const source = body.local("i32");
   const target = body.local("i32");
