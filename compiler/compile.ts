@@ -7,6 +7,7 @@ import type { Manifest } from "../runtime/format/manifest.ts";
 import { costsOf } from "./budget/device-profile.ts";
 import { type FittedGraph, fitToBudget } from "./budget/fit.ts";
 import type { Limits } from "./budget/quantities.ts";
+import { withReadableStorage } from "./budget/readable-storage.ts";
 import type { BudgetTools } from "./budget/tools.ts";
 import { type Built, buildPackage } from "./build-package.ts";
 import type { BudgetOptions, CompileOptions } from "./compile-options.ts";
@@ -60,7 +61,9 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
   progress("import");
   const imported = await importOnnx(source, options);
   const states = resolveStates(imported, options.states ?? {});
-  const graph = optimise(imported, { onProgress: (_, done, total) => progress("optimise", done, total) });
+  const graph = withReadableStorage(
+    optimise(imported, { onProgress: (_, done, total) => progress("optimise", done, total) }),
+  );
   const device = options.device ?? defaultProfile;
   const costs = options.costs ?? costsOf(device);
   const samples = hasBudget(options) ? await samplesOf(graph, options) : undefined;

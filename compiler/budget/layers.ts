@@ -61,7 +61,7 @@ export interface Layer {
 }
 
 /** What one reader can read, and where scales and sums lie in the constant: two axes, or any for a table. */
-interface Readable {
+export interface Readable {
   readonly float16: boolean;
   readonly int8: boolean;
   /** int4 and nf4 in blocks. */
@@ -73,19 +73,20 @@ interface Readable {
 const nothing: Readable = { float16: false, int8: false, blocks: false, layout: undefined, readers: [] };
 const anything: Readable = { float16: true, int8: true, blocks: true, layout: "any", readers: [] };
 
-/** Layers with at least two of `schemes`, in order of first use. Weights are rounded as well as `calibration` allows. */
-export function layersOf(
-  graph: Graph,
-  schemes: readonly Scheme[] = weightSchemes,
-  calibration?: Calibration,
-): readonly Layer[] {
-  const statistics = weightStatistics(graph, calibration);
+interface Reading {
+  /** What all of the nodes can read. */
+  readonly readable: Readable;
+  readonly nodes: readonly Node[];
+}
+
+/** The readers of the constants that `asked` selects and that are no outputs; in order of first use. */
+export function readersOf(graph: Graph, asked: (value: Value) => boolean): ReadonlyMap<Value, Reading> {
   const facts = new FactStore(graph.constants);
   const found = new Map<Value, { readable: Readable; readonly nodes: Node[] }>();
   for (const node of graph.nodes) {
     const lowering = loweringOf(node, facts);
     for (const value of new Set(node.inputs)) {
-      if (!value || !isCandidate(value, graph)) continue;
+      if (!value || !asked(value)) continue;
       const here = readableBy(node, value, lowering);
       const known = found.get(value);
       if (known) {
@@ -95,6 +96,17 @@ export function layersOf(
     }
   }
   for (const { value } of graph.outputs) found.delete(value);
+  return found;
+}
+
+/** Layers with at least two of `schemes`, in order of first use. Weights are rounded as well as `calibration` allows. */
+export function layersOf(
+  graph: Graph,
+  schemes: readonly Scheme[] = weightSchemes,
+  calibration?: Calibration,
+): readonly Layer[] {
+  const statistics = weightStatistics(graph, calibration);
+  const found = readersOf(graph, (value) => isCandidate(value, graph));
   return [...found].flatMap(([constant, { readable, nodes }]) => {
     const layout = readable.layout === "any" ? layoutOfTable(constant) : readable.layout;
     const integers = readable.int8 && nodes.every((node) => isIntegerLayer(node, graph));

@@ -29,5 +29,6 @@ export function replaceConstants(graph: Graph, replacements: ReadonlyMap<Value, 
       ? { ...node, inputs: node.inputs.map((value) => value && (values.get(value) ?? value)) }
       : node,
   );
-  return { ...graph, constants, nodes };
+  const outputs = graph.outputs.map(({ name, value }) => ({ name, value: values.get(value) ?? value }));
+  return { ...graph, constants, nodes, outputs };
 }

@@ -7,9 +7,9 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import { integerOf } from "../graph/attribute.ts";
 import { symmetricZero } from "../graph/blocks.ts";
 import type { Int8Storage, Node, Value } from "../graph/graph.ts";
+import { storedTensor } from "../graph/int8-storage.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { blockConstant, blockSizeOf } from "./block-constant.ts";
-import { storedTensor } from "./storage.ts";
 
 export function dequantisedConstant(node: Node, context: RewriteContext): Value | undefined {
   const [output] = node.outputs;

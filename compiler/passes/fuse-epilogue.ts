@@ -111,6 +111,8 @@ function fuse(node: Node, value: Value, { nodes, form }: Region, context: Rewrit
   const output = node.outputs[0] as Value;
   if (!host || !sameShape(value.type.shape, output.type.shape) || !isInside(value, nodes, context)) return undefined;
   const { leading, types } = host;
+  // Pools of integers have no epilogue.
+  if (!types.includes(value.type.dtype)) return undefined;
   const padded = Array.from({ length: leading }, (_, index) => producer.inputs[index]);
   const operands: (Value | undefined)[] = [...producer.inputs.slice(leading)];
   const old = expressionOf(producer, "epilogue") ?? input(0);

@@ -8,11 +8,11 @@ import { binary, cast, constant, type Expression, input } from "../../runtime/fo
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { expressionAttribute, expressionOf, integerAttribute, integerOf } from "../graph/attribute.ts";
 import type { Node, Value } from "../graph/graph.ts";
+import { alongAxis, integersOf } from "../graph/int8-storage.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { substitute } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { dequantised, dequantisedBy, type Quantisation, rangeOf } from "./quantisation.ts";
-import { alongAxis, integersOf } from "./storage.ts";
 
 export const integerProducts = rewritePass(
   "integer-products",

@@ -1,36 +1,64 @@
 /**
- * The epilogues of integer products with as few operations as their meaning needs: steps, divisions by a scale and factors
- * per channel become one multiplication, activations that only clip become the bounds of the saturation, and integers
- * in between stay in float32 registers. Valid within one quantisation step: products of scales are rounded once instead of twice.
+ * Epilogues of integer products, and elementwise chains over 8-bit integers, with as few operations as their meaning needs:
+ * steps, divisions by a scale and factors per channel become one multiplication, activations that only clip become the bounds
+ * of the saturation, and integers in between stay in float32 registers. Valid within one quantisation step: products of
+ * scales are rounded once instead of twice.
  */
+import type { DType } from "../../runtime/format/dtype.ts";
 import { constant, type Expression, input } from "../../runtime/format/expression.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { expressionAttribute, expressionOf } from "../graph/attribute.ts";
+import { sameShape } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import { substitute } from "./elementwise.ts";
 import { rewritePass } from "./pass.ts";
 import { Scales, simplified } from "./scaled-expression.ts";
 
-const firstOperand = 3;
-
 export const mergeScales = rewritePass(
   "merge-scales",
   "requantisation is one multiplication, and clipping is part of its saturation",
   (node, context) => {
-    const given = expressionOf(node, "epilogue");
-    if (!given || !/^leafcutter\.Integer(Conv|MatMul)$/.test(node.op)) return undefined;
-    const operands = node.inputs.slice(firstOperand) as readonly Value[];
+    const form = formOf(node);
+    if (!form) return undefined;
+    const { expression, sum, operands } = form;
     const scales = new Scales(
-      operands.map((value) => value.type.dtype),
-      operands.map((value) => vectorOf(value, context)),
+      [...sum, ...operands.map((value) => value.type.dtype)],
+      [...sum.map(() => undefined), ...operands.map((value) => vectorOf(value, context))],
     );
     // Operands of one element are numbers.
-    const epilogue = substitute(given, (index) => (index === 0 ? undefined : numberOf(operands[index - 1], context)));
-    const merged = simplified(epilogue, scales);
-    return JSON.stringify(merged) === JSON.stringify(given) ? undefined : emit(node, merged, scales, context);
+    const plain = substitute(expression, (index) =>
+      index < sum.length ? undefined : numberOf(operands[index - sum.length], context),
+    );
+    const merged = simplified(plain, scales);
+    return JSON.stringify(merged) === JSON.stringify(expression)
+      ? undefined
+      : emit(node, form, { expression: merged, scales }, context);
   },
 );
+
+/** An expression of a node, over what the node computes (if that is an input of it) and the operands behind `leading` inputs. */
+interface Form {
+  readonly attribute: "epilogue" | "expression";
+  readonly expression: Expression;
+  readonly sum: readonly DType[];
+  readonly leading: readonly (Value | undefined)[];
+  readonly operands: readonly Value[];
+}
+
+const isByte = (value: Value | undefined): boolean => /^u?int8$/.test(value?.type.dtype ?? "");
+
+function formOf(node: Node): Form | undefined {
+  const product = /^leafcutter\.Integer(Conv|MatMul)$/.test(node.op);
+  if (!product && (node.op !== "leafcutter.Elementwise" || ![...node.inputs, node.outputs[0]].some(isByte)))
+    return undefined;
+  const attribute = product ? "epilogue" : "expression";
+  const expression = expressionOf(node, attribute);
+  const count = product ? 3 : 0;
+  const operands = node.inputs.slice(count) as readonly Value[];
+  const leading = Array.from({ length: count }, (_, index) => node.inputs[index]);
+  return expression && { attribute, expression, sum: product ? ["int32"] : [], leading, operands };
+}
 
 /** A constant of one element. */
 function numberOf(value: Value | undefined, context: RewriteContext): Expression | undefined {
@@ -46,29 +74,31 @@ function vectorOf(value: Value, context: RewriteContext): Float64Array | undefin
     : undefined;
 }
 
-function emit(node: Node, epilogue: Expression, scales: Scales, context: RewriteContext): Value {
-  const operands: Value[] = [];
+function emit(
+  node: Node,
+  { attribute, sum, leading, operands }: Form,
+  merged: { readonly expression: Expression; readonly scales: Scales },
+  context: RewriteContext,
+): Value | undefined {
+  const used: Value[] = [];
   const places = new Map<number, Expression>();
-  const place = (index: number): Expression => {
-    const known = places.get(index);
-    if (known) return known;
-    const given = node.inputs[firstOperand + index - 1];
-    const vector = scales.vector(index) as Float64Array;
-    const [first = 0] = vector ?? [];
-    let found: Expression;
-    if (given) found = input(operands.push(given));
-    else if (vector.every((value) => value === first)) found = constant(Math.fround(first));
-    else {
-      const tensor = tensorOf("float32", [vector.length], vector);
-      found = input(operands.push(context.addConstant(`${node.name}/scales`, tensor)));
-    }
-    places.set(index, found);
-    return found;
+  const operand = (value: Value): Expression => input(sum.length + used.push(value) - 1);
+  const placed = (index: number): Expression => {
+    const given = operands[index - sum.length];
+    if (given) return operand(given);
+    const vector = merged.scales.vector(index) as Float64Array;
+    const [first = 0] = vector;
+    if (vector.every((value) => value === first)) return constant(Math.fround(first));
+    return operand(context.addConstant(`${node.name}/scales`, tensorOf("float32", [vector.length], vector)));
   };
-  const expression = substitute(epilogue, (index) => (index === 0 ? undefined : place(index)));
-  const leading = Array.from({ length: firstOperand }, (_, index) => node.inputs[index]);
-  return context.emit(node.op, [...leading, ...operands], {
-    ...node.attributes,
-    epilogue: expressionAttribute(expression),
+  const expression = substitute(merged.expression, (index) => {
+    if (index < sum.length) return undefined;
+    const place = places.get(index) ?? placed(index);
+    places.set(index, place);
+    return place;
   });
+  const attributes = { ...node.attributes, [attribute]: expressionAttribute(expression) };
+  const result = context.emit(node.op, [...leading, ...used], attributes);
+  // A constant may have given an elementwise result its shape.
+  return sameShape(result.type.shape, (node.outputs[0] as Value).type.shape) ? result : undefined;
 }

@@ -3,15 +3,7 @@
  * merge-scales.ts. Factors are carried in double precision until the result is emitted.
  */
 import type { DType } from "../../runtime/format/dtype.ts";
-import {
-  binary,
-  constant,
-  type Expression,
-  expressionType,
-  input,
-  mapExpression,
-  unary,
-} from "../../runtime/format/expression.ts";
+import { binary, constant, type Expression, expressionType, input, unary } from "../../runtime/format/expression.ts";
 import { rangeOf } from "./quantisation.ts";
 
 type Factor = number | Float64Array;
@@ -30,14 +22,14 @@ function combined(left: Factor, right: Factor, operation: (a: number, b: number)
 const everyOf = (factor: Factor, test: (value: number) => boolean): boolean =>
   typeof factor === "number" ? test(factor) : factor.every(test);
 
-/** The operands of an epilogue: input 0 is the sum, input k the operand k - 1; more of them are added as they are needed. */
+/** The inputs of an expression; more of them are added as they are needed. */
 export class Scales {
   readonly #types: DType[];
   readonly #vectors: (Float64Array | undefined)[];
 
   constructor(types: readonly DType[], vectors: readonly (Float64Array | undefined)[]) {
-    this.#types = ["int32", ...types];
-    this.#vectors = [undefined, ...vectors];
+    this.#types = [...types];
+    this.#vectors = [...vectors];
   }
 
   /** The numbers behind input `index`, when they are known. */
@@ -66,29 +58,33 @@ export class Scales {
   }
 }
 
-/** The expression with merged factors, bounds and shifts. */
+/** The expression with merged factors, bounds and shifts. Shared parts stay shared. */
 export function simplified(expression: Expression, scales: Scales): Expression {
+  const merged = rebuilt(expression, (part) => {
+    if (part.kind === "cast") return withoutRoundTrip(part.dtype, part.value, scales) ?? part;
+    const result = part.kind === "binary" ? arithmetic(part, scales) : part;
+    return saturation(result, scales) ?? result;
+  });
+  return rebuilt(merged, (part) =>
+    part.kind === "constant" && part.dtype === "float32" ? { ...part, value: Math.fround(part.value) } : part,
+  );
+}
+
+/** Every part replaced by `change`, bottom-up. */
+function rebuilt(expression: Expression, change: (part: Expression) => Expression): Expression {
   const known = new Map<Expression, Expression>();
   const recur = (part: Expression): Expression => {
-    const result = known.get(part) ?? rounded(step(part));
+    const result = known.get(part) ?? change(inner(part));
     known.set(part, result);
     return result;
   };
-  const step = (part: Expression): Expression => {
+  const inner = (part: Expression): Expression => {
     switch (part.kind) {
-      case "cast": {
-        const value = recur(part.value);
-        return withoutRoundTrip(part.dtype, value, scales) ?? (value === part.value ? part : { ...part, value });
-      }
-      case "unary": {
-        const value = recur(part.value);
-        return value === part.value ? part : { ...part, value };
-      }
-      case "binary": {
-        const [left, right] = [recur(part.left), recur(part.right)];
-        const same = left === part.left && right === part.right;
-        return arithmetic(same ? part : { ...part, left, right }, scales);
-      }
+      case "unary":
+      case "cast":
+        return { ...part, value: recur(part.value) };
+      case "binary":
+        return { ...part, left: recur(part.left), right: recur(part.right) };
       case "select":
         return {
           ...part,
@@ -100,10 +96,7 @@ export function simplified(expression: Expression, scales: Scales): Expression {
         return part;
     }
   };
-  const rounded = (part: Expression): Expression => saturation(part, scales) ?? part;
-  return mapExpression(recur(expression), (part) =>
-    part.kind === "constant" && part.dtype === "float32" ? { ...part, value: Math.fround(part.value) } : part,
-  );
+  return recur(expression);
 }
 
 type Binary = Extract<Expression, { readonly kind: "binary" }>;
@@ -238,8 +231,10 @@ function saturation(part: Expression, scales: Scales): Expression | undefined {
     else high = Math.max(low, Math.min(high, limit));
     rest = bound.value;
   }
-  const ratioOf = unary("round", scaled(rest, 1 / scale, scales));
-  return clip(shift === 0 ? ratioOf : binary("add", ratioOf, constant(shift)), low, high);
+  // What has no factor to merge with keeps the division of the definition.
+  const quotient = rest.kind === "input" ? binary("divide", rest, ratio.right) : scaled(rest, 1 / scale, scales);
+  const whole = unary("round", quotient);
+  return clip(shift === 0 ? whole : binary("add", whole, constant(shift)), low, high);
 }
 
 /** The outermost maximum or minimum with a number. */

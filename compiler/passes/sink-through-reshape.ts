@@ -5,6 +5,7 @@
 import { integerOf } from "../graph/attribute.ts";
 import { type Dim, multiplyDims, sameDim } from "../graph/dimension.ts";
 import type { Node, Value } from "../graph/graph.ts";
+import { alongAxis } from "../graph/int8-storage.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
 import {
   composed,
@@ -17,7 +18,7 @@ import {
   transposedSource,
 } from "./permutation.ts";
 import { reshape } from "./reshape.ts";
-import { alongAxis, placelessStorage } from "./storage.ts";
+import { placelessStorage } from "./storage.ts";
 import { permuted, reshaped } from "./tensor-transform.ts";
 
 /** Moves past a Reshape that only splits or merges axes which stay neighbours. */
