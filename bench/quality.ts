@@ -81,13 +81,18 @@ export async function runQualityBench(options: QualityBenchOptions): Promise<rea
   print("weights (products + tables)      rounded by        perplexity   change   bits");
   await measure("float32", "float", graph);
   for (const data of ["none", "calibration.txt"] as const) {
-    const calibration = await calibrationOf(graph, model, data, folder);
-    for (const mix of mixes)
+    // Rounding to int8 and float16 asks for no statistics.
+    const informed = mixes.filter(({ products, tables }) => [products, tables].some(({ kind }) => isInBlocks(kind)));
+    if (data !== "none" && informed.length === 0) continue;
+    const calibration = informed.length > 0 ? await calibrationOf(graph, model, data, folder) : undefined;
+    for (const mix of data === "none" ? mixes : informed)
       await measure(mix.name, data, applySchemes(graph, picksOf(graph, mix), calibration, { correctBias: false }));
   }
   if (json !== undefined) await writeFile(json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return rows;
 }
+
+const isInBlocks = (kind: Scheme["kind"]): boolean => kind === "int4" || kind === "nf4";
 
 function parseMixes(text: string): readonly Mix[] {
   return text.split(",").map((word) => {

@@ -14,6 +14,8 @@ type NamedTensors = Readonly<Record<string, Tensor>>;
 
 /** Generated code of a graph. */
 export interface OpenedGraph {
+  /** Floating-point operations of one run, where they are known. */
+  readonly flops?: number;
   run(sample: NamedTensors): Promise<NamedTensors>;
   close(): void;
 }

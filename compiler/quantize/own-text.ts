@@ -65,8 +65,12 @@ function mostLikely(noise: Float32Array, at: number, vocabulary: number, logits?
 
 /** Fewer tokens make noisy moments; more rounds than a few add little (KL divergence of a small decoder in 4 bits). */
 const ownTokens = 256;
-const ownWindows = 24;
+const mostWindows = 24;
 const ownRounds = 3;
+/** Times that the calibration runs each window. */
+const observations = 2;
+/** Floating-point operations that all runs together should stay below, as far as two windows allow. */
+const flopLimit = 4e11;
 
 /** A calibration on own text, with second moments, for weights that are rounded without data. */
 export async function calibrateOnOwnText(
@@ -76,8 +80,13 @@ export async function calibrateOnOwnText(
 ): Promise<Calibration> {
   const tokens = model.anyLength ? Math.min(ownTokens, model.context) : model.context;
   const execution = await settings.open(graph, []);
-  const text = await writeOwnText(model, execution, { ...settings, windows: ownWindows, tokens, rounds: ownRounds });
-  execution.close();
-  const samples = text.map((window) => model.sample(window));
-  return calibrate(graph, samples, { ...settings, source: "own text", secondMoments: true });
+  try {
+    const affordable = Math.floor(flopLimit / ((execution.flops ?? 0) * (ownRounds + observations)));
+    const windows = Math.max(2, Math.min(mostWindows, affordable));
+    const text = await writeOwnText(model, execution, { ...settings, windows, tokens, rounds: ownRounds });
+    const samples = text.map((window) => model.sample(window));
+    return await calibrate(graph, samples, { ...settings, source: "own text", secondMoments: true });
+  } finally {
+    execution.close();
+  }
 }
