@@ -7,6 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
 import { basename, dirname, resolve } from "node:path";
+import type { Scheme } from "../compiler/compile.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Backend } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
@@ -44,6 +45,8 @@ export interface BenchOptions {
   readonly visits?: number;
   /** How .onnx targets are compiled. */
   readonly compile?: TargetOptions;
+  /** Schemes for all layers, each of which makes a package of every .onnx target; default the model as it is. */
+  readonly precisions?: readonly Scheme[];
   readonly json?: string;
   readonly html?: string;
   /** Lines for people. */
@@ -156,6 +159,9 @@ function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
     maxError: finite,
     status,
     ...(reason === undefined ? {} : { reason }),
+    ...(result.engine === "leafcutter" && result.threads === 1 && target.predictedMs !== undefined
+      ? { predictedMs: target.predictedMs }
+      : {}),
   };
 }
 
@@ -277,12 +283,20 @@ async function measureTarget(place: Place, job: Job, target: Target, visits: num
 }
 
 /** A target as such, or as the one row there is of it. */
-async function openGiven(given: string | Target, options: BenchOptions, where: Where): Promise<Target | Row> {
+async function openGiven(
+  given: string | Target,
+  precision: Scheme | undefined,
+  options: BenchOptions,
+  where: Where,
+): Promise<Target | Row> {
   if (typeof given !== "string") return given;
   const name = basename(resolve(given));
   options.print?.(`${name}: opening`);
   try {
-    return await openTarget(given, options.compile);
+    return await openTarget(given, {
+      ...options.compile,
+      ...(precision && precision.kind !== "float32" ? { precision } : {}),
+    });
   } catch (error) {
     if (options.targets.length === 1) throw error;
     const target: Target = { name, package: new Map(), inputs: {}, precision: "" };
@@ -316,8 +330,11 @@ export async function runBench(options: BenchOptions): Promise<Results> {
     }
     const rows: Row[] = [];
     const results = (): Results => ({ host: describeHost(roof, browsers), rows });
-    for (const given of options.targets) {
-      const target = await openGiven(given, options, where[0] ?? "node");
+    const precisions: readonly (Scheme | undefined)[] = options.precisions ?? [undefined];
+    for (const [given, precision] of options.targets.flatMap((given) =>
+      precisions.map((precision) => [given, precision] as const),
+    )) {
+      const target = await openGiven(given, precision, options, where[0] ?? "node");
       if ("engine" in target) rows.push(target);
       else {
         for (const place of places) {

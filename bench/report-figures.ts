@@ -144,3 +144,45 @@ export function denseShare(profile: Profile, roof: number): number | undefined {
   const time = dense.reduce((sum, step) => sum + step.milliseconds, 0);
   return time > 0 ? flops / time / 1e6 / roof : undefined;
 }
+
+export interface PredictionSummary {
+  readonly where: Where;
+  readonly rows: number;
+  /** Rows whose median is within 15 % of what was predicted. */
+  readonly near: number;
+  /** Spearman's coefficient of predicted and measured medians. */
+  readonly rankCorrelation: number;
+}
+
+const nearShare = 0.15;
+
+export function predictionSummaries({ rows }: Results): readonly PredictionSummary[] {
+  return [...new Set(rows.map(({ where }) => where))].flatMap((where) => {
+    const pairs = rows.flatMap((row) =>
+      row.where === where && row.predictedMs !== undefined && row.medianMs !== null
+        ? [[row.predictedMs, row.medianMs] as const]
+        : [],
+    );
+    if (pairs.length === 0) return [];
+    const near = pairs.filter(([predicted, measured]) => Math.abs(predicted / measured - 1) <= nearShare).length;
+    const [first, second] = [0, 1].map((side) => ranksOf(pairs.map((pair) => pair[side] as number)));
+    return [{ where, rows: pairs.length, near, rankCorrelation: correlation(first ?? [], second ?? []) }];
+  });
+}
+
+function ranksOf(values: readonly number[]): readonly number[] {
+  const order = values.map((_, index) => index).sort((a, b) => (values[a] as number) - (values[b] as number));
+  const ranks = new Array<number>(values.length);
+  for (const [rank, index] of order.entries()) ranks[index] = rank;
+  return ranks;
+}
+
+function correlation(left: readonly number[], right: readonly number[]): number {
+  const mean = (left.length - 1) / 2;
+  let [both, one] = [0, 0];
+  for (const [i, rank] of left.entries()) {
+    both += (rank - mean) * ((right[i] as number) - mean);
+    one += (rank - mean) ** 2;
+  }
+  return one === 0 ? 1 : both / one;
+}

@@ -7,6 +7,7 @@ import {
   memorySummaries,
   milliseconds,
   onThreads,
+  predictionSummaries,
   ratioSummaries,
   ratioText,
   roofOf,
@@ -32,6 +33,7 @@ const columns: readonly Column[] = [
   right("threads", (row) => `${row.threads}`),
   left("weights", (row) => row.precision),
   right("median ms", (row) => milliseconds(row.medianMs)),
+  right("predicted", (row) => milliseconds(row.predictedMs ?? null)),
   right("p95", (row) => milliseconds(row.p95Ms)),
   right("p99", (row) => milliseconds(row.p99Ms)),
   right("runs/s", (row) => milliseconds(row.throughput)),
@@ -84,6 +86,10 @@ export function renderTable(results: Results): string {
     ];
   });
   const roofs = Object.entries(results.host.roof).map(([where, roof]) => `roof ${roofText(where as Where, roof)}`);
-  const sums = [...means, ...threadSummaries(results), ...memory, ...dense, ...streams, ...roofs];
+  const predictions = predictionSummaries(results).map(
+    ({ where, rows, near, rankCorrelation }) =>
+      `predicted within 15 % of the median for ${near} of ${rows} in ${where}; rank correlation ${rankCorrelation.toFixed(3)}`,
+  );
+  const sums = [...predictions, ...means, ...threadSummaries(results), ...memory, ...dense, ...streams, ...roofs];
   return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...sums].join("\n");
 }

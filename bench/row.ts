@@ -55,6 +55,8 @@ export interface Row {
   readonly runsPerSample: number;
   /** On Leafcutter's rows: a peer's median over Leafcutter's, for peers whose outputs agree. */
   readonly ratio?: Partial<Readonly<Record<EngineName, number>>>;
+  /** On Leafcutter's rows of one thread: the median that a device profile predicted. */
+  readonly predictedMs?: number;
   /** On Leafcutter's rows: time of each step. */
   readonly profile?: Profile;
   /** On Leafcutter's rows of models that are bound by their weights: runs beside reads of as many bytes. */

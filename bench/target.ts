@@ -31,9 +31,11 @@ export interface Target {
   readonly precision: string;
   /** How the outputs of a quantised model are graded. */
   readonly steps?: OutputSteps;
+  /** Milliseconds of a run on one thread by the device profile of the compile. */
+  readonly predictedMs?: number;
 }
 
-export type TargetOptions = Pick<CompileOptions, "dims" | "states" | "maxSize" | "samples" | "costs">;
+export type TargetOptions = Pick<CompileOptions, "dims" | "states" | "maxSize" | "samples" | "device" | "precision">;
 
 const seed = 1;
 
@@ -78,6 +80,7 @@ async function openModel(model: string, name: string, options: TargetOptions): P
       model,
       ...tensorsOf(manifest, set, manifest.states ? await portNames(fileSource(model)) : manifest),
       precision: storages.size === 0 ? "float32" : [...storages].sort().join("+"),
+      ...(options.device ? { predictedMs: report.predicted.milliseconds } : {}),
       ...(steps ? { steps } : {}),
     };
   } catch (error) {

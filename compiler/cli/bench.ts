@@ -1,9 +1,11 @@
 /** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet, accuracy. */
+import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
+import { parseDeviceProfile, type Scheme } from "../compile.ts";
 import type { StateNames } from "../plan/states.ts";
 import { backendOption, dimOption, example, stateOption } from "./options.ts";
-import { collect, type Dims, parseThreadList } from "./parse.ts";
+import { collect, type Dims, parsePrecision, parseThreadList } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
 
 export function addBench(program: Command): void {
@@ -42,6 +44,13 @@ export function addBench(program: Command): void {
     .option("--images <n>", "with `quality agreement`: images to compare on", Number)
     .option("--each <n>", "with `quality cifar`: score every n-th image only", Number)
     .option("--model <name>", "with `quality agreement`: this model only (repeatable)", collect)
+    .addOption(
+      new Option(
+        "--precisions <names>",
+        "comma-separated schemes for all layers, each of which makes a package of every model: float32, float16, int8-weights, int8, int4, …",
+      ).argParser((text) => text.split(",").map((name) => parsePrecision(name.trim()))),
+    )
+    .option("--device <file>", "device profile of `leafcutter profile`, whose predictions stand beside the medians")
     .addOption(dimOption())
     .addOption(stateOption())
     .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
@@ -59,6 +68,8 @@ interface BenchFlags {
   readonly json?: string;
   readonly html?: string;
   readonly seconds: number;
+  readonly precisions?: readonly Scheme[];
+  readonly device?: string;
   readonly schemes: string;
   readonly windows?: number;
   readonly data: string;
@@ -126,7 +137,14 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }),
     ...(flags.json === undefined ? {} : { json: flags.json }),
     ...(flags.html === undefined ? {} : { html: flags.html }),
-    compile: { ...(flags.dim ? { dims: flags.dim } : {}), ...(flags.state ? { states: flags.state } : {}) },
+    ...(flags.precisions ? { precisions: flags.precisions } : {}),
+    compile: {
+      ...(flags.device === undefined
+        ? {}
+        : { device: parseDeviceProfile(await readFile(flags.device, "utf8"), flags.device) }),
+      ...(flags.dim ? { dims: flags.dim } : {}),
+      ...(flags.state ? { states: flags.state } : {}),
+    },
     print: (line) => console.log(line),
   });
 }
