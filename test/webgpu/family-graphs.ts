@@ -44,6 +44,28 @@ const single = (
   },
 });
 
+/** One operator on an input of uint8; a convolution has 3x3 weights. */
+const bytes = (
+  name: string,
+  kernel: string,
+  op: string,
+  shape: readonly number[],
+  attributes: Attributes,
+): FamilyGraph => ({
+  name,
+  kernel,
+  build: () => {
+    const builder = new GraphBuilder(name, inferNode);
+    const x = builder.input("x", "uint8", shape);
+    const channels = shape[shape.length - 1] ?? 1;
+    const weights = Array.from({ length: channels * 9 }, (_, index) => ((index * 31) % 255) - 127);
+    const operands =
+      op === "leafcutter.IntegerConv" ? [builder.constant("w", tensorOf("int8", [channels, 1, 3, 3], weights))] : [];
+    builder.output("y", builder.add(op, [x, ...operands], attributes));
+    return builder.finish();
+  },
+});
+
 /** A recurrent layer of 3 batch rows; W, R, biases. */
 const recurrent = (
   name: string,
@@ -193,6 +215,18 @@ export const familyGraphs: readonly FamilyGraph[] = [
       },
     }),
   ),
+  bytes("integer depthwise, 19 channels", "depthwise-i8", "leafcutter.IntegerConv", [1, 7, 6, 19], {
+    group: integerAttribute(19),
+    pads: integersAttribute([1, 1, 1, 1]),
+    padValue: integerAttribute(1),
+  }),
+  bytes("largest of bytes", "pool", "leafcutter.Pool", [1, 7, 6, 11], {
+    mode: stringAttribute("max"),
+    kernelShape: integersAttribute([3, 2]),
+    strides: integersAttribute([2, 2]),
+    pads: integersAttribute([1, 0, 1, 1]),
+  }),
+  bytes("transposition of bytes", "transpose", "Transpose", [9, 6, 11], { perm: integersAttribute([2, 0, 1]) }),
   single("transposition", "transpose", "Transpose", [3, 6, 5], [], { perm: integersAttribute([2, 0, 1]) }),
   single("permuted blocks", "copy", "Transpose", [3, 4, 5], [], { perm: integersAttribute([1, 0, 2]) }),
   recurrent("LSTM both ways", "LSTM", 5, 18, { direction: stringAttribute("bidirectional") }),
