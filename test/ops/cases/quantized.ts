@@ -276,6 +276,71 @@ const products: readonly QuantizedCase[] = [
   ),
 ];
 
+const blocks: readonly QuantizedCase[] = [
+  ...([2, 8] as const).map((bits) =>
+    microsoft(
+      "MatMulNBits",
+      `${bits} bits, zero points`,
+      [
+        random([3, 64], 1),
+        randomIntegers(u8, [5, 2, 4 * bits], 2),
+        { ...scales(10, 0.1, 3), shape: [5, 2] },
+        randomIntegers(u8, [5, Math.ceil(bits / 4)], 8),
+      ],
+      attributesOf({ K: 64, N: 5, bits, block_size: 32 }),
+      { slack: 1e-5 },
+    ),
+  ),
+  microsoft(
+    "MatMulNBits",
+    "zero points of float32, a bias",
+    [
+      random([3, 32], 1),
+      randomIntegers(u8, [5, 2, 8], 2),
+      { ...scales(10, 0.1, 3), shape: [5, 2] },
+      { ...scales(10, 7.5, 4), shape: [5, 2] },
+      undefined,
+      random([5], 5),
+    ],
+    attributesOf({ K: 32, N: 5, bits: 4, block_size: 16 }),
+    { slack: 1e-5 },
+  ),
+  microsoft(
+    "MatMulNBits",
+    "groups in another order",
+    [
+      random([3, 32], 1),
+      randomIntegers(u8, [5, 2, 8], 2),
+      { ...scales(10, 0.1, 3), shape: [5, 2] },
+      undefined,
+      tensorOfNumbers(
+        "int32",
+        [32],
+        Array.from({ length: 32 }, (_, k) => (k * 7) % 2),
+      ),
+    ],
+    attributesOf({ K: 32, N: 5, bits: 4, block_size: 16 }),
+    { slack: 1e-5 },
+  ),
+  ...[
+    { name: "bytes of two elements", zeros: undefined },
+    { name: "bytes of two elements, zero points", zeros: randomIntegers(u8, [6, 1], 9) },
+  ].map(({ name, zeros }) =>
+    microsoft(
+      "GatherBlockQuantized",
+      name,
+      [
+        randomIntegers(u8, [6, 16], 1),
+        tensorOfNumbers("int64", [2, 2], [5, 0, 3, 3]),
+        { ...scales(12, 0.1, 3), shape: [6, 2] },
+        ...(zeros ? [zeros] : []),
+      ],
+      attributesOf({ gather_axis: 0, quantize_axis: 1, block_size: 16, bits: 4 }),
+      { slack: 1e-6 },
+    ),
+  ),
+];
+
 const binaryInputs = (a: readonly number[], b: readonly number[], dtype: "int8" | "uint8"): OperatorCase["inputs"] => [
   randomIntegers(dtype, a, 1),
   float(0.031),
@@ -354,4 +419,4 @@ const mapped: readonly QuantizedCase[] = ([u8, i8] as const).flatMap((dtype): Qu
   ),
 ]);
 
-export const quantizedCases: readonly QuantizedCase[] = [...linear, ...products, ...mapped];
+export const quantizedCases: readonly QuantizedCase[] = [...linear, ...products, ...blocks, ...mapped];
