@@ -4,10 +4,11 @@
  */
 import { cpus } from "node:os";
 import { type DeviceProfile, profileFormat } from "../compiler/budget/device-profile.ts";
-import { publishedEnergy } from "../compiler/budget/energy.ts";
 import type { CostTable, Rate } from "../compiler/kernels/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
-import type { KernelTime, ProfileTimes } from "./measure/kernel-bench.ts";
+import { browserTitles } from "./driven-browser.ts";
+import { measureEnergy } from "./energy-profile.ts";
+import { energyWorkloads, type KernelTime, type ProfileTimes } from "./measure/kernel-bench.ts";
 import { geometricMean } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
 import type { Where } from "./row.ts";
@@ -71,7 +72,10 @@ async function inBrowser(where: Exclude<Where, "node">): Promise<Measured> {
     const browser = await launchBrowser(server, where);
     try {
       const page = await browser.open("bench");
-      return { times: await page.evaluate<ProfileTimes>("leafcutterBench.measureProfile()"), engine: browser.version };
+      return {
+        times: await page.evaluate<ProfileTimes>("leafcutterBench.measureProfile()"),
+        engine: `${browserTitles[where]} ${browser.version}`,
+      };
     } finally {
       await browser.close();
     }
@@ -81,17 +85,18 @@ async function inBrowser(where: Exclude<Where, "node">): Promise<Measured> {
 }
 
 /** About a minute. Nothing else should run on the machine meanwhile. */
-export async function measureDevice(where: Where): Promise<DeviceProfile> {
+export async function measureDevice(where: Where, print: (line: string) => void): Promise<DeviceProfile> {
   const { times, engine } =
     where === "node"
       ? { times: (await inNode({ kind: "profile" })).times, engine: `Node ${process.versions.node}` }
       : await inBrowser(where);
+  const energy = await measureEnergy(energyWorkloads(), print);
   const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`;
   return {
     format: profileFormat,
     name: `${cpu}, ${engine}`,
     host: { cpu, engine, measured: new Date().toISOString() },
     costs: { [times.target]: costTableOf(times, `${cpu}, ${engine}`) },
-    energy: publishedEnergy,
+    energy,
   };
 }

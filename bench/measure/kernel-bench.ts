@@ -21,6 +21,7 @@ import { pageBytes, recordHeaderWords } from "../../runtime/format/program.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
+import type { EnergyWorkload } from "../energy-profile.ts";
 import { oneOperatorModel } from "../page/one-operator-model.ts";
 import { multiplyAddModule, readStream } from "../roof.ts";
 import { measureElementwise } from "./elementwise-costs.ts";
@@ -255,16 +256,17 @@ function measure(item: KernelCase, variant: Variant, target: WasmTarget): Kernel
   };
 }
 
-/** A program of steps with nothing to do. */
-function measureStepOverhead(): number {
+/** Runs a program of `overheadSteps` steps with nothing to do. */
+function emptySteps(): () => void {
   const item = kernelCases.find(({ problem }) => problem.family === "reduce");
   const variant = item === undefined ? undefined : familyOf(item.problem).variants[0];
-  if (item === undefined || variant === undefined) return 0;
-  const loaded = instantiate(bind(familyOf(item.problem), variant, item), wasmSimd, overheadSteps, 0);
-  if (loaded === undefined) return 0;
+  if (item === undefined || variant === undefined) return () => undefined;
+  const loaded = instantiate(bind(familyOf(item.problem), variant, item), wasmSimd, overheadSteps, 0) as Loaded;
   const last = recordsAt + (overheadSteps - 1) * loaded.recordBytes;
-  return time(() => loaded.walk(recordsAt, 0, last, -1)) / overheadSteps;
+  return () => loaded.walk(recordsAt, 0, last, -1);
 }
+
+const measureStepOverhead = (): number => time(emptySteps()) / overheadSteps;
 
 /** @param families names to measure; all when empty. About a tenth of a second per variant and problem. */
 export function measureKernels(families: readonly string[]): KernelTimes {
@@ -320,4 +322,59 @@ export async function measureProfile(): Promise<ProfileTimes> {
     runOverhead: await measureRunOverhead(),
     bandwidth: footprints.map((footprint) => ({ footprint, rate: footprint / time(readStream(footprint)) })),
   };
+}
+
+const idle = new Int32Array(new SharedArrayBuffer(4));
+const idleMs = 50;
+/** Bytes that are read again and again from each level of energy-profile.ts. */
+const energyFootprints = [256e3, 4e6, 64e6] as const;
+
+/** Workloads that differ in what costs energy: nothing, products of floats and of bytes, elementwise work, reads, steps. */
+export function energyWorkloads(): readonly EnergyWorkload[] {
+  const nothing = { float32: 0, int8: 0, other: 0, bytes: energyFootprints.map(() => 0), launches: 0 } as const;
+  const walkOf = (item: KernelCase): { call(): void; bytes: number; operations: number } => {
+    const family = familyOf(item.problem);
+    const variant = family.variants.find((candidate) => family.accepts(candidate, item.problem)) as Variant;
+    const bound = bind(family, variant, item);
+    const loaded = instantiate(bound, wasmSimd, 1, extent(bound.step.range)) as Loaded;
+    return {
+      call: () => loaded.walk(recordsAt, 0, recordsAt, -1),
+      bytes: extent(bound.step.bytes),
+      operations: extent(bound.step.flops) / 2,
+    };
+  };
+  const products = (["conv", "conv-i8"] as const).flatMap((name) =>
+    kernelCases
+      .filter(({ problem }) => problem.family === name)
+      .map((item): EnergyWorkload => {
+        const { call, bytes, operations } = walkOf(item);
+        const counts = name === "conv" ? { float32: operations } : { int8: operations };
+        const level = energyFootprints.findIndex((footprint) => bytes <= 2 * footprint);
+        return {
+          ...nothing,
+          ...counts,
+          bytes: energyFootprints.map((_, i) => (i === level ? bytes : 0)),
+          launches: 1,
+          call,
+        };
+      }),
+  );
+  const reads = energyFootprints.map((footprint, level): EnergyWorkload => {
+    const call = readStream(footprint);
+    return { ...nothing, bytes: energyFootprints.map((_, i) => (i === level ? footprint : 0)), call };
+  });
+  const norm = kernelCases.filter(({ problem }) => problem.family === "norm").map(walkOf);
+  return [
+    { ...nothing, call: () => void Atomics.wait(idle, 0, 0, idleMs) },
+    ...products,
+    ...reads,
+    ...norm.map(({ call, bytes, operations }) => ({
+      ...nothing,
+      other: 2 * operations,
+      bytes: [bytes, 0, 0],
+      launches: 1,
+      call,
+    })),
+    { ...nothing, launches: overheadSteps, call: emptySteps() },
+  ];
 }

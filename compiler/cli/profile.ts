@@ -17,7 +17,7 @@ export function addProfile(program: Command): void {
     .action(async (flags: { readonly output: string; readonly in: (typeof places)[number] }) => {
       const { measureDevice } = await import("../../bench/profile.ts");
       console.log(`measuring in ${flags.in}: about a minute`);
-      const profile = await measureDevice(flags.in);
+      const profile = await measureDevice(flags.in, (line) => console.log(line));
       await writeFile(flags.output, `${JSON.stringify(profile, undefined, 2)}\n`);
       console.log(`${profile.name}: written to ${flags.output}`);
     });

@@ -31,6 +31,7 @@ export type DiagnosticCode =
   | "network"
   | "option-invalid"
   | "profile-invalid"
+  | "counters-unreadable"
   | "lock-mismatch"
   | "internal";
 
