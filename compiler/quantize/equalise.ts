@@ -10,6 +10,8 @@ import { expressionAttribute, expressionOf } from "../graph/attribute.ts";
 import { type Graph, indexGraph, type Node, type Value } from "../graph/graph.ts";
 import type { Calibration, ChannelStatistics } from "./calibration.ts";
 import { type Layer, layerOf } from "./layer.ts";
+import { gridStep } from "./round.ts";
+import { toMatrix } from "./weight-matrix.ts";
 
 const exponents = [0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1] as const;
 /** Factors beyond this ratio say more about dead channels than about live ones. */
@@ -126,7 +128,7 @@ function bestFactors(statistics: ChannelStatistics, readers: readonly Layer[]): 
     });
   const none = new Float64Array(largest.length).fill(1);
   let best: Float64Array | undefined;
-  let least = 0.95 * roundingError(statistics, readers, none);
+  let least = 0.95 * roundingError(statistics, readers, none, readers.map(rowsOnGrid));
   for (const exponent of exponents) {
     const factors = factorsOf(largest, weights, exponent);
     const error = factors ? roundingError(statistics, readers, factors) : Infinity;
@@ -145,6 +147,13 @@ function factorsOf(largest: Float64Array, weights: Float64Array, exponent: numbe
   return most > 0 ? raw.map((value) => Math.max(value / most, 1 / largestRatio)) : undefined;
 }
 
+/** Rows of weights that int8 holds exactly as they are, which factors per column would end. */
+function rowsOnGrid(reader: Layer): ReadonlySet<number> {
+  const { rows, columns, data } = toMatrix(reader.tensor, reader.layout);
+  const found = Array.from({ length: rows }, (_, row) => row);
+  return new Set(found.filter((row) => gridStep(data.subarray(row * columns, (row + 1) * columns)) !== undefined));
+}
+
 /**
  * Variance of the readers' sums that rounding brings, to eight bits each: of activations with one step for all channels,
  * step² / 12 times the squares of the weights; of weights with one step a row, step² / 12 times the squares of the activations.
@@ -153,12 +162,13 @@ function roundingError(
   { largest, square }: ChannelStatistics,
   readers: readonly Layer[],
   factors: Float64Array,
+  exact: readonly ReadonlySet<number>[] = [],
 ): number {
   let range = 0;
   for (const [channel, value] of largest.entries()) range = Math.max(range, value / (factors[channel] as number));
   const activationStep = range / 255;
   let error = 0;
-  for (const reader of readers) {
+  for (const [index, reader] of readers.entries()) {
     const rows = reader.tensor.shape[reader.layout.channelAxis] ?? 0;
     const steps = new Float64Array(rows);
     const squares = new Float64Array(rows);
@@ -168,7 +178,8 @@ function roundingError(
       squares[row] = (squares[row] as number) + (square[channel] as number) / (factors[channel] as number) ** 2;
       error += (activationStep ** 2 / 12) * weight ** 2;
     });
-    for (let row = 0; row < rows; row++) error += ((steps[row] as number) ** 2 / 12) * (squares[row] as number);
+    for (let row = 0; row < rows; row++)
+      if (!exact[index]?.has(row)) error += ((steps[row] as number) ** 2 / 12) * (squares[row] as number);
   }
   return error;
 }

@@ -39,9 +39,28 @@ export function roundToFloat16(tensor: Tensor<"float32">): RoundedConstant | und
   return { tensor: { ...tensor, data: rounded }, storage: { kind: "float16" } };
 }
 
+/** A value counts as a multiple of a step when it is this close to one, in steps: float32 has rounded it and the step. */
+const gridTolerance = 2e-3;
+const fewestGridCodes = 16;
+
+/**
+ * The step whose multiples by -127..127 the values are, if they are: those of a channel that was in integers before.
+ * undefined for values that are not, and where there is none but zero.
+ */
+export function gridStep(values: Float32Array): number | undefined {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (largest === 0) return undefined;
+  for (let code = 127; code >= fewestGridCodes; code--) {
+    const step = Math.fround(largest / code);
+    const fits = (value: number): boolean => Math.abs(value / step - Math.round(value / step)) < gridTolerance;
+    if (values.every(fits)) return step;
+  }
+  return undefined;
+}
+
 /**
  * Symmetric int8 with one scale for every index along `axis`. The scale is largest magnitude / 127, or a smaller one
- * when clipping the largest values lowers the channel's squared error. undefined when a value is not finite.
+ * when clipping the largest values lowers the channel's squared error; for values that are multiples of a step, that step. undefined when a value is not finite.
  */
 export function roundToInt8(tensor: Tensor<"float32">, axis: number): RoundedConstant | undefined {
   const { data, shape } = tensor;
@@ -71,6 +90,15 @@ export function roundToInt8(tensor: Tensor<"float32">, axis: number): RoundedCon
       scales[channel] = candidates[channel] as number;
     }
   }
+  const members = Array.from(maxima, () => new Float32Array(data.length / Math.max(1, channels)));
+  const filled = new Uint32Array(channels);
+  for (let i = 0; i < data.length; i++) {
+    const channel = channelOf[i] as number;
+    const at = filled[channel] as number;
+    (members[channel] as Float32Array)[at] = data[i] as number;
+    filled[channel] = at + 1;
+  }
+  for (const [channel, values] of members.entries()) scales[channel] = gridStep(values) ?? (scales[channel] as number);
   // A channel of zeros (or of values below the smallest scale) keeps no value but needs a scale to divide by.
   const usable = scales.map((scale) => scale || 1);
   const rounded = data.map((value, i) => nearestStep(value, usable[channelOf[i] as number] as number));
