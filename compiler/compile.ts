@@ -23,6 +23,7 @@ import { defaultProfile } from "./plan/default-profile.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import { resolveStates } from "./plan/states.ts";
 import { checkProvenance, checkSamePackage, hasBudget, optionsOf, provenanceOf } from "./provenance.ts";
+import { normStatistics } from "./quantize/norm-statistics.ts";
 import { makeReport, type Report } from "./report.ts";
 
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
@@ -91,6 +92,7 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
         objective: options.objective ?? "quality",
         precision: options.precision,
         samples: samples?.samples,
+        norms: normStatistics(imported),
         truth: { labels: samples?.labels, groups: samples?.groups },
         device,
         acceptPrior: options.acceptPrior ?? false,

@@ -49,7 +49,7 @@ export async function measureAgreement(
     const sampleAt = (index: number): Sample => ({ [port.name]: preprocess(pictures.picture(index), settings) });
     // Calibration takes every n-th image, scoring those in between.
     const distance = Math.floor(pictures.count / calibrationImages);
-    const calibration = await calibrateOn(
+    const prepared = await calibrateOn(
       model,
       Array.from({ length: calibrationImages }, (_, i) => sampleAt(i * distance)),
     );
@@ -60,9 +60,7 @@ export async function measureAgreement(
     const expected: Sample[] = [];
     await runAll(model.graph, images, at, (outputs) => expected.push(outputs));
     const meter = new QualityMeter();
-    await runAll(everyLayer(model.graph, int8, calibration), images, at, (outputs, i) =>
-      meter.add(expected[i] as Sample, outputs),
-    );
+    await runAll(everyLayer(prepared, int8), images, at, (outputs, i) => meter.add(expected[i] as Sample, outputs));
     const row = { model: name, quality: meter.finish() };
     rows.push(row);
     print(formatAgreementRow(row));

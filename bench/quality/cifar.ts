@@ -73,14 +73,14 @@ export async function measureCifar(
     print(formatCifarRow(row));
   };
   const calibrated = await Promise.all(
-    sets.map(async (drawn) => ({ drawn, calibration: await calibrateOn(model, [...drawn].map(sampleAt)) })),
+    sets.map(async (drawn) => ({ drawn, prepared: await calibrateOn(model, [...drawn].map(sampleAt)) })),
   );
   const withData = (scheme: Scheme) => async (drawn: ReadonlySet<number>) => {
     const found = calibrated.find((one) => one.drawn === drawn) as (typeof calibrated)[number];
-    return rightOf(everyLayer(model.graph, scheme, found.calibration));
+    return rightOf(everyLayer(found.prepared, scheme));
   };
   await add("int8 static", 0.1, withData(int8));
-  const dataFree = rightOf(everyLayer(model.graph, int8, await calibrateWithoutData(model)));
+  const dataFree = rightOf(everyLayer(await calibrateWithoutData(model), int8));
   await add("int8 static, no data", 0.2, () => dataFree);
   await add("int4 weights, blocks of 32", 0.2, withData(int4));
   return rows;

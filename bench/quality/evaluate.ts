@@ -7,10 +7,9 @@ import type { Graph } from "../../compiler/graph/graph.ts";
 import { importOnnx } from "../../compiler/import/onnx/import.ts";
 import { optimise, toIntegers } from "../../compiler/pipeline.ts";
 import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
-import { calibrate } from "../../compiler/quantize/calibrate.ts";
-import type { Calibration } from "../../compiler/quantize/calibration.ts";
 import { layersOf } from "../../compiler/quantize/layer.ts";
 import { type NormStatistics, normStatistics } from "../../compiler/quantize/norm-statistics.ts";
+import { type PreparedGraph, prepare } from "../../compiler/quantize/prepare.ts";
 import type { Scheme } from "../../compiler/quantize/scheme.ts";
 
 export interface LoadedModel {
@@ -23,17 +22,17 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   return { graph: optimise(imported), norms: normStatistics(imported) };
 }
 
-export const calibrateOn = ({ graph }: LoadedModel, samples: readonly Sample[]): Promise<Calibration> =>
-  calibrate(graph, samples, { open: openExecution, source: "samples" });
+export const calibrateOn = ({ graph }: LoadedModel, samples: readonly Sample[]): Promise<PreparedGraph> =>
+  prepare(graph, samples, { open: openExecution, source: "samples" });
 
 /** Synthetic inputs of a calibration without data. */
 const syntheticCount = 4;
 
-export const calibrateWithoutData = ({ graph, norms }: LoadedModel): Promise<Calibration> =>
-  calibrate(graph, syntheticSamples(graph, syntheticCount), { open: openExecution, source: "synthetic inputs", norms });
+export const calibrateWithoutData = ({ graph, norms }: LoadedModel): Promise<PreparedGraph> =>
+  prepare(graph, syntheticSamples(graph, syntheticCount), { open: openExecution, source: "synthetic inputs", norms });
 
 /** Every layer by one scheme, in integers where the scheme has them. */
-export function everyLayer(graph: Graph, scheme: Scheme, calibration: Calibration): Graph {
+export function everyLayer({ graph, calibration }: PreparedGraph, scheme: Scheme): Graph {
   return toIntegers(applySchemes(graph, new Map(layersOf(graph).map(({ node }) => [node, scheme])), calibration));
 }
 

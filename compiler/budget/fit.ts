@@ -5,7 +5,9 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
-import { calibrate } from "../quantize/calibrate.ts";
+import { type CalibrateSettings, calibrate } from "../quantize/calibrate.ts";
+import type { NormStatistics } from "../quantize/norm-statistics.ts";
+import { type PreparedGraph, prepare } from "../quantize/prepare.ts";
 import type { Scheme } from "../quantize/scheme.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
@@ -37,6 +39,8 @@ export interface Budget extends BudgetTools {
   readonly precision: Scheme | undefined;
   /** Inputs to measure on; synthetic ones when there are none. */
   readonly samples: readonly Sample[] | undefined;
+  /** Statistics of the imported model's batch norms, for calibration without samples. */
+  readonly norms?: NormStatistics;
   readonly truth: Truth;
   readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
   /** Integer kernels for what stands between QuantizeLinear and DequantizeLinear. */
@@ -68,6 +72,12 @@ const mostTightenings = 6;
 export async function fitToBudget(graph: Graph, budget: Budget): Promise<FittedGraph> {
   return new Fit(graph, budget).run();
 }
+
+const calibrateOnly = async (
+  graph: Graph,
+  samples: readonly Sample[],
+  settings: CalibrateSettings,
+): Promise<PreparedGraph> => ({ graph, calibration: await calibrate(graph, samples, settings) });
 
 class Fit {
   readonly #graph: Graph;
@@ -143,7 +153,7 @@ class Fit {
 
   /** int8 activations where they can help: they save time, energy and memory, but no bytes of the package. */
   async #choices({ samples }: Verifier): Promise<Choices> {
-    const { objective, precision, samples: given, open, toIntegers, onProgress } = this.#budget;
+    const { objective, precision, samples: given, norms, open, toIntegers, onProgress } = this.#budget;
     const { latency, energy, memory } = this.#limits;
     const integers =
       [latency, energy, memory].some((limit) => limit !== undefined) ||
@@ -156,15 +166,18 @@ class Fit {
         ? [...weightSchemes, ...integerSchemes]
         : weightSchemes;
     const isCalibrated = given !== undefined || schemes.some(({ kind }) => kind === "int8");
-    const calibration = isCalibrated
-      ? await calibrate(this.#graph, samples.slice(0, mostCalibrating), {
+    // Only int8 activations have a scale that all channels share.
+    const ready = schemes.some(({ kind }) => kind === "int8") ? prepare : calibrateOnly;
+    const { graph, calibration } = isCalibrated
+      ? await ready(this.#graph, samples.slice(0, mostCalibrating), {
           open,
           source: given ? "samples" : "synthetic inputs",
+          ...(given || !norms ? {} : { norms }),
           secondMoments: given !== undefined,
           onProgress: (done, total) => onProgress?.("calibrate", done, total),
         })
-      : undefined;
-    return { graph: this.#graph, layers: layersOf(this.#graph, schemes, calibration), calibration, toIntegers };
+      : { graph: this.#graph, calibration: undefined };
+    return { graph, layers: layersOf(graph, schemes, calibration), calibration, toIntegers };
   }
 
   async #choose(work: Work): Promise<Choice> {

@@ -254,7 +254,9 @@ class LayerEditor {
     return value;
   }
 
+  /** The graph itself when nothing changed. */
   finish(): Graph {
+    if (this.#graph.nodes.every((node) => this.#nodes.get(node.name) === node)) return this.#graph;
     const nodes = this.#graph.nodes.map((node) => this.#nodes.get(node.name) as Node);
     const used = new Set<Value | undefined>(nodes.flatMap(({ inputs }) => inputs));
     for (const { value } of this.#graph.outputs) used.add(value);

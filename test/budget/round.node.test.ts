@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
+import { gridStep, roundToFloat16, roundToInt8 } from "../../compiler/quantize/round.ts";
 import { float16ToNumber, numberToFloat16 } from "../../runtime/format/half.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
@@ -92,4 +92,18 @@ describe("int8", () => {
   test("values that are not finite are refused", () => {
     expect(roundToInt8(tensorOf("float32", [1, 2], [1, Number.NEGATIVE_INFINITY]), 0)).toBeUndefined();
   });
+});
+
+test("values that were integers before keep their step, also where the largest code is not used", () => {
+  const codes = [90, -3, 17, 0, 44, -61];
+  const tensor = tensorOf(
+    "float32",
+    [2, 6],
+    [...codes.map((code) => code * 0.0123), ...codes.map((code) => code * -7)],
+  );
+  const rounded = roundToInt8(tensor, 0);
+  expect(squaredError(tensor, rounded?.tensor ?? tensor)).toBeLessThan(1e-9);
+  const { scales = new Float32Array() } = (rounded?.storage ?? {}) as { readonly scales?: Float32Array };
+  expect([...scales]).toEqual([expect.closeTo(0.0123, 6), expect.closeTo(7, 4)]);
+  expect(gridStep(randomTensor([64], 9).data)).toBeUndefined();
 });
