@@ -4,7 +4,7 @@
  * reader needs it.
  */
 import { byteSize } from "../../runtime/format/dtype.ts";
-import { binary, cast, type Expression, input, load, mapExpression } from "../../runtime/format/expression.ts";
+import { input } from "../../runtime/format/expression.ts";
 import { type Dim, productOf, upperBound } from "../graph/dimension.ts";
 import type { Graph, Node, Value } from "../graph/graph.ts";
 import type { BoundStep, Buffer, Family, Halo, PackedReading, View } from "../kernels/contract.ts";
@@ -12,8 +12,7 @@ import type { CostTable } from "../kernels/cost-table.ts";
 import { haloFillStep } from "../kernels/halo/bind.ts";
 import { bindLoopNest } from "../kernels/loop/bind.ts";
 import type { Problem } from "../kernels/problem.ts";
-import { indexExpression } from "../loop/index-expression.ts";
-import { identityAccess, type LoopNest, type LoopOperand } from "../loop/loop.ts";
+import { identityAccess, type LoopNest } from "../loop/loop.ts";
 import type { StepOperand } from "../ops/operator.ts";
 import { divisionOf } from "./grain.ts";
 import { hostAttributes } from "./host-attributes.ts";
@@ -23,6 +22,7 @@ import { type ControlItem, isSelected, type Label, type PlanItem } from "./regio
 import type { SelectedNode, SelectedStep } from "./select.ts";
 import type { BoundPair } from "./states.ts";
 import { familyNanoseconds, nestNanoseconds } from "./step-time.ts";
+import { readStored } from "./stored-operands.ts";
 import { broadcastView, denseBytes, denseView, haloBytes, haloLayout, haloView, isDense } from "./view.ts";
 import { type PackedConstant, type StoredConstant, WeightStore } from "./weights.ts";
 
@@ -296,71 +296,21 @@ class StepBuilder {
     return this.#layout.viewOf((operand.kind === "output" ? node.outputs : node.inputs)[operand.index] as Value);
   }
 
-  /**
-   * Constants that a nest reads as float32 but that are stored otherwise, or that lie in a family's packed layout: the
-   * conversion and the coordinates join the body.
-   */
+  /** As readStored, for operands that may be constants. */
   #resolveConstants(
     node: Node,
     nest: LoopNest,
     operands: readonly StepOperand[],
     temporaries: readonly View[],
   ): { readonly nest: LoopNest; readonly views: readonly View[] } {
-    const views: View[] = [];
-    const loopOperands: LoopOperand[] = [...nest.operands];
-    const parameters = [...nest.parameters];
-    /** Further operands, behind those of the nest. */
-    const more: View[] = [];
-    const addOperand = (view: View, access: LoopOperand["access"]): number => {
-      loopOperands.push({ dtype: view.dtype, access });
-      return nest.operands.length + more.push(view) - 1;
-    };
-    const convert = new Map<number, (value: Expression, at: readonly Expression[] | undefined) => Expression>();
-    operands.forEach((operand, index) => {
+    const sources = operands.map((operand, index): View | StoredConstant | PackedConstant => {
+      if (operand.kind === "temporary") return temporaries[operand.index] as View;
       const value = operand.kind === "input" ? node.inputs[operand.index] : undefined;
-      const access = nest.operands[index]?.access ?? "indexed";
-      const stored = value && this.#storedConstant(value, access === "indexed");
-      if (!stored) {
-        views.push(
-          operand.kind === "temporary"
-            ? (temporaries[operand.index] as View)
-            : this.#read(value ?? (node.outputs[operand.index] as Value)),
-        );
-        return;
-      }
-      if (stored.kind === "packed") {
-        const [first, ...others] = stored.reading.views as readonly [View, ...View[]];
-        views.push(first);
-        loopOperands[index] = { dtype: first.dtype, access: "indexed" };
-        const numbers = [index, ...others.map((view) => addOperand(view, "indexed"))];
-        const affine = access === "indexed" ? [] : access.map((place) => indexExpression(place, parameters));
-        convert.set(index, (_, at) =>
-          stored.reading.value(at ?? affine, (view, place) => load(numbers[view] as number, place)),
-        );
-        return;
-      }
-      const { view, scales, axis } = stored;
-      views.push(view);
-      loopOperands[index] = { dtype: view.dtype, access };
-      if (!scales) {
-        convert.set(index, (value) => cast("float32", value));
-        return;
-      }
-      const scaleIndex = addOperand(
-        scales,
-        access === "indexed" ? "indexed" : [access[axis] as (typeof access)[number]],
-      );
-      convert.set(index, (value, at) =>
-        binary("multiply", cast("float32", value), at ? load(scaleIndex, [at[axis] as Expression]) : input(scaleIndex)),
-      );
+      const isIndexed = (nest.operands[index]?.access ?? "indexed") === "indexed";
+      const stored = value && this.#storedConstant(value, isIndexed);
+      return stored ?? this.#read(value ?? (node.outputs[operand.index] as Value));
     });
-    if (convert.size === 0) return { nest, views };
-    const body = mapExpression(nest.body, (expression) => {
-      if (expression.kind === "input") return convert.get(expression.index)?.(expression, undefined) ?? expression;
-      if (expression.kind === "load") return convert.get(expression.operand)?.(expression, expression.at) ?? expression;
-      return expression;
-    });
-    return { nest: { ...nest, operands: loopOperands, parameters, body }, views: [...views, ...more] };
+    return readStored(nest, sources);
   }
 
   /** A constant that does not lie row-major in its own type; `indexed` when every element is read by computed coordinates. */

@@ -57,9 +57,20 @@ const relaxedDot: KnownAnswer = {
   answer: -128 * 127 + 127 * 127 - 128 + 1000,
 };
 
+const relaxedSwizzle: KnownAnswer = {
+  instruction: "i8x16.relaxed_swizzle (relaxed SIMD)",
+  // Bytes 1 2 3 4 by the indices 3 2 1 0: i8x16.relaxed_swizzle, i32x4.extract_lane 0
+  module: moduleOf([
+    ...splatInteger(0x81, 0x84, 0x8c, 0x20),
+    ...splatInteger(0x83, 0x84, 0x04),
+    ...[0xfd, 0x80, 0x02, 0xfd, 0x1b, 0x00],
+  ]),
+  answer: 0x01020304,
+};
+
 const needed: Readonly<Record<WasmVariantName, readonly KnownAnswer[]>> = {
   "wasm-simd": [vectorMultiply],
-  "wasm-relaxed": [vectorMultiply, relaxedMultiplyAdd, relaxedDot],
+  "wasm-relaxed": [vectorMultiply, relaxedMultiplyAdd, relaxedSwizzle, relaxedDot],
 };
 
 function failureOf({ instruction, module, answer }: KnownAnswer): string | undefined {

@@ -103,21 +103,34 @@ const widened = (halves: Vector): readonly Vector[] =>
     ),
   );
 
-/** Sixteen bytes of nibbles as eight vectors in order: q of int4, codes of nf4. */
+/** Zeros of an int4 block as bytes, those of the columns in turn. */
+export function zeroBytes(
+  body: BodyBuilder,
+  blocks: BlockWeights,
+  width: number,
+  block: Expression<"i32">,
+): Local<"v128"> {
+  if (!blocks.zeros) return body.local("v128", i8x16.const(...new Array<number>(16).fill(symmetricZero)));
+  const spread = width === 4 ? v128.load16Splat : width === 8 ? v128.load32Splat : v128.load64Splat;
+  const [low, high] = nibbles(body, spread(block, { offset: blockLayout(blocks, width).zeros }));
+  return body.local("v128", interleaved(low, high, 0));
+}
+
+/** Sixteen bytes of nibbles as eight vectors in order: q less `zeros` of int4, codes of nf4. */
 export function nibbleLanes(
   body: BodyBuilder,
   target: WasmTarget,
-  kind: BlockWeights["kind"],
   bytes: Vector,
+  zeros: Local<"v128"> | undefined,
 ): readonly Vector[] {
   const [low, high] = nibbles(body, bytes);
   return ([0, 1] as const).flatMap((half) => {
     const q = interleaved(low, high, half);
-    if (kind === "nf4") return codes(body, target, q).flatMap(widened);
-    const held = body.local("v128", q);
-    return [i16x8.extendLowI8x16U(held), i16x8.extendHighI8x16U(held)].flatMap((words) => {
+    if (!zeros) return codes(body, target, q).flatMap(widened);
+    const step = body.local("v128", i8x16.sub(q, zeros));
+    return [i16x8.extendLowI8x16S(step), i16x8.extendHighI8x16S(step)].flatMap((words) => {
       const eight = body.local("v128", words);
-      return [i32x4.extendLowI16x8U(eight), i32x4.extendHighI16x8U(eight)].map((lanes) => f32x4.convertI32x4S(lanes));
+      return [i32x4.extendLowI16x8S(eight), i32x4.extendHighI16x8S(eight)].map((lanes) => f32x4.convertI32x4S(lanes));
     });
   });
 }

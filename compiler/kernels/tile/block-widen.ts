@@ -5,7 +5,7 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import type { StoredWeights } from "../problem.ts";
-import { blockBias, blockScales, nibbleLanes, placed, placedZeros } from "./block-lanes.ts";
+import { blockBias, blockScales, nibbleLanes, zeroBytes } from "./block-lanes.ts";
 import { type BlockWeights, blockFront, blockLayout, weightForm } from "./block-layout.ts";
 import { readyPanel } from "./panel.ts";
 
@@ -31,16 +31,15 @@ function widenBlocks(context: WasmKernelContext, blocks: BlockWeights, width: nu
           body.loop((again) => {
             body.scope(() => {
               const scales = blockScales(body, blocks, width, panel);
-              const zero = placedZeros(body, blocks, width, panel).map((value) => body.local("v128", placed(value)));
+              const zero = kind === "int4" ? zeroBytes(body, blocks, width, panel) : undefined;
               body.set(panel, i32.add(panel, head));
               const at = body.local("i32", to);
               body.set(to, i32.add(to, i32.mul(minimumS(left, size), 4 * width)));
               body.loop((more) => {
                 body.scope(() => {
-                  nibbleLanes(body, context.target, kind, v128.load(panel)).forEach((lanes, v) => {
-                    const j = v % vectors;
-                    const value = kind === "int4" ? f32x4.sub(lanes, zero[j] as Local<"v128">) : lanes;
-                    body.v128Store(at, f32x4.mul(value, scales[j] as Local<"v128">), { offset: v * 16 });
+                  nibbleLanes(body, context.target, v128.load(panel), zero).forEach((lanes, v) => {
+                    const scale = scales[v % vectors] as Local<"v128">;
+                    body.v128Store(at, f32x4.mul(lanes, scale), { offset: v * 16 });
                   });
                 });
                 body.set(panel, i32.add(panel, 16));
