@@ -4,7 +4,7 @@
  */
 import { extentBounds } from "../../runtime/format/extent.ts";
 import type { Access, HostOperand, Port, Program, ProgramStep, State } from "../../runtime/format/program.ts";
-import { addDims, type Dim } from "../graph/dimension.ts";
+import { addDims, type Dim, maximumDim } from "../graph/dimension.ts";
 import type { Argument, Kernel, View } from "../kernels/contract.ts";
 import type { Plan, PlannedPort, PlannedState } from "../plan/plan.ts";
 
@@ -71,6 +71,8 @@ export function generateProgram(plan: Plan): GeneratedProgram {
   });
   const condition = (view: View | undefined): { readonly condition?: number } =>
     view ? { condition: fixedAddress(view) } : {};
+  /** Counts are not negative, which the bounds of an expanded product of dimensions do not always show. */
+  const counted = (count: Dim): Dim => (extentBounds(count, plan.symbols)[0] < 0 ? maximumDim(0, count) : count);
   const steps = plan.steps.map((step): ProgramStep => {
     if (step.kind === "jump") {
       const { kind, name, op, target } = step;
@@ -93,13 +95,13 @@ export function generateProgram(plan: Plan): GeneratedProgram {
       name: step.name,
       op: step.op,
       kernel: indexOf(step.kernel),
-      range: step.range,
+      range: counted(step.range),
       ...(step.grain === undefined ? {} : { grain: step.grain }),
       arguments: step.arguments.map(word),
       accesses: accessesOf(step.arguments),
-      flops: step.flops,
-      bytes: step.bytes,
-      invocations: step.invocations,
+      flops: counted(step.flops),
+      bytes: counted(step.bytes),
+      invocations: counted(step.invocations),
     };
   });
   const state = ({ view, ...planned }: PlannedState): State => {
