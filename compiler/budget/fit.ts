@@ -27,7 +27,7 @@ import {
   objectiveIndex,
   qualityOfLoss,
 } from "./quantities.ts";
-import { type Candidate, Search } from "./search.ts";
+import { type Candidate, Search, type SearchSettings } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
 import type { BudgetTools, Sample } from "./tools.ts";
 import { qualityScore, type Verified, Verifier } from "./verifier.ts";
@@ -121,7 +121,7 @@ class Fit {
         millijoules,
       ]),
     );
-    const search = new Search({
+    const settings: SearchSettings = {
       choices,
       items,
       objective: objectiveIndex(objective),
@@ -129,8 +129,9 @@ class Fit {
       original,
       tools: this.#budget,
       packages: this.#packages,
-    });
-    const { candidate, verified } = await this.#choose({ choices, search, verifier });
+    };
+    const search = new Search(settings);
+    const { candidate, verified } = await this.#choose({ choices, settings, search, verifier });
     return {
       graph: applyPicks(choices, candidate.picks),
       layers,
@@ -222,21 +223,38 @@ class Fit {
       if (!candidate || tried.has(candidate.picks.join())) break;
       tried.add(candidate.picks.join());
       const verified = await this.#verify(work, candidate.picks);
-      const score = qualityScore(verified);
-      const drop = verified.quality.worstGroup?.drop ?? 0;
-      const isGood = score >= quality && drop <= sliceDrop;
+      const isGood = this.#isGood(verified);
       if (isGood && (!best || (candidate.amounts[k] as number) < (best.candidate.amounts[k] as number)))
         best = { candidate, verified };
+      const score = qualityScore(verified);
       const isTight = lossOfQuality(Math.max(score, 1e-6)) > 0.7 * lossOfQuality(quality);
       if (isGood && (objective === "quality" || isTight)) break;
-      const measured = Math.max((1 - score) / Math.max(1e-9, 1 - quality), sliceDrop > 0 ? drop / sliceDrop : 0);
+      const drop = sliceDrop > 0 ? (verified.quality.worstGroup?.drop ?? 0) / sliceDrop : 0;
+      const measured = Math.max((1 - score) / Math.max(1e-9, 1 - quality), drop);
       const sum = Math.min(allowed, candidate.amounts[indexOf.loss] as number);
       allowed = isGood
         ? Math.min(4 * allowed, (0.9 * allowed) / Math.max(measured, 0.25))
         : sum * Math.min(0.7, 0.9 / measured);
     }
+    best ??= await this.#leastLoss(work);
     if (!best) throw await this.#infeasible(work);
     return best;
+  }
+
+  /** What is measured may be better than the sums over the layers say: the least of them is run before giving up. */
+  async #leastLoss(work: Work): Promise<Choice | undefined> {
+    const search = new Search({ ...work.settings, objective: indexOf.loss });
+    await search.run(Number.POSITIVE_INFINITY);
+    for (const candidate of search.fitting.slice(0, mostVerified)) {
+      const verified = await this.#verify(work, candidate.picks);
+      if (this.#isGood(verified)) return { candidate, verified };
+    }
+    return undefined;
+  }
+
+  #isGood(verified: Verified): boolean {
+    const { quality = 0, sliceDrop = Number.POSITIVE_INFINITY } = this.#limits;
+    return qualityScore(verified) >= quality && (verified.quality.worstGroup?.drop ?? 0) <= sliceDrop;
   }
 
   async #verify({ choices, verifier }: Work, picks: Picks): Promise<Verified> {
@@ -278,6 +296,7 @@ class Fit {
 /** What the search works with. */
 interface Work {
   readonly choices: Choices;
+  readonly settings: SearchSettings;
   readonly search: Search;
   readonly verifier: Verifier;
 }

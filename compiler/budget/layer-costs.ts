@@ -26,6 +26,7 @@ interface Charged {
 /** What a plan with one option everywhere says of the layers, by the name of the constant. */
 interface Table {
   readonly costs: PlanCosts;
+  readonly bytes: ReadonlyMap<string, number>;
   readonly charged: ReadonlyMap<string, Charged>;
   /** What no layer is charged with. */
   readonly rest: Charged;
@@ -54,14 +55,14 @@ function costsOfOption(
 ): OptionCosts {
   const [own, table] = [tables[0], tables[option]];
   const charged = table?.charged.get(name);
-  const bytes = table?.costs.weightBytes.get(name) ?? own?.costs.weightBytes.get(name) ?? 0;
+  const bytes = table?.bytes.get(name) ?? own?.bytes.get(name) ?? 0;
   if (!own || !table || !charged) return { bytes, memoryBytes: bytes, milliseconds: 0, millijoules: 0 };
   if (options[option]?.scheme.kind !== "int8") return { bytes, memoryBytes: bytes, ...charged };
   const integers = layers.filter((layer) => layer.options[option]?.scheme.kind === "int8");
   const time = integers.reduce((sum, layer) => sum + (table.charged.get(layer.constant.name)?.milliseconds ?? 0), 0);
   const share = time === 0 ? 0 : charged.milliseconds / time;
   const arenaOf = ({ costs }: Table): number =>
-    costs.memoryBytes - [...costs.weightBytes.values()].reduce((sum, weight) => sum + weight, 0);
+    costs.memoryBytes - costs.weights.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     bytes,
     memoryBytes: bytes + share * (arenaOf(table) - arenaOf(own)),
@@ -84,7 +85,20 @@ function tableOf(graph: Graph, layers: readonly Layer[], costs: PlanCosts): Tabl
       sums.millijoules += (step.joules * 1e3) / to.length;
     }
   }
-  return { costs, charged, rest };
+  return { costs, bytes: bytesOf(layers, costs), charged, rest };
+}
+
+/** A piece in which several layers are packed together is theirs by their numbers of elements. */
+function bytesOf(layers: readonly Layer[], { weights }: PlanCosts): ReadonlyMap<string, number> {
+  const elements = new Map(layers.map(({ constant, options }) => [constant.name, options[0]?.tensor.data.length ?? 0]));
+  const sums = new Map<string, number>();
+  for (const { constants, bytes } of weights) {
+    const own = constants.filter((name) => elements.has(name));
+    const all = own.reduce((sum, name) => sum + (elements.get(name) ?? 0), 0);
+    for (const name of own)
+      sums.set(name, (sums.get(name) ?? 0) + (bytes * (elements.get(name) ?? 0)) / Math.max(1, all));
+  }
+  return sums;
 }
 
 /** Name of an integer product -> the constants of the layers that it stands for. */

@@ -19,7 +19,7 @@ import { weightStatistics } from "../quantize/apply-schemes.ts";
 import type { Calibration } from "../quantize/calibration.ts";
 import { canBeInteger, layerOf } from "../quantize/layer.ts";
 import { roundWeights } from "../quantize/round-weights.ts";
-import type { Scheme } from "../quantize/scheme.ts";
+import type { BlockSize, Scheme } from "../quantize/scheme.ts";
 import type { WeightLayout } from "../quantize/weight-matrix.ts";
 import type { StoredTensor } from "./replace-constants.ts";
 
@@ -115,7 +115,7 @@ export function layersOf(
       { scheme: { kind: constant.type.storage ? "float16" : "float32" }, tensor, storage: constant.type.storage },
     ];
     for (const scheme of schemes) {
-      if (!isPossible(scheme, tensor, { ...readable, layout, integers })) continue;
+      if (!isPossible(scheme, tensor, { ...readable, layout, integers }, schemes)) continue;
       // Only float16 does without a layout.
       const rounded = roundWeights(tensor, scheme, layout ?? noLayout, statistics.get(constant));
       if (rounded?.storage && rounded.storage.kind !== constant.type.storage?.kind)
@@ -247,6 +247,7 @@ function isPossible(
   scheme: Scheme,
   { shape, data }: Tensor<"float32">,
   { layout, ...readable }: Readable & { readonly layout: WeightLayout | undefined; readonly integers: boolean },
+  schemes: readonly Scheme[],
 ): boolean {
   if (scheme.kind === "float16") return readable.float16;
   if (!layout || data.length < fewestPerScale * (shape[layout.channelAxis] ?? 1)) return false;
@@ -259,10 +260,16 @@ function isPossible(
       return readable.integers;
     case "int4":
     case "nf4":
-      // Longer blocks than there are values are no other option.
-      return readable.blocks && scheme.blockSize <= Math.max(blocks.size, shape[layout.contractionAxis] ?? 1);
+      return readable.blocks && !hasShorterBlock(scheme, shape[layout.contractionAxis] ?? 1, schemes);
   }
 }
+
+/** Whether blocks of another scheme of the kind hold all `values` of a line too. */
+const hasShorterBlock = (
+  { kind, blockSize }: Extract<Scheme, { blockSize: BlockSize }>,
+  values: number,
+  schemes: readonly Scheme[],
+): boolean => schemes.some((other) => other.kind === kind && other.blockSize < blockSize && other.blockSize >= values);
 
 /** One scale per row of the table; leading axes of one index hold no rows. */
 function layoutOfTable({ type: { shape } }: Value): WeightLayout | undefined {

@@ -6,8 +6,8 @@ export interface PlanCosts {
   readonly nanoseconds: number;
   readonly joules: number;
   readonly steps: readonly StepCosts[];
-  /** Bytes of weights as they are packed, summed by the name of the first constant in each. */
-  readonly weightBytes: ReadonlyMap<string, number>;
+  /** Every piece of packed weights, with the names of the constants in it. */
+  readonly weights: readonly { readonly constants: readonly string[]; readonly bytes: number }[];
 }
 
 export interface StepCosts {

@@ -113,15 +113,17 @@ export class Search {
 
   async #solve(): Promise<void> {
     for (let round = 0; round < mostRounds; round++) {
-      const solution = this.#next();
-      if (!solution) return;
+      const next = this.#next();
+      if (!next) return;
+      const { solution, isWithin } = next;
       const { amounts } = await this.measure(solution.picks);
       const before = this.#rest;
       this.#rest = amounts.map((amount, k) => {
         const measured = amount - (solution.sums[k] as number);
         const excess = amount - (this.#capacities[k] as number);
         // Where what was measured leads back to the same picks, what was too much has to go.
-        return excess > 0 && measured <= (before[k] as number) ? (before[k] as number) + excess : measured;
+        const isStuck = isWithin && excess > 0 && measured <= (before[k] as number);
+        return isStuck ? (before[k] as number) + excess : measured;
       });
       const isKnown = this.#capacities.every(
         (capacity, k) =>
@@ -136,15 +138,17 @@ export class Search {
    * The solution, or, where nothing fits by what is known of the rest, what comes closest in one quantity; undefined when
    * it was measured before.
    */
-  #next(): Extract<Solution, { kind: "solved" }> | undefined {
+  #next(): { readonly solution: Extract<Solution, { kind: "solved" }>; readonly isWithin: boolean } | undefined {
     const { problem } = this;
     const solution = solve(problem);
-    if (solution.kind === "solved") return this.#measured.has(solution.picks.join()) ? undefined : solution;
+    if (solution.kind === "solved")
+      return this.#measured.has(solution.picks.join()) ? undefined : { solution, isWithin: true };
     for (const [k, capacity] of problem.capacities.entries()) {
       if (k === indexOf.loss || !Number.isFinite(capacity)) continue;
       const capacities = problem.capacities.with(k, Number.POSITIVE_INFINITY);
       const least = solve({ ...problem, objective: k, capacities });
-      if (least.kind === "solved" && !this.#measured.has(least.picks.join())) return least;
+      if (least.kind === "solved" && !this.#measured.has(least.picks.join()))
+        return { solution: least, isWithin: false };
     }
     return undefined;
   }

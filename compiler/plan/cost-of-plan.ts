@@ -50,7 +50,7 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
     nanoseconds: steps.reduce((sum, step) => sum + step.nanoseconds, costsOf(profile).runOverhead ?? 0),
     joules: steps.reduce((sum, step) => sum + step.joules, 0),
     steps,
-    weightBytes: weigh(plan),
+    weights: plan.weights.map(({ constants, bytes }) => ({ constants, bytes: alignUp(bytes.byteLength) })),
   };
 }
 
@@ -72,12 +72,3 @@ const products: ReadonlySet<string> = new Set([
   "GRU",
   "RNN",
 ]);
-
-function weigh(plan: Plan): ReadonlyMap<string, number> {
-  const bytes = new Map<string, number>();
-  for (const weight of plan.weights) {
-    const [name = ""] = weight.constants;
-    bytes.set(name, (bytes.get(name) ?? 0) + alignUp(weight.bytes.byteLength));
-  }
-  return bytes;
-}

@@ -1,86 +1,17 @@
 import { resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { publishedEnergy } from "../../compiler/budget/energy.ts";
-import { type Budget, type FittedGraph, fitToBudget } from "../../compiler/budget/fit.ts";
+import { type FittedGraph, fitToBudget } from "../../compiler/budget/fit.ts";
 import { syntheticSamples } from "../../compiler/budget/samples.ts";
-import type { Execution } from "../../compiler/budget/tools.ts";
 import { compile, type Package } from "../../compiler/compile.ts";
 import { fileSource } from "../../compiler/file-source.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
-import type { Graph, Value } from "../../compiler/graph/graph.ts";
+import type { Graph } from "../../compiler/graph/graph.ts";
 import { inferNode } from "../../compiler/ops/infer.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
-import { fillRandom } from "../../runtime/format/random.ts";
-import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
-import { evaluateGraph } from "../graph/evaluate.ts";
+import { tensorOf } from "../../runtime/format/tensor.ts";
+import { chain, chainBudget, fakeSize } from "./chain.ts";
 
-/** A chain of products of 24, 40 and 8 columns. */
-function chain(reversed = false): Graph {
-  const builder = new GraphBuilder("chain", inferNode);
-  const input = builder.input("x", "float32", [3, 32]);
-  const sizes = [
-    [32, 24],
-    [24, 40],
-    [40, 8],
-  ] as const;
-  const order = reversed ? [2, 1, 0] : [0, 1, 2];
-  const constants: Value[] = [];
-  for (const i of order) {
-    const tensor = tensorOf("float32", sizes[i] ?? [], []);
-    fillRandom("float32", tensor.data, 20 + i);
-    constants[i] = builder.constant(`w${i}`, tensor);
-  }
-  const output = constants.reduce((value, constant) => builder.add("leafcutter.MatMul", [value, constant]), input);
-  builder.output("y", output);
-  return builder.finish();
-}
-
-const elementBytes = { float32: 4, float16: 2, int8: 1, int4: 0.5, nf4: 0.5 } as const;
-
-function weigh(graph: Graph): Map<string, number> {
-  return new Map(
-    [...graph.constants].map(([{ name, type }, { data }]) => [
-      name,
-      Math.ceil(data.length * elementBytes[type.storage?.kind ?? "float32"]),
-    ]),
-  );
-}
-
-/** 1000 bytes of program, 100 for each kind of kernel, and the weights. */
-function fakeSize(graph: Graph): number {
-  const kinds = new Set([...graph.constants.keys()].map(({ type }) => type.storage?.kind ?? "float32"));
-  return 1000 + 100 * kinds.size + [...weigh(graph).values()].reduce((sum, bytes) => sum + bytes, 0);
-}
-
-/** Executes by the reference functions. */
-async function open(graph: Graph, variants: readonly Graph[]): Promise<Execution> {
-  const own = new Map<Value, Tensor>(graph.constants);
-  return {
-    flops: 1000,
-    run: async (sample) => evaluateGraph({ ...graph, constants: own }, sample),
-    exchange: (name, variant) => {
-      const source = variant === undefined ? graph : variants[variant];
-      const other = [...(source?.constants ?? [])].find(([value]) => value.name === name)?.[1];
-      const value = [...own.keys()].find((key) => key.name === name);
-      if (other && value) own.set(value, other);
-    },
-    close: () => undefined,
-  };
-}
-
-const budgetOf = (size: number): Budget => ({
-  limits: { size },
-  objective: "quality",
-  precision: undefined,
-  samples: undefined,
-  truth: {},
-  device: { name: "test", energy: publishedEnergy },
-  acceptPrior: false,
-  toIntegers: (graph) => graph,
-  costOf: (graph) => ({ memoryBytes: 65536, nanoseconds: 1000, joules: 1e-6, steps: [], weightBytes: weigh(graph) }),
-  sizeOf: async (graph) => fakeSize(graph),
-  open,
-});
+const sizeOnly = (size: number) => chainBudget({ limits: { size } });
 
 /** The scheme of every constant among which there was a choice. */
 const chosen = ({ layers, picks }: FittedGraph): Record<string, string> =>
@@ -96,7 +27,7 @@ describe("with a simple model of sizes", () => {
 
   test("a graph that fits is left as it is", async () => {
     const graph = chain();
-    const fitted = await fitToBudget(graph, budgetOf(full));
+    const fitted = await fitToBudget(graph, sizeOnly(full));
     expect(fitted.graph).toBe(graph);
     expect(fitted.layers).toEqual([]);
     expect(fitted.outcome).toBeUndefined();
@@ -106,7 +37,7 @@ describe("with a simple model of sizes", () => {
     let last = 0;
     for (const share of [0.99, 0.8, 0.65, 0.5, 0.45]) {
       const limit = Math.floor(full * share);
-      const fitted = await fitToBudget(chain(), budgetOf(limit));
+      const fitted = await fitToBudget(chain(), sizeOnly(limit));
       const { graph, outcome, outputError = Number.NaN } = fitted;
       expect(fakeSize(graph)).toBeLessThanOrEqual(limit);
       const kinds = Object.entries(chosen(fitted)).map(([name, kind]) => [name, kind.replace("-weights", "")]);
@@ -121,20 +52,20 @@ describe("with a simple model of sizes", () => {
   });
 
   test("an impossible limit names the smallest possible size, and that size is possible", async () => {
-    const error = await fitToBudget(chain(), budgetOf(2000)).catch((reason: unknown) => reason);
+    const error = await fitToBudget(chain(), sizeOnly(2000)).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(LeafcutterError);
     const { code, received, advice } = (error as LeafcutterError).diagnostic;
     expect(code).toBe("budget-infeasible");
     const smallest = Number(/\d+/.exec(received ?? "")?.[0]);
     expect(advice).toContain(String(smallest));
-    expect(fakeSize((await fitToBudget(chain(), budgetOf(smallest))).graph)).toBe(smallest);
-    await expect(fitToBudget(chain(), budgetOf(smallest - 1))).rejects.toThrow(String(smallest));
+    expect(fakeSize((await fitToBudget(chain(), sizeOnly(smallest))).graph)).toBe(smallest);
+    await expect(fitToBudget(chain(), sizeOnly(smallest - 1))).rejects.toThrow(String(smallest));
   });
 
   test("the order of the constants does not matter", async () => {
     for (const share of [0.8, 0.6, 0.5]) {
-      const forwards = await fitToBudget(chain(), budgetOf(Math.floor(full * share)));
-      const backwards = await fitToBudget(chain(true), budgetOf(Math.floor(full * share)));
+      const forwards = await fitToBudget(chain(), sizeOnly(Math.floor(full * share)));
+      const backwards = await fitToBudget(chain(true), sizeOnly(Math.floor(full * share)));
       expect(storages(backwards.graph)).toEqual(storages(forwards.graph));
       expect(backwards.outputError).toBe(forwards.outputError);
     }

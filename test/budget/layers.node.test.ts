@@ -41,7 +41,7 @@ test("weights of convolutions: scales along the output channels; the bias stays"
     const w = builder.constant("w", weights([512, 64, 1, 1]));
     return builder.add("leafcutter.Conv", [x, w, builder.constant("b", weights([512]))], window);
   });
-  expect(options).toEqual({ w: ["float32", "float16", "int8-weights along 0", "int4/32 along 1"] });
+  expect(options).toEqual({ w: ["float32", "float16", "int8-weights along 0", "int4/32 along 1", "int4/128 along 1"] });
 });
 
 test("a constant matrix: scales along its columns", () => {
