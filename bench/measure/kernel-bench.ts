@@ -104,6 +104,7 @@ interface Bound {
 
 /** Element type of an operand; integer products alone have others than float32. */
 function operandType(problem: Problem, index: number): DType {
+  if (problem.family === "pool") return problem.dtype;
   if (!("inputType" in problem)) return "float32";
   if (index === 0) return problem.inputType;
   return index === 1 ? "int8" : index === 2 ? "int32" : (problem.operandTypes[index - 3] ?? "float32");
@@ -117,6 +118,7 @@ function outputsOf({ problem, output }: KernelCase): readonly Pick<Tensor, "dtyp
       { dtype: "float32", shape: [] },
       { dtype: "uint8", shape: [] },
     ];
+  if (problem.family === "pool") return [{ dtype: problem.dtype, shape: output }];
   return [{ dtype: "outputType" in problem ? problem.outputType : "float32", shape: output }];
 }
 

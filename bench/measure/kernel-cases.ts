@@ -216,14 +216,14 @@ export function matmul(rows: number, inner: number, columns: number): readonly K
   }));
 }
 
-export function pool(mode: "max" | "average", shape: Convolution): KernelCase {
+export function pool(mode: "max" | "average", shape: Convolution, dtype: "float32" | "uint8" = "float32"): KernelCase {
   const { input, size } = shape;
   const window = windowOf(shape);
   return {
-    label: `${mode} ${labelOf(shape)}`,
+    label: `${mode} ${labelOf(shape)}${dtype === "float32" ? "" : ` ${dtype}`}`,
     problem: {
       family: "pool",
-      dtype: "float32",
+      dtype,
       ...window,
       mode,
       channels: input,
@@ -382,6 +382,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...[1, 2, 3, 4].flatMap((rows) => integerMatmul(rows, 512, 512)),
   ...integerMatmul(128, 256, 512),
   pool("max", { kernel: 3, size: 56, input: 64, output: 64, stride: 2 }),
+  pool("max", { kernel: 3, size: 56, input: 64, output: 64, stride: 2 }, "uint8"),
   pool("average", { kernel: 2, size: 56, input: 64, output: 64, stride: 2 }),
   reduce(1024, 256, 1),
   reduce(1, 196, 512),

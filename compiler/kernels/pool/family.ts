@@ -65,6 +65,10 @@ function bind(problem: PoolProblem, input: View, output: View): BoundStep {
   };
 }
 
+/** A vector's worth of bytes takes the time of one of four floats. */
+const workChannels = ({ dtype, channels }: PoolProblem): number =>
+  dtype === "float32" || channels < 8 ? Math.ceil(channels / 4) * 4 : Math.ceil(channels / 16) * 4;
+
 export const poolFamily: Family<PoolProblem> = {
   name: "pool",
   variants: poolVariants,
@@ -77,7 +81,7 @@ export const poolFamily: Family<PoolProblem> = {
     extent(problem.batch) *
     extent(problem.outputHeight) *
     extent(problem.outputWidth) *
-    (Math.ceil(problem.channels / 4) * 4) *
+    workChannels(problem) *
     Math.min(problem.kernelHeight, extent(problem.inputHeight)) *
     Math.min(problem.kernelWidth, extent(problem.inputWidth)),
   packedOperands: () => [],
