@@ -23,7 +23,7 @@ export type Order =
   | { readonly kind: "roof" }
   | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
-  | { readonly kind: "profile" }
+  | { readonly kind: "profile"; readonly identity: string }
   | { readonly kind: "visit"; readonly query: VisitQuery };
 
 export type Answer =
@@ -140,7 +140,7 @@ async function answer(order: Order): Promise<Answer> {
     case "kernels":
       return { kind: "kernels", times: measureKernels(order.families) };
     case "profile":
-      return { kind: "profile", times: await measureProfile() };
+      return { kind: "profile", times: await measureProfile(order.identity) };
     case "visit":
       return { kind: "visit", visit: await visit(order.query), peakBytes: await peakBytes() };
   }

@@ -4,6 +4,7 @@
  */
 import { cpus } from "node:os";
 import { type DeviceProfile, profileFormat } from "../compiler/budget/device-profile.ts";
+import { bytesSource, compile } from "../compiler/compile.ts";
 import type { CostTable, Rate } from "../compiler/kernels/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
 import { browserTitles } from "./driven-browser.ts";
@@ -11,7 +12,9 @@ import { measureEnergy } from "./energy-profile.ts";
 import { energyWorkloads, type KernelTime, type ProfileTimes } from "./measure/kernel-bench.ts";
 import { geometricMean } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
+import { oneOperatorModel } from "./page/one-operator-model.ts";
 import type { Where } from "./row.ts";
+import type { Server } from "./serve.ts";
 
 /** Problems whose work is within this factor share a point. */
 const samePoint = 1.5;
@@ -66,19 +69,31 @@ interface Measured {
   readonly engine: string;
 }
 
-async function inBrowser(where: Exclude<Where, "node">): Promise<Measured> {
+async function inBrowser(where: Exclude<Where, "node">, server: Server, identity: string): Promise<Measured> {
+  const browser = await launchBrowser(server, where);
+  try {
+    const page = await browser.open("bench");
+    return {
+      times: await page.evaluate<ProfileTimes>(`leafcutterBench.measureProfile(${JSON.stringify(identity)})`),
+      engine: `${browserTitles[where]} ${browser.version}`,
+    };
+  } finally {
+    await browser.close();
+  }
+}
+
+const inProcess = async (identity: string): Promise<Measured> => ({
+  times: (await inNode({ kind: "profile", identity })).times,
+  engine: `Node ${process.versions.node}`,
+});
+
+async function measureIn(where: Where): Promise<Measured> {
+  const { files } = await compile(bytesSource("identity.onnx", oneOperatorModel()));
   const server = await openServer();
   try {
-    const browser = await launchBrowser(server, where);
-    try {
-      const page = await browser.open("bench");
-      return {
-        times: await page.evaluate<ProfileTimes>("leafcutterBench.measureProfile()"),
-        engine: `${browserTitles[where]} ${browser.version}`,
-      };
-    } finally {
-      await browser.close();
-    }
+    server.mount("/identity/", { kind: "memory", files });
+    const identity = `${server.url}/identity/`;
+    return where === "node" ? await inProcess(identity) : await inBrowser(where, server, identity);
   } finally {
     await server.close();
   }
@@ -86,10 +101,7 @@ async function inBrowser(where: Exclude<Where, "node">): Promise<Measured> {
 
 /** About a minute. Nothing else should run on the machine meanwhile. */
 export async function measureDevice(where: Where, print: (line: string) => void): Promise<DeviceProfile> {
-  const { times, engine } =
-    where === "node"
-      ? { times: (await inNode({ kind: "profile" })).times, engine: `Node ${process.versions.node}` }
-      : await inBrowser(where);
+  const { times, engine } = await measureIn(where);
   const energy = await measureEnergy(energyWorkloads(), print);
   const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`;
   return {

@@ -5,7 +5,6 @@
 
 import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import { generateModule } from "../../compiler/codegen/wasm/module.ts";
-import { bytesSource, compile } from "../../compiler/compile.ts";
 import type { Dim } from "../../compiler/graph/dimension.ts";
 import type { BoundStep, Buffer, Family, Variant, View } from "../../compiler/kernels/contract.ts";
 import type { ElementwiseCosts } from "../../compiler/kernels/cost-table.ts";
@@ -22,7 +21,6 @@ import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
 import type { EnergyWorkload } from "../energy-profile.ts";
-import { oneOperatorModel } from "../page/one-operator-model.ts";
 import { multiplyAddModule, readStream } from "../roof.ts";
 import { measureElementwise } from "./elementwise-costs.ts";
 import { type KernelCase, kernelCases } from "./kernel-cases.ts";
@@ -291,9 +289,8 @@ function measureCases(cases: readonly KernelCase[], targets: readonly WasmTarget
 
 const overheadRuns = 400;
 
-async function measureRunOverhead(): Promise<number> {
-  const { files } = await compile(bytesSource("identity.onnx", oneOperatorModel()));
-  const session = await load(Object.fromEntries(files), { worker: false, cache: false });
+async function measureRunOverhead(location: string): Promise<number> {
+  const session = await load(location, { worker: false, cache: false });
   const inputs = { x: { data: Float32Array.of(1) } };
   const samples: number[] = [];
   for (let round = 0; round < leastSamples; round++) {
@@ -308,8 +305,11 @@ async function measureRunOverhead(): Promise<number> {
 /** Bytes that are read in turn: from the second cache, the last one, and memory. */
 const footprints = [96e3, 512e3, 2e6, 8e6, 32e6, 200e6] as const;
 
-/** The best module that this thread runs, on every case of `leafcutter profile`. Half a minute. */
-export async function measureProfile(): Promise<ProfileTimes> {
+/**
+ * The best module that this thread runs, on every case of `leafcutter profile`. Half a minute.
+ * @param identity Address of the package of a model that does nothing to one float.
+ */
+export async function measureProfile(identity: string): Promise<ProfileTimes> {
   const isRelaxed = WebAssembly.validate(multiplyAddModule(wasmRelaxed));
   const target = isRelaxed ? wasmRelaxed : wasmSimd;
   const nest = (bound: Bound): number | undefined => {
@@ -321,7 +321,7 @@ export async function measureProfile(): Promise<ProfileTimes> {
     kernels: measureCases(profileCases, [target]),
     stepOverhead: measureStepOverhead(),
     elementwise: measureElementwise(target, nest),
-    runOverhead: await measureRunOverhead(),
+    runOverhead: await measureRunOverhead(identity),
     bandwidth: footprints.map((footprint) => ({ footprint, rate: footprint / time(readStream(footprint)) })),
   };
 }

@@ -10,7 +10,7 @@ export interface BenchPage {
   runJob(job: Job): Promise<JobResult>;
   measureRoof(): Promise<Roof>;
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
-  measureProfile(): Promise<ProfileTimes>;
+  measureProfile(identity: string): Promise<ProfileTimes>;
 }
 
 /** Ends the worker when the work is done; rejects when its script does not load. */
@@ -33,6 +33,7 @@ const page: BenchPage = {
   measureRoof: () => withWorker<BenchWorker, Roof>(benchWorker(), (remote) => remote.measureRoof()),
   measureKernels: (families) =>
     withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
-  measureProfile: () => withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile()),
+  measureProfile: (identity) =>
+    withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile(identity)),
 };
 Object.assign(globalThis, { leafcutterBench: page });

@@ -4,7 +4,7 @@ import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } f
 
 export interface KernelsWorker {
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
-  measureProfile(): Promise<ProfileTimes>;
+  measureProfile(identity: string): Promise<ProfileTimes>;
 }
 
 const worker: KernelsWorker = { measureKernels: async (families) => measureKernels(families), measureProfile };
