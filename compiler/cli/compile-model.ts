@@ -11,6 +11,7 @@ import { type CompileOptions, compile, type Package, parseDeviceProfile } from "
 import { diskFolder, fileSource } from "../file-source.ts";
 import { readDataSets } from "../import/data-set.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
+import type { Picture } from "../import/samples/picture.ts";
 import { readSamples } from "../import/samples/read-samples.ts";
 import type { SamplePort, SampleSet } from "../import/samples/sample-set.ts";
 import type { CostTable } from "../kernels/cost-table.ts";
@@ -91,7 +92,26 @@ async function readCalibration(path: string, ports: readonly SamplePort[], flags
     textOf("--preprocess", flags.preprocess),
   ]);
   const source = { folder, name: path, ...(isFile ? { file: basename(path) } : {}) };
-  return readSamples(source, ports, { labels, groups, preprocess, most: mostSamples });
+  return readSamples(source, ports, { labels, groups, preprocess, most: mostSamples, decode: decodePicture });
+}
+
+async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
+  const { default: sharp } = await import("sharp");
+  try {
+    const picture = sharp(bytes).removeAlpha().toColourspace("srgb").raw();
+    const { data, info } = await picture.toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3, data };
+  } catch (cause) {
+    throw new LeafcutterError(
+      {
+        code: "option-invalid",
+        where: name,
+        message: "the picture cannot be decoded",
+        expected: ".png, .jpg or .webp",
+      },
+      { cause },
+    );
+  }
 }
 
 async function readManifest(path: string): Promise<Manifest> {
