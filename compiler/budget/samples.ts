@@ -1,6 +1,6 @@
 /**
  * Seeded stand-ins for real inputs, for budgets without samples: pixels in [0, 1) for what looks like an image, a
- * standard normal for other floats, row numbers for what indexes a table, and 1 for other integers (a mask of nothing).
+ * standard normal for other floats, row numbers for what indexes a table, and 1 for other integers (a mask of nothing). An input that has to have one value has it.
  */
 import { numberToBfloat16, numberToFloat16 } from "../../runtime/format/half.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
@@ -26,12 +26,15 @@ export function syntheticSamples(graph: Graph, count: number): readonly Sample[]
     value,
     shape: value.type.shape.map((dim) => evaluateDim(dim, bindings)),
     rows: rowsOf(value, index),
+    fixed: graph.fixedInputs?.get(value.name),
   }));
   return Array.from({ length: count }, (_, sample) =>
     Object.fromEntries(
-      inputs.map(({ value, shape, rows }, at) => [
+      inputs.map(({ value, shape, rows, fixed }, at) => [
         value.name,
-        synthetic(value, shape, rows, seed + sample * inputs.length + at),
+        fixed
+          ? tensorOf(value.type.dtype, shape, [...fixed])
+          : synthetic(value, shape, rows, seed + sample * inputs.length + at),
       ]),
     ),
   );
