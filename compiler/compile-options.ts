@@ -6,7 +6,6 @@ import type { Sample } from "./budget/tools.ts";
 import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
 import type { InputValues } from "./import/onnx/fixed-input.ts";
 import type { SamplePort, SampleSet } from "./import/samples/sample-set.ts";
-import type { CostTable } from "./kernels/cost-table.ts";
 import type { StateNames } from "./plan/states.ts";
 import type { Scheme } from "./quantize/scheme.ts";
 
@@ -27,8 +26,6 @@ export interface CompileOptions extends BudgetOptions {
   readonly webgpu?: boolean;
   /** Whether several threads may run the package (0.7 kB more). Default: when they would save time worth speaking of. */
   readonly threads?: boolean;
-  /** Kernels are chosen by it; default the device profile's. */
-  readonly costs?: CostTable;
   /** The manifest of a package that has to come out again, byte by byte; fails where anything that goes in differs. */
   readonly locked?: Manifest;
   onProgress?(stage: string, done: number, total: number): void;

@@ -66,7 +66,7 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
     optimise(imported, { onProgress: (_, done, total) => progress("optimise", done, total) }),
   );
   const device = options.device ?? defaultProfile;
-  const costs = options.costs ?? costsOf(device);
+  const costs = costsOf(device);
   const samples = hasBudget(options) ? await samplesOf(graph, options) : undefined;
   const compiler = `leafcutter ${version}`;
   const provenance = await provenanceOf({ compiler, source, options, samples: samples?.hash });

@@ -57,14 +57,13 @@ export async function provenanceOf(settings: ProvenanceSettings): Promise<Proven
   const hash = new Sha256();
   for (let offset = 0; offset < bytes; offset += hashChunk)
     hash.update(await source.read(offset, Math.min(hashChunk, bytes - offset)));
-  const { device, costs } = options;
+  const { device } = options;
   return {
     compiler,
     source: { name: source.name.split("/").at(-1) ?? source.name, bytes, sha256: toHex(hash.digest()) },
     options: givenOptions(options),
     ...(samples === undefined ? {} : { samples }),
     ...(device ? { device: { name: device.name, sha256: hashOf(device) } } : {}),
-    ...(costs ? { costs: hashOf(costs) } : {}),
   };
 }
 
@@ -136,7 +135,6 @@ export function checkProvenance(locked: Provenance, now: Provenance): void {
     ],
     ["the calibration set", locked.samples, now.samples, "Give the same samples, labels and groups with --calibrate."],
     ["the device profile", locked.device?.sha256, now.device?.sha256, "Give the same profile with --device."],
-    ["the cost table", locked.costs, now.costs, "Give the same table with --costs."],
   ];
   for (const [what, expected, received, advice] of inputs)
     if (expected !== received)

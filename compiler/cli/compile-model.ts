@@ -14,7 +14,6 @@ import type { InputValues } from "../import/onnx/fixed-input.ts";
 import type { Picture } from "../import/samples/picture.ts";
 import { readSamples } from "../import/samples/read-samples.ts";
 import type { SamplePort, SampleSet } from "../import/samples/sample-set.ts";
-import type { CostTable } from "../kernels/cost-table.ts";
 import type { StateNames } from "../plan/states.ts";
 import type { Scheme } from "../quantize/scheme.ts";
 import { dimOption, stateOption } from "./options.ts";
@@ -51,7 +50,6 @@ export interface CompileFlags {
   readonly preprocess?: string;
   readonly webgpu?: boolean;
   readonly threads?: boolean;
-  readonly costs?: string;
   readonly name?: string;
   readonly locked?: string;
 }
@@ -128,7 +126,7 @@ async function readManifest(path: string): Promise<Manifest> {
 /** The options that the flags say. */
 export async function compileOptions(model: string, flags: CompileFlags): Promise<CompileOptions> {
   const beside = await readDataSets(diskFolder(dirname(model)));
-  const { name, dim, state, value, device, costs, calibrate } = flags;
+  const { name, dim, state, value, device, calibrate } = flags;
   const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop, objective, precision, threads } = flags;
   return {
     ...(name === undefined ? {} : { name }),
@@ -152,7 +150,6 @@ export async function compileOptions(model: string, flags: CompileFlags): Promis
     ...(flags.webgpu ? { webgpu: true } : {}),
     ...(threads === undefined ? {} : { threads }),
     ...(flags.locked === undefined ? {} : { locked: await readManifest(flags.locked) }),
-    ...(costs === undefined ? {} : { costs: JSON.parse(await readText("--costs", costs)) as CostTable }),
   };
 }
 
@@ -235,6 +232,5 @@ export function withCompileOptions(command: Command): Command {
     .option("--accept-prior", "let a limit on energy rest on published coefficients of another device (tier C)")
     .option("--webgpu", "also emit WGSL for the same plan")
     .option("--threads", "let several threads run the package (default: when they would save time)")
-    .option("--no-threads", "one thread, whatever the model")
-    .option("--costs <file>", "cost table to choose kernels by, made by `leafcutter bench kernels --costs FILE`");
+    .option("--no-threads", "one thread, whatever the model");
 }

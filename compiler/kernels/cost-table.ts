@@ -1,6 +1,6 @@
 /**
- * The cost table: how fast each variant of each family runs on a host, measured by `leafcutter bench kernels` or
- * `leafcutter profile`. A file and an input of the compile: nothing is timed while compiling.
+ * The cost table: how fast each variant of each family runs on a host, measured by `leafcutter profile`.
+ * Part of a device profile, an input of the compile: nothing is timed while compiling.
  */
 
 import { type Expression, mapExpression } from "../../runtime/format/expression.ts";

@@ -69,8 +69,6 @@ export interface Provenance {
   readonly samples?: string;
   /** The device profile that latency and energy were weighed by, when one was given. */
   readonly device?: { readonly name: string; readonly sha256: string };
-  /** Hash of the cost table that kernels were chosen by, when one was given. */
-  readonly costs?: string;
 }
 
 export interface Manifest {

@@ -69,11 +69,10 @@ function states(value: unknown, symbols: Symbols): void {
 }
 
 function provenance(value: unknown): void {
-  const { compiler, source, options, samples, device, costs } = reader.object(value, "provenance");
+  const { compiler, source, options, samples, device } = reader.object(value, "provenance");
   reader.string(compiler, "provenance.compiler");
   reader.object(options, "provenance.options");
   if (samples !== undefined) reader.string(samples, "provenance.samples");
-  if (costs !== undefined) reader.string(costs, "provenance.costs");
   if (device !== undefined) {
     const profile = reader.object(device, "provenance.device");
     reader.string(profile.name, "provenance.device.name");
