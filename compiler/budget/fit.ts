@@ -6,7 +6,10 @@
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type CalibrateSettings, calibrate } from "../quantize/calibrate.ts";
+import type { Calibration } from "../quantize/calibration.ts";
+import { languageModelOf } from "../quantize/language-model.ts";
 import type { NormStatistics } from "../quantize/norm-statistics.ts";
+import { calibrateOnOwnText } from "../quantize/own-text.ts";
 import { type PreparedGraph, prepare } from "../quantize/prepare.ts";
 import type { Scheme } from "../quantize/scheme.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
@@ -66,6 +69,8 @@ const usualQuality = 0.99;
 const mostCalibrating = 32;
 /** Candidates that are run. */
 const mostVerified = 3;
+/** A model that is compiled for fewer tokens at once writes no text. */
+const fewestTokens = 16;
 /** Times that the allowed loss is moved until the measured quality is right. */
 const mostTightenings = 6;
 
@@ -167,6 +172,9 @@ class Fit {
         ? [...weightSchemes, ...integerSchemes]
         : weightSchemes;
     const isCalibrated = given !== undefined || schemes.some(({ kind }) => kind === "int8");
+    const text = isCalibrated ? undefined : await this.#ownText(schemes);
+    if (text)
+      return { graph: this.#graph, layers: layersOf(this.#graph, schemes, text), calibration: text, toIntegers };
     // Only int8 activations have a scale that all channels share.
     const ready = schemes.some(({ kind }) => kind === "int8") ? prepare : calibrateOnly;
     const { graph, calibration } = isCalibrated
@@ -179,6 +187,18 @@ class Fit {
         })
       : { graph: this.#graph, calibration: undefined };
     return { graph, layers: layersOf(graph, schemes, calibration), calibration, toIntegers };
+  }
+
+  /** Without samples a language model's own text tells which of its weights matter. */
+  async #ownText(schemes: readonly Scheme[]): Promise<Calibration | undefined> {
+    const model = languageModelOf(this.#graph);
+    const inBlocks = schemes.some(({ kind }) => kind === "int4" || kind === "nf4");
+    if (!model || model.context < fewestTokens || !inBlocks) return undefined;
+    const { open, onProgress } = this.#budget;
+    return calibrateOnOwnText(this.#graph, model, {
+      open,
+      onProgress: (done, total) => onProgress?.("write own text", done, total),
+    });
   }
 
   async #choose(work: Work): Promise<Choice> {
