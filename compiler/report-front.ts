@@ -37,10 +37,15 @@ function ticksOf(low: number, high: number): readonly number[] {
 }
 
 export function frontChart(
-  outcome: Pick<BudgetOutcome, "front" | "original" | "chosen" | "limits">,
+  outcome: Pick<BudgetOutcome, "front" | "original" | "chosen" | "limits" | "quality">,
   cost: FrontCost,
 ): string {
-  const points = [...outcome.front, outcome.original, outcome.chosen];
+  // With labels the quality of the choice is its accuracy; the front's is likeness.
+  const chosen = { ...outcome.chosen, quality: outcome.quality.score };
+  const front = outcome.front.map((point) =>
+    point.chosen && point.measured ? { ...point, quality: chosen.quality } : point,
+  );
+  const points = [...front, outcome.original, chosen];
   const limit = outcome.limits.find(({ quantity }) => quantity === cost);
   const costs = [...points.map((point) => costOf(point, cost)), ...(limit ? [limit.limit * shown[cost]] : [])];
   const [low, high] = [0, 1.05 * Math.max(...costs, 1e-9)];
@@ -58,7 +63,7 @@ export function frontChart(
     (value) =>
       `<line class="grid" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${edge.top}" y2="${height - edge.bottom}"/><text x="${x(value).toFixed(1)}" y="${height - edge.bottom + 18}" text-anchor="middle">${short(value)}</text>`,
   );
-  const ordered = paretoOf(outcome.front, cost);
+  const ordered = paretoOf(front, cost);
   const dots = ordered.map(
     (point) =>
       `<circle class="point" cx="${place(point).replace(",", '" cy="')}" r="4"><title>${titleOf(point, cost)}</title></circle>`,
@@ -74,7 +79,7 @@ export function frontChart(
   return `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Quality against ${costTitles[cost]}">
 ${lines.join("")}${columns.join("")}${bound}
 <polyline class="path" points="${ordered.map(place).join(" ")}"/>${dots.join("")}
-${marked(outcome.original, "as it was", "original")}${marked(outcome.chosen, "chosen", "chosen")}
+${marked(outcome.original, "as it was", "original")}${marked(chosen, "chosen", "chosen")}
 <text x="${(edge.left + width - edge.right) / 2}" y="${height - 6}" text-anchor="middle">${costTitles[cost]}</text></svg>`;
 }
 

@@ -92,7 +92,13 @@ function cards({ original, chosen, quality, energy }: BudgetOutcome): string {
       `a run, tier ${energy.tier}`,
       `${short(original.energy)} mJ before; right within a factor of ${short(energy.band)}: ${energy.source}`,
     ),
-    card(percent(chosen.quality), "quality", "likeness of the outputs to the model's own, on the samples"),
+    card(
+      percent(chosen.quality),
+      "quality",
+      quality.accuracy
+        ? "right answers as a share of the model's own (at most all), on the samples"
+        : "likeness of the outputs to the model's own, on the samples",
+    ),
     accuracy,
   ].join("\n");
 }
