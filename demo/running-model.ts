@@ -30,7 +30,7 @@ export class RunningModel {
     signal: AbortSignal,
   ): Promise<RunningModel> {
     const start = performance.now();
-    const session = await load(Object.fromEntries(compiled.files), { backend, onProgress, signal });
+    const session = await load(Object.fromEntries(compiled.files), { backend, threads: 1, onProgress, signal });
     return new RunningModel(compiled, session, performance.now() - start);
   }
 
