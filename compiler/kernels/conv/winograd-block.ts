@@ -10,16 +10,7 @@ import {
 } from "../../graph/dimension.ts";
 import type { ConvProblem } from "../problem.ts";
 import { weightScratchBytes } from "../tile/block-layout.ts";
-
-/** Points of a transformed tile, and floats in a panel of output channels. */
-export const points = 16;
-export const width = 8;
-/** Bytes between the points' regions: without it, strides of powers of two fall into one set of the cache. */
-export const pointGap = 64;
-/** Part of the second cache that a block's transformed input, products and weights fill together. */
-const cacheBytes = 640 * 1024;
-/** Fewer tiles do not pay for the transform of the weights. */
-const leastTiles = 16;
+import { cacheBytes, leastTiles, pointGap, points, width } from "../tile/winograd-tiles.ts";
 
 export interface WinogradBlock {
   /** Tiles of 2x2 pixels in a row of the output, and rows of them in an image. */

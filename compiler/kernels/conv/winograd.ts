@@ -15,10 +15,10 @@ import { applyInline, operandDistances } from "../tile/finish.ts";
 import { emitMultiply, rowsOn } from "../tile/multiply.ts";
 import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
+import { pointGap, points, width } from "../tile/winograd-tiles.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
 import type { ConvShape } from "./shape.ts";
-import { pointGap, points, width } from "./winograd-block.ts";
 
 type Address = Local<"i32">;
 type Vector = Expression<"v128">;

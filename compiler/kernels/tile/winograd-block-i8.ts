@@ -9,16 +9,7 @@ import {
   multiplyDims,
 } from "../../graph/dimension.ts";
 import type { IntegerConvProblem } from "../problem.ts";
-
-/** Points of a transformed tile, and output channels of a panel. */
-export const points = 16;
-export const width = 8;
-/** Bytes between the points' regions: without it, strides of powers of two fall into one set of the cache. */
-export const pointGap = 64;
-/** Part of the second cache that a block's transformed input, products and weights fill together. */
-const cacheBytes = 640 * 1024;
-/** Fewer tiles do not pay for the transform of the weights. */
-const leastTiles = 16;
+import { cacheBytes, leastTiles, pointGap, points, width } from "./winograd-tiles.ts";
 
 type Window = Omit<IntegerConvProblem, "family" | "inputHeight" | "inputWidth" | "padValue">;
 

@@ -14,7 +14,7 @@ import { emitMultiply } from "./multiply.ts";
 import { pairReader, pairsFirst } from "./panel-i8.ts";
 import type { IntegerShape } from "./product-i8.ts";
 import { takeRows } from "./rows.ts";
-import { pointGap, points, width } from "./winograd-block-i8.ts";
+import { pointGap, points, width } from "./winograd-tiles.ts";
 import { RecordReader } from "./words.ts";
 
 type Address = Local<"i32">;
