@@ -1,6 +1,6 @@
 /**
  * Accuracy of the CIFAR-10 network: mean over seeded draws of calibration images, scored on all the others. One row per
- * scheme, in points below the float network on the same images.
+ * scheme, and one for a package whose layers a size budget chose, in points below the float network on the same images.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,17 +10,34 @@ import { readCifar } from "../../compiler/import/samples/cifar.ts";
 import { defaultPreprocessing, preprocess } from "../../compiler/import/samples/preprocess.ts";
 import type { Scheme } from "../../compiler/quantize/scheme.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
-import { calibrateOn, calibrateWithoutData, everyLayer, loadModel, runAll } from "./evaluate.ts";
+import { load } from "../../runtime/index.ts";
+import { calibrateOn, calibrateWithoutData, everyLayer, loadModel, runAll, weightBytesOf } from "./evaluate.ts";
+import { compileToWeightBytes } from "./weight-budget.ts";
 
 export interface CifarRow {
   readonly name: string;
   readonly goal: number;
   /** Points below float, one a draw. */
   readonly drops: readonly number[];
+  /** Of all constants as they are stored, one a draw. */
+  readonly weightBytes: readonly number[];
+  /** Mean weight bytes x 8 / parameters: scales and what stays in float are counted. */
+  readonly effectiveBits: number;
+  /** Weight bytes against those of an int8 package, where a budget asked for a share of them: the greatest of all draws. */
+  readonly share?: number;
+}
+
+/** What ran, and which images it named rightly. */
+interface Scored {
+  readonly right: readonly boolean[];
+  readonly weightBytes: number;
+  readonly share?: number;
 }
 
 const draws = 5;
 const calibrationImages = 32;
+/** Of the int8 package's weight bytes. */
+const budgetShare = 0.6;
 const int8: Scheme = { kind: "int8", activationBits: 8, dynamic: false };
 const int4: Scheme = { kind: "int4", blockSize: 32, zeros: true };
 
@@ -30,7 +47,9 @@ export async function measureCifar(
   each: number,
   print: (line: string) => void,
 ): Promise<readonly CifarRow[]> {
-  const model = await loadModel(join(shared, "demo-models/cifar10/model.onnx"));
+  const path = join(shared, "demo-models/cifar10/model.onnx");
+  const model = await loadModel(path);
+  const parameters = [...model.graph.constants.values()].reduce((sum, { data }) => sum + data.length, 0);
   const file = "cifar10-test-2500.bin";
   const pictures = readCifar(await readFile(join(shared, "data", file)), file);
   const port = model.graph.inputs[0];
@@ -41,16 +60,17 @@ export async function measureCifar(
   const sampleAt = (index: number): Sample => ({
     [port.name]: preprocess(pictures.picture(index * each), settings),
   });
-  const rightOf = async (graph: Graph): Promise<readonly boolean[]> => {
-    const right: boolean[] = [];
-    await runAll(graph, count, sampleAt, (outputs, index) => {
-      const [output] = Object.values(outputs);
-      const values = Array.from((output?.data ?? []) as ArrayLike<number>);
-      right.push(values.indexOf(Math.max(...values)) === labels[index * each]);
-    });
-    return right;
+  const isRight = (outputs: Sample, index: number): boolean => {
+    const [output] = Object.values(outputs);
+    const values = Array.from((output?.data ?? []) as ArrayLike<number>);
+    return values.indexOf(Math.max(...values)) === labels[index * each];
   };
-  const float = await rightOf(model.graph);
+  const scoredGraph = async (graph: Graph): Promise<Scored> => {
+    const right: boolean[] = [];
+    await runAll(graph, count, sampleAt, (outputs, index) => right.push(isRight(outputs, index)));
+    return { right, weightBytes: weightBytesOf(graph) };
+  };
+  const { right: float } = await scoredGraph(model.graph);
   const scoreOf = (right: readonly boolean[], drawn: ReadonlySet<number>): number => {
     const scored = right.filter((_, index) => !drawn.has(index));
     return (100 * scored.filter(Boolean).length) / scored.length;
@@ -60,15 +80,24 @@ export async function measureCifar(
   print(`CIFAR-10, ${count} images: float ${mean(floatScores).toFixed(2)} %`);
 
   const rows: CifarRow[] = [];
-  const add = async (
-    name: string,
-    goal: number,
-    rightIn: (drawn: ReadonlySet<number>) => Promise<readonly boolean[]>,
-  ) => {
+  const add = async (name: string, goal: number, scoredBy: (drawn: ReadonlySet<number>) => Promise<Scored>) => {
     const drops: number[] = [];
-    for (const [draw, drawn] of sets.entries())
-      drops.push((floatScores[draw] as number) - scoreOf(await rightIn(drawn), drawn));
-    const row = { name, goal, drops };
+    const weightBytes: number[] = [];
+    const shares: number[] = [];
+    for (const [draw, drawn] of sets.entries()) {
+      const scored = await scoredBy(drawn);
+      drops.push((floatScores[draw] as number) - scoreOf(scored.right, drawn));
+      weightBytes.push(scored.weightBytes);
+      if (scored.share !== undefined) shares.push(scored.share);
+    }
+    const row: CifarRow = {
+      name,
+      goal,
+      drops,
+      weightBytes,
+      effectiveBits: (8 * mean(weightBytes)) / parameters,
+      ...(shares.length > 0 ? { share: Math.max(...shares) } : {}),
+    };
     rows.push(row);
     print(formatCifarRow(row));
   };
@@ -77,17 +106,33 @@ export async function measureCifar(
   );
   const withData = (scheme: Scheme) => async (drawn: ReadonlySet<number>) => {
     const found = calibrated.find((one) => one.drawn === drawn) as (typeof calibrated)[number];
-    return rightOf(everyLayer(found.prepared, scheme));
+    return scoredGraph(everyLayer(found.prepared, scheme));
   };
   await add("int8 static", 0.1, withData(int8));
-  const dataFree = rightOf(everyLayer(await calibrateWithoutData(model), int8));
+  const dataFree = scoredGraph(everyLayer(await calibrateWithoutData(model), int8));
   await add("int8 static, no data", 0.2, () => dataFree);
   await add("int4 weights, blocks of 32", 0.2, withData(int4));
+  await add(`${100 * budgetShare} % of int8's weight bytes`, 0.3, async (drawn) => {
+    const { files, weightBytes, share } = await compileToWeightBytes(path, {
+      samples: [...drawn].map(sampleAt),
+      share: budgetShare,
+      of: int8,
+    });
+    const session = await load(Object.fromEntries(files), { worker: false });
+    const right: boolean[] = [];
+    for (let index = 0; index < count; index++) right.push(isRight(await session.run(sampleAt(index)), index));
+    await session.dispose();
+    return { right, weightBytes, share };
+  });
   return rows;
 }
 
-export const formatCifarRow = ({ name, goal, drops }: CifarRow): string =>
-  `  ${name.padEnd(28)} ${mean(drops).toFixed(3).padStart(7)} points below float (at most ${goal}; draws ${drops.map((drop) => drop.toFixed(2)).join(" ")})`;
+export function formatCifarRow({ name, goal, drops, weightBytes, effectiveBits, share }: CifarRow): string {
+  const list = drops.map((drop) => drop.toFixed(2)).join(" ");
+  const of = share ? `, at most ${(100 * share).toFixed(1)} % of int8's` : "";
+  const bytes = `${(mean(weightBytes) / 1e3).toFixed(1)} kB of weights${of}: ${effectiveBits.toFixed(2)} bits`;
+  return `  ${name.padEnd(28)} ${mean(drops).toFixed(3).padStart(7)} points below float (at most ${goal}; draws ${list}); ${bytes}`;
+}
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);

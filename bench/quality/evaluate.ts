@@ -6,6 +6,8 @@ import { fileSource } from "../../compiler/file-source.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
 import { importOnnx } from "../../compiler/import/onnx/import.ts";
 import { optimise, toIntegers } from "../../compiler/pipeline.ts";
+import { defaultCosts } from "../../compiler/plan/default-costs.ts";
+import { makePlan } from "../../compiler/plan/make-plan.ts";
 import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
 import { layersOf } from "../../compiler/quantize/layer.ts";
 import { type NormStatistics, normStatistics } from "../../compiler/quantize/norm-statistics.ts";
@@ -35,6 +37,9 @@ export const calibrateWithoutData = ({ graph, norms }: LoadedModel): Promise<Pre
 export function everyLayer({ graph, calibration }: PreparedGraph, scheme: Scheme): Graph {
   return toIntegers(applySchemes(graph, new Map(layersOf(graph).map(({ node }) => [node, scheme])), calibration));
 }
+
+/** Of all constants, as the plan stores them. */
+export const weightBytesOf = (graph: Graph): number => makePlan(graph, defaultCosts).memory.weights.bytes;
 
 /** Runs of a graph on samples made one at a time; `visit` gets the outputs of each. */
 export async function runAll(
