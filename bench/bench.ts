@@ -7,12 +7,15 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
 import { basename, dirname, resolve } from "node:path";
+import type { RunEnergy } from "../compiler/budget/energy.ts";
 import type { Scheme } from "../compiler/compile.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Backend } from "../runtime/index.ts";
 import { type BenchBrowser, launchBrowser, openServer } from "./browser.ts";
 import { type Cold, type ColdSubject, measureCold, memoryVisitor, nodeVisitor, pageVisitor } from "./cold.ts";
 import { within } from "./driven-browser.ts";
+import type { CounterOptions } from "./energy-counters.ts";
+import { type BenchEnergyOptions, energyInPage, RowEnergy } from "./energy-of-job.ts";
 import type { EngineResult, Job, JobResult, PeerName } from "./measure/job.ts";
 import { inNode } from "./node-process.ts";
 import type { EngineName } from "./page/engine.ts";
@@ -47,6 +50,8 @@ export interface BenchOptions {
   readonly compile?: TargetOptions;
   /** Schemes for all layers, each of which makes a package of every .onnx target; default the model as it is. */
   readonly precisions?: readonly Scheme[];
+  /** Measures the energy of a run of every engine. */
+  readonly energy?: BenchEnergyOptions;
   readonly json?: string;
   readonly html?: string;
   /** Lines for people. */
@@ -202,6 +207,8 @@ interface Place {
   readonly where: Where;
   runJob(job: Job): Promise<JobResult>;
   roof(): Promise<Roof>;
+  /** Of the one engine of a job. */
+  energy(job: Job, counters: CounterOptions): Promise<RunEnergy>;
   cold(subjects: readonly ColdSubject[], visits: number): Promise<ReadonlyMap<EngineName, Cold>>;
 }
 
@@ -218,6 +225,7 @@ function browserPlace(server: Server, browser: BenchBrowser): Place {
     where: browser.name,
     runJob: (job) => inPage<JobResult>(`leafcutterBench.runJob(${JSON.stringify(job)})`),
     roof: () => inPage<Roof>("leafcutterBench.measureRoof()"),
+    energy: (job, counters) => energyInPage(browser, job, counters),
     cold: (subjects, visits) =>
       measureCold(subjects, visits, pageVisitor(server, browser), memoryVisitor(server, browser.name)),
   };
@@ -228,6 +236,7 @@ function nodePlace(): Place {
     where: "node",
     runJob: async (job) => (await inNode({ kind: "job", job })).result,
     roof: async () => (await inNode({ kind: "roof" })).roof,
+    energy: async (job, counters) => (await inNode({ kind: "energy", job, counters })).energy,
     cold: (subjects, visits) => measureCold(subjects, visits, nodeVisitor()),
   };
 }
@@ -328,6 +337,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
         .catch((error: unknown) => print(`no roof in ${place.where}: ${messageOf(error)}`));
       if (measured !== undefined) roof[place.where] = measured;
     }
+    const energy = options.energy && new RowEnergy(options.energy, print);
     const rows: Row[] = [];
     const results = (): Results => ({ host: describeHost(roof, browsers), rows });
     const precisions: readonly (Scheme | undefined)[] = options.precisions ?? [undefined];
@@ -350,7 +360,10 @@ export async function runBench(options: BenchOptions): Promise<Results> {
             rounds,
             budgetMs,
           };
-          rows.push(...(await measureTarget(place, job, target, visits)));
+          for (const row of await measureTarget(place, job, target, visits)) {
+            const alone = { ...jobOf(job, row.engine), threads: [row.threads] };
+            rows.push(energy ? await energy.of(row, (counters) => place.energy(alone, counters)) : row);
+          }
         }
       }
       await writeReports(results(), options);

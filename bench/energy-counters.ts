@@ -1,73 +1,54 @@
 /**
- * Energy counters of the machine: Linux powercap (RAPL), the packages' domains summed. They wrap around and count everything
- * that runs. https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
+ * Energy counters of the machine, which count everything that runs on it: the processor's by powercap (Linux) or powermetrics
+ * (macOS), an NVIDIA card's by nvidia-smi for what runs on WebGPU.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import type { EnergyCounters } from "./energy-counter.ts";
+import { firstThatExists, onPath } from "./executable.ts";
+import { openNvidia, openPowermetrics } from "./power-samples.ts";
+import { openPowercap, powercap } from "./powercap.ts";
 
-export const powercap = "/sys/class/powercap";
-
-interface Domain {
-  readonly file: string;
-  /** Joules at which the counter starts again. */
-  readonly range: number;
+export interface CounterOptions {
+  /** Folder of the powercap domains. */
+  readonly powercap?: string;
+  /** Whether the work is done by a graphics card. */
+  readonly graphics?: boolean;
 }
 
-/** Counters of one kind of machine; `read` gives joules since `open`. */
-export class EnergyCounters {
-  readonly #domains: readonly Domain[];
-  readonly #last: number[];
-  #total = 0;
-
-  private constructor(domains: readonly Domain[], first: readonly number[]) {
-    this.#domains = domains;
-    this.#last = [...first];
+/** Throws counters-unreadable, which says which and what to do. */
+export async function openCounters(options: CounterOptions = {}): Promise<EnergyCounters> {
+  const opened: EnergyCounters[] = [];
+  const [powermetrics, nvidia] = ["powermetrics", "nvidia-smi"].map((name) => firstThatExists(onPath([name])));
+  let reason: unknown;
+  try {
+    const isMac = powermetrics !== undefined && options.powercap === undefined;
+    opened.push(await (isMac ? openPowermetrics(powermetrics) : openPowercap(options.powercap ?? powercap)));
+  } catch (error) {
+    reason = error;
   }
-
-  /** Throws counters-unreadable, which says why. */
-  static async open(folder = powercap): Promise<EnergyCounters> {
-    const names = await readdir(folder).catch(() => [] as string[]);
-    const packages = names.filter((name) => /^intel-rapl:\d+$/.test(name)).sort();
-    if (packages.length === 0)
-      throw unreadable(folder, "there are none", "Virtual machines and containers often hide them.");
+  if (options.graphics && nvidia !== undefined) {
     try {
-      const domains = await Promise.all(
-        packages.map(async (name) => ({
-          file: join(folder, name, "energy_uj"),
-          range: Number(await readFile(join(folder, name, "max_energy_range_uj"), "utf8")) * 1e-6,
-        })),
-      );
-      return new EnergyCounters(domains, await Promise.all(domains.map(joulesOf)));
+      opened.push(await openNvidia(nvidia));
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? String(error);
-      throw unreadable(
-        folder,
-        code,
-        "Only root may read them on most systems: chmod +r the energy_uj files, or run as root.",
-      );
+      reason ??= error;
     }
   }
-
-  async read(): Promise<number> {
-    for (const [index, domain] of this.#domains.entries()) {
-      const now = await joulesOf(domain);
-      const before = this.#last[index] as number;
-      this.#total += now >= before ? now - before : now + domain.range - before;
-      this.#last[index] = now;
-    }
-    return this.#total;
-  }
+  if (opened.length > 0) return sumOf(opened);
+  throw reason;
 }
 
-const joulesOf = async ({ file }: Domain): Promise<number> => Number(await readFile(file, "utf8")) * 1e-6;
-
-const unreadable = (folder: string, received: string, advice: string): LeafcutterError =>
-  new LeafcutterError({
-    code: "counters-unreadable",
-    where: folder,
-    message: "the energy counters of this machine cannot be read",
-    expected: "intel-rapl:N/energy_uj",
-    received,
-    advice,
-  });
+function sumOf(counters: readonly EnergyCounters[]): EnergyCounters {
+  const [only, ...others] = counters;
+  if (only !== undefined && others.length === 0) return only;
+  return {
+    source: counters.map(({ source }) => source).join(" + "),
+    leastSeconds: Math.max(...counters.map(({ leastSeconds }) => leastSeconds)),
+    read: async () => {
+      const readings = await Promise.all(counters.map((counter) => counter.read()));
+      const milliseconds = readings.reduce((sum, reading) => sum + reading.milliseconds, 0) / readings.length;
+      return { joules: readings.reduce((sum, reading) => sum + reading.joules, 0), milliseconds };
+    },
+    close: () => {
+      for (const counter of counters) counter.close();
+    },
+  };
+}

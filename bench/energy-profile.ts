@@ -5,7 +5,10 @@
 import { type EnergyCoefficients, publishedEnergy } from "../compiler/budget/energy.ts";
 import { nonnegativeLeastSquares } from "../compiler/budget/nonnegative-least-squares.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
-import { EnergyCounters, powercap } from "./energy-counters.ts";
+import { type EnergyCounters, unreadable } from "./energy-counter.ts";
+import { type CounterOptions, openCounters } from "./energy-counters.ts";
+import { estimateText } from "./energy-of-runs.ts";
+import { repeat } from "./measure/repeat.ts";
 
 /** What a workload did: seconds, and counts of what costs energy. */
 export interface EnergySample {
@@ -66,29 +69,37 @@ const secondsEach = 1;
 export async function measureEnergy(
   workloads: readonly EnergyWorkload[],
   print: (line: string) => void,
-  folder = powercap,
+  options: CounterOptions = {},
 ): Promise<EnergyCoefficients> {
-  let counters: EnergyCounters;
+  let counters: EnergyCounters | undefined;
   try {
-    counters = await EnergyCounters.open(folder);
+    counters = await openCounters(options);
+    return coefficientsOf(
+      await measureWorkloads(workloads, counters),
+      `${counters.source} around synthetic workloads in Node`,
+    );
   } catch (error) {
-    if (!(error instanceof LeafcutterError)) throw error;
-    print(`energy by a published table (tier C), because ${error.diagnostic.message}: ${error.diagnostic.received}`);
+    if (!(error instanceof LeafcutterError) || error.code !== "counters-unreadable") throw error;
+    print(estimateText(error, publishedEnergy));
     return publishedEnergy;
+  } finally {
+    counters?.close();
   }
+}
+
+async function measureWorkloads(
+  workloads: readonly EnergyWorkload[],
+  counters: EnergyCounters,
+): Promise<readonly EnergySample[]> {
   const samples: EnergySample[] = [];
   for (const workload of workloads) {
     const before = await counters.read();
-    const start = performance.now();
-    let calls = 0;
-    while (performance.now() - start < secondsEach * 1000) {
-      workload.call();
-      calls++;
-    }
-    const seconds = (performance.now() - start) / 1000;
-    const joules = (await counters.read()) - before;
+    const calls = await repeat(async () => workload.call())(1000 * Math.max(secondsEach, counters.leastSeconds));
+    const after = await counters.read();
+    const joules = after.joules - before.joules;
+    if (joules <= 0) throw unreadable(counters.source, "counters that do not move", "Virtual machines may show such.");
     samples.push({
-      seconds,
+      seconds: (after.milliseconds - before.milliseconds) / 1000,
       joules,
       float32: calls * workload.float32,
       int8: calls * workload.int8,
@@ -97,5 +108,5 @@ export async function measureEnergy(
       launches: calls * workload.launches,
     });
   }
-  return coefficientsOf(samples, "powercap counters of this machine around synthetic workloads in Node");
+  return samples;
 }

@@ -6,10 +6,14 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-web";
+import type { RunEnergy } from "../compiler/budget/energy.ts";
 import { type Backend, load } from "../runtime/index.ts";
+import { type CounterOptions, openCounters } from "./energy-counters.ts";
+import { measureRuns } from "./energy-of-runs.ts";
 import { type Feature, measureFeatures } from "./measure/features.ts";
-import { fetchBytes, type Job, type JobResult, runJob } from "./measure/job.ts";
+import { fetchBytes, type Importers, type Job, type JobResult, openAlone, runJob } from "./measure/job.ts";
 import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } from "./measure/kernel-bench.ts";
+import { repeat } from "./measure/repeat.ts";
 import { sessionFeatures } from "./measure/session-features.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
@@ -20,6 +24,7 @@ import { roundOf } from "./state.ts";
 
 export type Order =
   | { readonly kind: "job"; readonly job: Job }
+  | { readonly kind: "energy"; readonly job: Job; readonly counters: CounterOptions }
   | { readonly kind: "roof" }
   | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
@@ -28,6 +33,7 @@ export type Order =
 
 export type Answer =
   | { readonly kind: "job"; readonly result: JobResult }
+  | { readonly kind: "energy"; readonly energy: RunEnergy }
   | { readonly kind: "roof"; readonly roof: Roof }
   | { readonly kind: "features"; readonly features: readonly Feature[] }
   | { readonly kind: "kernels"; readonly times: KernelTimes }
@@ -121,16 +127,31 @@ async function visit(query: VisitQuery): Promise<Visit> {
   }
 }
 
+const importers: Importers = {
+  onnxruntime: (_, threads) => importOnnxruntime(threads),
+  tfjs: importTfjsFromDisk,
+};
+
+async function energyOf(job: Job, options: CounterOptions): Promise<RunEnergy> {
+  const opened = await openAlone(job, importers);
+  const counters = await openCounters({ ...options, graphics: opened.variant === "webgpu" });
+  try {
+    return await measureRuns(counters, repeat(opened.run));
+  } finally {
+    counters.close();
+    await opened.dispose();
+  }
+}
+
 async function answer(order: Order): Promise<Answer> {
   switch (order.kind) {
     case "job":
       return {
         kind: "job",
-        result: await runJob(order.job, {
-          onnxruntime: (_, threads) => importOnnxruntime(threads),
-          tfjs: importTfjsFromDisk,
-        }),
+        result: await runJob(order.job, importers),
       };
+    case "energy":
+      return { kind: "energy", energy: await energyOf(order.job, order.counters) };
     case "roof":
       return { kind: "roof", roof: measureRoof() };
     case "features": {

@@ -100,9 +100,13 @@ async function measureIn(where: Where): Promise<Measured> {
 }
 
 /** About a minute. Nothing else should run on the machine meanwhile. */
-export async function measureDevice(where: Where, print: (line: string) => void): Promise<DeviceProfile> {
+export async function measureDevice(
+  where: Where,
+  print: (line: string) => void,
+  powercap?: string,
+): Promise<DeviceProfile> {
   const { times, engine } = await measureIn(where);
-  const energy = await measureEnergy(energyWorkloads(), print);
+  const energy = await measureEnergy(energyWorkloads(), print, powercap === undefined ? {} : { powercap });
   const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`;
   return {
     format: profileFormat,

@@ -1,4 +1,5 @@
 /** Figures and their wording, shared by the terminal's table and the HTML report. */
+import type { RunEnergy } from "../compiler/budget/energy.ts";
 import { geometricMean } from "./measure/statistics.ts";
 import type { EngineName } from "./page/engine.ts";
 import type { Roof } from "./roof.ts";
@@ -25,6 +26,24 @@ export function bytes(value: number | null): string {
 
 export const errorText = (value: number | null): string =>
   orNothing(value, (known) => (known === 0 ? "0" : known.toExponential(1)));
+
+/** "4.21 (3.1) A": millijoules of a run, those beyond what the machine takes at rest, and what they are worth. */
+export function energyFigures(energy: RunEnergy | undefined): string {
+  if (energy === undefined) return "–";
+  const { joules, aboveIdle, tier } = energy;
+  return `${digits(1e3 * joules)}${aboveIdle === undefined ? "" : ` (${digits(1e3 * aboveIdle)})`} ${tier}`;
+}
+
+/** Every source of energies with the widest of its bands. */
+export function energySources({ rows }: Results): readonly RunEnergy[] {
+  const widest = new Map<string, RunEnergy>();
+  for (const { energy } of rows) {
+    if (energy === undefined) continue;
+    const key = `${energy.tier} ${energy.source}`;
+    if (energy.band > (widest.get(key)?.band ?? 0)) widest.set(key, energy);
+  }
+  return [...widest.values()];
+}
 
 /** "2.31x" for each peer; what is wrong, where something is. */
 export function ratioText(row: Row): string {

@@ -9,6 +9,7 @@ import {
   bytes,
   denseShare,
   digits,
+  energyFigures,
   errorText,
   isDense,
   milliseconds,
@@ -122,6 +123,7 @@ const runColumns: readonly Column[] = [
   { title: "p95, ms", text: (row) => milliseconds(row.p95Ms) },
   { title: "p99, ms", text: (row) => milliseconds(row.p99Ms) },
   { title: "runs a second", text: (row) => milliseconds(row.throughput) },
+  { title: "energy, mJ (above idle), tier", text: (row) => energyFigures(row.energy) },
   { title: "samples", text: (row) => (row.samples === 0 ? "–" : `${row.samples}`) },
   { title: "largest error", text: (row) => errorText(row.maxError) },
   {

@@ -1,8 +1,11 @@
 /** The table that the terminal shows. */
+import { sourceText } from "../compiler/budget/energy.ts";
 import {
   bytes,
   denseShare,
   digits,
+  energyFigures,
+  energySources,
   errorText,
   memorySummaries,
   milliseconds,
@@ -25,7 +28,7 @@ interface Column {
 const left = (title: string, text: Column["text"]): Column => ({ title, align: "left", text });
 const right = (title: string, text: Column["text"]): Column => ({ title, align: "right", text });
 
-const columns: readonly Column[] = [
+const latencyColumns: readonly Column[] = [
   left("model", (row) => row.model),
   left("where", (row) => row.where),
   left("engine", (row) => row.engine),
@@ -46,8 +49,12 @@ const columns: readonly Column[] = [
   right("ratio", ratioText),
 ];
 
+const energyColumn = right("mJ (above idle) tier", (row) => energyFigures(row.energy));
+
 /** Rows, then what is wrong, then the geometric means and the roof. */
 export function renderTable(results: Results): string {
+  const hasEnergy = results.rows.some(({ energy }) => energy !== undefined);
+  const columns = hasEnergy ? [...latencyColumns, energyColumn] : latencyColumns;
   const cells = results.rows.map((row) => columns.map((column) => column.text(row)));
   const widths = columns.map(({ title }, index) =>
     Math.max(title.length, ...cells.map((row) => row[index]?.length ?? 0)),
@@ -90,6 +97,16 @@ export function renderTable(results: Results): string {
     ({ where, rows, near, rankCorrelation }) =>
       `predicted within 15 % of the median for ${near} of ${rows} in ${where}; rank correlation ${rankCorrelation.toFixed(3)}`,
   );
-  const sums = [...predictions, ...means, ...threadSummaries(results), ...memory, ...dense, ...streams, ...roofs];
+  const energies = energySources(results).map((source) => `energy ${sourceText(source)}`);
+  const sums = [
+    ...energies,
+    ...predictions,
+    ...means,
+    ...threadSummaries(results),
+    ...memory,
+    ...dense,
+    ...streams,
+    ...roofs,
+  ];
   return [line(columns.map(({ title }) => title)), ...cells.map(line), ...problems, ...sums].join("\n");
 }

@@ -1,4 +1,5 @@
 /** What the bench reports: the JSON file's content. */
+import type { RunEnergy } from "../compiler/budget/energy.ts";
 import type { Stats } from "../runtime/index.ts";
 import type { BrowserName } from "./driven-browser.ts";
 import type { WeightStream } from "./measure/weight-stream.ts";
@@ -57,6 +58,8 @@ export interface Row {
   readonly ratio?: Partial<Readonly<Record<EngineName, number>>>;
   /** On Leafcutter's rows of one thread: the median that a device profile predicted. */
   readonly predictedMs?: number;
+  /** With its tier; estimates are of Leafcutter's rows alone. */
+  readonly energy?: RunEnergy;
   /** On Leafcutter's rows: time of each step. */
   readonly profile?: Profile;
   /** On Leafcutter's rows of models that are bound by their weights: runs beside reads of as many bytes. */

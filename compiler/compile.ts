@@ -109,6 +109,7 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
     ...built.packaged,
     fitted,
     costs: costOfPlan(built.plan, device),
+    tier: device.energy.tier,
     milliseconds: performance.now() - started,
   });
   return { ...built.packaged, report };

@@ -2,16 +2,21 @@
  * The front as a picture: quality against one cost, for reports and for the demo. An SVG as text whose colours are classes
  * (report-style.ts), so that it follows its page. Quality stands on a scale where each step loses ten times less.
  */
+import type { EnergyTier } from "./budget/energy.ts";
 import type { BudgetOutcome, FrontPoint, Point } from "./budget/outcome.ts";
 import { escapeHtml } from "./report-style.ts";
 
 export type FrontCost = "latency" | "energy" | "size";
 
-export const costTitles: Readonly<Record<FrontCost, string>> = {
+const titles: Readonly<Record<FrontCost, string>> = {
   latency: "milliseconds a run",
   energy: "millijoules a run",
   size: "megabytes to download",
 };
+
+/** What stands on the axis, energy with its tier. */
+export const costTitle = (cost: FrontCost, tier: EnergyTier): string =>
+  cost === "energy" ? `${titles.energy} (tier ${tier})` : titles[cost];
 
 const [width, height] = [720, 320];
 const edge = { left: 64, right: 18, top: 16, bottom: 44 };
@@ -37,11 +42,14 @@ function ticksOf(low: number, high: number): readonly number[] {
 }
 
 export function frontChart(
-  outcome: Pick<BudgetOutcome, "front" | "original" | "chosen" | "limits" | "quality">,
+  outcome: Pick<BudgetOutcome, "front" | "original" | "chosen" | "limits" | "quality" | "energy">,
   cost: FrontCost,
 ): string {
   // With labels the quality of the choice is its accuracy; the front's is likeness.
   const chosen = { ...outcome.chosen, quality: outcome.quality.score };
+  const title = costTitle(cost, outcome.energy.tier);
+  const titleOf = (point: Point): string =>
+    escapeHtml(`${short(costOf(point, cost))} ${title}, quality ${point.quality.toFixed(5)}`);
   const front = outcome.front.map((point) =>
     point.chosen && point.measured ? { ...point, quality: chosen.quality } : point,
   );
@@ -66,7 +74,7 @@ export function frontChart(
   const ordered = paretoOf(front, cost);
   const dots = ordered.map(
     (point) =>
-      `<circle class="point" cx="${place(point).replace(",", '" cy="')}" r="4"><title>${titleOf(point, cost)}</title></circle>`,
+      `<circle class="point" cx="${place(point).replace(",", '" cy="')}" r="4"><title>${titleOf(point)}</title></circle>`,
   );
   const bound = limit
     ? `<line class="limit" x1="${x(limit.limit * shown[cost]).toFixed(1)}" x2="${x(limit.limit * shown[cost]).toFixed(1)}" y1="${edge.top}" y2="${height - edge.bottom}"/>`
@@ -74,13 +82,13 @@ export function frontChart(
   const marked = (point: Point, name: string, className: string): string => {
     const isLeft = x(costOf(point, cost)) > width * 0.7;
     const at = place(point).split(",") as [string, string];
-    return `<circle class="${className}" cx="${at[0]}" cy="${at[1]}" r="7"><title>${name}: ${titleOf(point, cost)}</title></circle><text class="mark" x="${at[0]}" y="${at[1]}" dx="${isLeft ? -12 : 12}" dy="4" text-anchor="${isLeft ? "end" : "start"}">${name}</text>`;
+    return `<circle class="${className}" cx="${at[0]}" cy="${at[1]}" r="7"><title>${name}: ${titleOf(point)}</title></circle><text class="mark" x="${at[0]}" y="${at[1]}" dx="${isLeft ? -12 : 12}" dy="4" text-anchor="${isLeft ? "end" : "start"}">${name}</text>`;
   };
-  return `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Quality against ${costTitles[cost]}">
+  return `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Quality against ${title}">
 ${lines.join("")}${columns.join("")}${bound}
 <polyline class="path" points="${ordered.map(place).join(" ")}"/>${dots.join("")}
 ${marked(outcome.original, "as it was", "original")}${marked(chosen, "chosen", "chosen")}
-<text x="${(edge.left + width - edge.right) / 2}" y="${height - 6}" text-anchor="middle">${costTitles[cost]}</text></svg>`;
+<text x="${(edge.left + width - edge.right) / 2}" y="${height - 6}" text-anchor="middle">${title}</text></svg>`;
 }
 
 /** The points that nothing else beats in this cost and quality, by rising cost. */
@@ -94,6 +102,3 @@ function paretoOf(front: readonly FrontPoint[], cost: FrontCost): readonly Front
       return true;
     });
 }
-
-const titleOf = (point: Point, cost: FrontCost): string =>
-  escapeHtml(`${short(costOf(point, cost))} ${costTitles[cost]}, quality ${point.quality.toFixed(5)}`);

@@ -2,12 +2,13 @@
  * The report of a compile as one file of HTML without scripts or outside assets: what the budget chose, the front it chose
  * from in each stakeholder's view, every layer, every limit's price, weights before and after. Works on a phone and on paper.
  */
+import { type EnergyTier, millijoulesText, runEnergyText } from "./budget/energy.ts";
 import type { Histogram } from "./budget/histogram.ts";
 import { amountText, limitName, limitText } from "./budget/limit-text.ts";
 import type { BudgetOutcome, Infeasibility, LayerOutcome, LimitOutcome, Point } from "./budget/outcome.ts";
 import type { Objective } from "./budget/quantities.ts";
 import { formatBytes, type Report } from "./report.ts";
-import { costTitles, type FrontCost, frontChart } from "./report-front.ts";
+import { costTitle, type FrontCost, frontChart } from "./report-front.ts";
 import { escapeHtml, styleSheet } from "./report-style.ts";
 
 const short = (value: number): string => String(Number(value.toPrecision(3)));
@@ -19,9 +20,12 @@ export function reportHtml(report: Report): string {
   return page(
     name,
     `${report.steps.length} steps, ${short(report.flops / 1e6)} MFLOP a run; package ${formatBytes(report.totalBytes)}, memory ${formatBytes(report.memoryBytes)}; compiled in ${short(report.milliseconds / 1000)} s`,
-    sections + stepsSection(report),
+    measuredSection(report) + sections + stepsSection(report),
   );
 }
+
+const measuredSection = ({ measuredEnergy }: Report): string =>
+  measuredEnergy ? `<p>Energy ${escapeHtml(runEnergyText(measuredEnergy))}</p>` : "";
 
 /** Why no package keeps the limits: `details` of the diagnostic. */
 export function infeasibleHtml(name: string, message: string, details: Infeasibility): string {
@@ -30,20 +34,20 @@ export function infeasibleHtml(name: string, message: string, details: Infeasibi
     const best = details.best.find((entry) => entry.quantity === quantity)?.amount;
     const cells = [
       limitText(quantity, limit),
-      best === undefined ? "nothing keeps the others" : amountText(quantity, best),
+      best === undefined ? "nothing keeps the others" : amountText(quantity, best, details.tier),
       conflicts ? '<span class="bad">conflicts</span>' : "can be kept",
     ];
     return row(limitName[quantity], cells, ["limit", "best with the others kept", ""]);
   });
   const relaxations = details.relaxations.map(
     ({ quantity, amount, share }) =>
-      `<li>${limitName[quantity]} ${escapeHtml(limitText(quantity, amount))} <span class="quiet">(${short(100 * share)} % of the limit)</span></li>`,
+      `<li>${limitName[quantity]} ${escapeHtml(limitText(quantity, amount, details.tier))} <span class="quiet">(${short(100 * share)} % of the limit)</span></li>`,
   );
   return page(
     name,
     message,
     `<section><h2>Limits</h2>${table(["", "limit", "best with the others kept", ""], limits)}</section>
-<section><h2>The nearest plan</h2><p>${escapeHtml(pointText(details.nearest))}</p></section>
+<section><h2>The nearest plan</h2><p>${escapeHtml(pointText(details.nearest, details.tier))}</p></section>
 <section><h2>Any one of these is enough</h2><ul>${relaxations.join("")}</ul></section>`,
   );
 }
@@ -58,8 +62,8 @@ ${content}
 `;
 }
 
-const pointText = ({ size, memory, latency, energy, quality }: Point): string =>
-  `${formatBytes(size)}, memory ${formatBytes(memory)}, ${short(latency)} ms, ${short(energy)} mJ, quality ${percent(quality)}`;
+const pointText = ({ size, memory, latency, energy, quality }: Point, tier: EnergyTier): string =>
+  `${formatBytes(size)}, memory ${formatBytes(memory)}, ${short(latency)} ms, ${millijoulesText(energy, tier)}, quality ${percent(quality)}`;
 
 const card = (figure: string, title: string, detail: string): string =>
   `<div class="card"><p class="figure">${figure}</p><p><b>${escapeHtml(title)}</b></p><p class="quiet">${escapeHtml(detail)}</p></div>`;
@@ -74,7 +78,7 @@ function budgetSections(outcome: BudgetOutcome): string {
     frontSection(outcome),
     limitsSection(outcome),
     qualitySection(outcome),
-    layersSection(outcome.layers),
+    layersSection(outcome),
     weightsSection(outcome.layers),
   ].join("\n");
 }
@@ -90,7 +94,7 @@ function cards({ original, chosen, quality, energy }: BudgetOutcome): string {
     card(
       `${short(chosen.energy)} mJ`,
       `a run, tier ${energy.tier}`,
-      `${short(original.energy)} mJ before; right within a factor of ${short(energy.band)}: ${energy.source}`,
+      `${millijoulesText(original.energy, energy.tier)} before; right within a factor of ${short(energy.band)}: ${energy.source}`,
     ),
     card(
       percent(chosen.quality),
@@ -109,7 +113,7 @@ function frontSection(outcome: BudgetOutcome): string {
   const limited = views.find((cost) => outcome.limits.some(({ quantity }) => quantity === cost)) ?? "size";
   const choices = views.map(
     (cost) =>
-      `<input class="view-choice" type="radio" name="view" id="view-${cost}"${cost === limited ? " checked" : ""}><label for="view-${cost}">${costTitles[cost]}</label>`,
+      `<input class="view-choice" type="radio" name="view" id="view-${cost}"${cost === limited ? " checked" : ""}><label for="view-${cost}">${costTitle(cost, outcome.energy.tier)}</label>`,
   );
   const charts = views.map((cost) => `<div class="front ${cost}">${frontChart(outcome, cost)}</div>`);
   return `<section class="fronts"><h2>What could be had</h2>
@@ -124,16 +128,16 @@ const objectiveUnits: Readonly<Record<Objective, string>> = {
   size: "bytes",
 };
 
-function limitsSection({ limits, objective, proved, device }: BudgetOutcome): string {
+function limitsSection({ limits, objective, proved, device, energy }: BudgetOutcome): string {
   if (limits.length === 0) return "";
   const rows = limits.map((limit) =>
     row(
       limitName[limit.quantity],
       [
         limitText(limit.quantity, limit.limit),
-        amountText(limit.quantity, limit.value),
-        amountText(limit.quantity, limit.slack),
-        priceText(limit, objective),
+        amountText(limit.quantity, limit.value, energy.tier),
+        amountText(limit.quantity, limit.slack, energy.tier),
+        priceText(limit, objective, energy.tier),
       ],
       ["limit", "value", "to spare", "price"],
     ),
@@ -143,10 +147,10 @@ function limitsSection({ limits, objective, proved, device }: BudgetOutcome): st
 ${table(["", "limit", "value", "to spare", "price"], rows)}</section>`;
 }
 
-function priceText({ quantity, price }: LimitOutcome, objective: Objective): string {
+function priceText({ quantity, price }: LimitOutcome, objective: Objective, tier: EnergyTier): string {
   if (!price) return "more of it buys nothing";
   const sign = quantity === "quality" ? "−" : "+";
-  return `${sign}${amountText(quantity, price.by)} buys ${short(price.gain)} ${objectiveUnits[objective]}`;
+  return `${sign}${amountText(quantity, price.by, tier)} buys ${short(price.gain)} ${objectiveUnits[objective]}${objective === "energy" ? ` (tier ${tier})` : ""}`;
 }
 
 function qualitySection({ quality }: BudgetOutcome): string {
@@ -171,7 +175,7 @@ function qualitySection({ quality }: BudgetOutcome): string {
 ${table(["output", "cosine", "SQNR", "first class agrees", "of the first five", "divergence"], rows)}${worst}</section>`;
 }
 
-function layersSection(layers: readonly LayerOutcome[]): string {
+function layersSection({ layers, energy: { tier } }: BudgetOutcome): string {
   const most = Math.max(1e-12, ...layers.map(({ options, chosen }) => options[chosen]?.loss ?? 0));
   const rows = layers.map(({ layer, options, chosen }) => {
     const [own, option] = [options[0], options[chosen]];
@@ -183,7 +187,7 @@ function layersSection(layers: readonly LayerOutcome[]): string {
         escapeHtml(option?.scheme ?? ""),
         `${formatBytes(option?.bytes ?? 0)} <span class="quiet">of ${formatBytes(own?.bytes ?? 0)}</span>`,
         `${short(option?.milliseconds ?? 0)} ms <span class="quiet">of ${short(own?.milliseconds ?? 0)}</span>`,
-        `${short(option?.millijoules ?? 0)} mJ`,
+        millijoulesText(option?.millijoules ?? 0, tier),
         `${(option?.loss ?? 0).toExponential(1)}${bar}`,
       ],
       ["scheme", "bytes", "time", "energy", "loss alone"],

@@ -4,6 +4,7 @@
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { type Program, pageBytes } from "../runtime/format/program.ts";
+import { type EnergyTier, millijoulesText, type RunEnergy } from "./budget/energy.ts";
 import type { FittedGraph } from "./budget/fit.ts";
 import { formatOutcome } from "./budget/format-outcome.ts";
 import type { BudgetOutcome } from "./budget/outcome.ts";
@@ -42,7 +43,9 @@ export interface Report {
   readonly arenaBytes: number;
   readonly liveBytes: number;
   /** One run on one thread of the device, by its profile. */
-  readonly predicted: { readonly milliseconds: number; readonly millijoules: number };
+  readonly predicted: { readonly milliseconds: number; readonly millijoules: number; readonly tier: EnergyTier };
+  /** One run of the package as it is measured on this machine, where the command asked for it. */
+  readonly measuredEnergy?: RunEnergy;
   /** Constants among whose schemes the budget chose; empty when the model as it is keeps all limits. */
   readonly storage: readonly ReportStorage[];
   /** Relative error of the outputs against float32 on the samples of the budget; undefined without a choice. */
@@ -59,10 +62,12 @@ export interface ReportInput {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly fitted: FittedGraph;
   readonly costs: Pick<PlanCosts, "nanoseconds" | "joules">;
+  /** Of the device's energy. */
+  readonly tier: EnergyTier;
   readonly milliseconds: number;
 }
 
-export function makeReport({ plan, program, manifest, files, fitted, costs, milliseconds }: ReportInput): Report {
+export function makeReport({ plan, program, manifest, files, fitted, costs, tier, milliseconds }: ReportInput): Report {
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
     if (step.kind !== "kernel") return { name: step.name, op: step.op, kernel: step.kind, flops: 0, weightBytes: 0 };
@@ -96,7 +101,7 @@ export function makeReport({ plan, program, manifest, files, fitted, costs, mill
     memoryBytes: plan.memory.pages * pageBytes,
     arenaBytes: plan.memory.arena.bytes,
     liveBytes: plan.liveBytes,
-    predicted: { milliseconds: costs.nanoseconds * 1e-6, millijoules: costs.joules * 1e3 },
+    predicted: { milliseconds: costs.nanoseconds * 1e-6, millijoules: costs.joules * 1e3, tier },
     storage: (outcome?.layers ?? []).map(({ constant, options, chosen }) => ({
       constant,
       storage: options[chosen]?.scheme ?? "float32",
@@ -132,9 +137,9 @@ export function formatReport(report: Report): string {
       .join(", ")}`,
     `  memory ${formatBytes(report.memoryBytes)}: arena ${formatBytes(report.arenaBytes)} for ${formatBytes(report.liveBytes)} of live tensors`,
   ];
-  const { milliseconds, millijoules } = report.predicted;
+  const { milliseconds, millijoules, tier } = report.predicted;
   lines.push(
-    `  predicted for the device: ${Number(milliseconds.toPrecision(3))} ms and ${Number(millijoules.toPrecision(2))} mJ a run`,
+    `  predicted for the device: ${Number(milliseconds.toPrecision(3))} ms and ${millijoulesText(millijoules, tier)} a run`,
   );
   const counts = new Map<string, number>();
   for (const { storage } of report.storage) counts.set(storage, (counts.get(storage) ?? 0) + 1);

@@ -147,42 +147,67 @@ async function profileOf({ session, run }: OpenLeafcutter): Promise<Stats> {
   return { ...stats, steps: medians };
 }
 
+interface Opener {
+  readonly engine: EngineName;
+  readonly threads: number;
+  /** `outputs`: what the model computes, for engines that name them otherwise. */
+  open(outputs: Tensors | undefined): Promise<OpenEngine>;
+}
+
+/** Everything that a job opens, in the order in which it is called. */
+function openersOf(job: Job, importers: Importers, inputs: Tensors): readonly Opener[] {
+  const { package: location, model, twin, base, backend } = job;
+  const each = job.threads.flatMap((threads): readonly Opener[] => {
+    const own: Opener = {
+      engine: "leafcutter",
+      threads,
+      open: () => openLeafcutter(location as string, { backend, threads }, inputs),
+    };
+    const peer: Opener = {
+      engine: "onnxruntime-web",
+      threads,
+      open: async () => {
+        const ort = await importers.onnxruntime(base, threads);
+        return openOnnxruntime(ort, await fetchBytes(model as string), inputs, threads);
+      },
+    };
+    return [
+      ...(location === undefined ? [] : [own]),
+      ...(job.peers.includes("onnxruntime-web") && model !== undefined ? [peer] : []),
+    ];
+  });
+  const tfjs: Opener = {
+    engine: "tfjs",
+    threads: 1,
+    open: async (outputs) => openTfjs(await importers.tfjs(base), twin as string, inputs, outputs),
+  };
+  const isTfjs = job.peers.includes("tfjs") && twin !== undefined && job.threads.includes(1);
+  return isTfjs ? [...each, tfjs] : each;
+}
+
+/** The one engine of a job that has no other, to be run alone. */
+export async function openAlone(job: Job, importers: Importers): Promise<OpenEngine> {
+  const inputs = decodeTensors(await fetchBytes(job.inputs));
+  const [opener] = openersOf(job, importers, inputs);
+  if (opener === undefined) throw new Error("a job without an engine");
+  return opener.open(job.expected === undefined ? undefined : decodeTensors(await fetchBytes(job.expected)));
+}
+
+const isLeafcutter = (opened: OpenEngine): opened is OpenLeafcutter => opened.engine === "leafcutter";
+
 /** Never rejects because of one engine: an engine that fails has a row that says so. */
 export async function runJob(job: Job, importers: Importers): Promise<JobResult> {
   const inputs = decodeTensors(await fetchBytes(job.inputs));
   const expected = job.expected === undefined ? undefined : decodeTensors(await fetchBytes(job.expected));
   const failures: EngineResult[] = [];
   const candidates: { readonly opened: OpenEngine; readonly outputs: Tensors }[] = [];
-  let leafcutter: OpenLeafcutter | undefined;
-
-  const attempt = async (engine: EngineName, threads: number, open: () => Promise<OpenEngine>): Promise<void> => {
+  for (const { engine, threads, open } of openersOf(job, importers, inputs)) {
     try {
-      const opened = await open();
+      const opened = await open(expected ?? candidates[0]?.outputs);
       candidates.push({ opened, outputs: await opened.outputs() });
     } catch (error) {
       failures.push({ engine, threads, status: "failed", reason: messageOf(error) });
     }
-  };
-  const { package: location, model, twin } = job;
-  for (const threads of job.threads) {
-    if (location !== undefined) {
-      await attempt("leafcutter", threads, async () => {
-        const opened = await openLeafcutter(location, { backend: job.backend, threads }, inputs);
-        leafcutter ??= opened;
-        return opened;
-      });
-    }
-    if (job.peers.includes("onnxruntime-web") && model !== undefined) {
-      await attempt("onnxruntime-web", threads, async () => {
-        const ort = await importers.onnxruntime(job.base, threads);
-        return openOnnxruntime(ort, await fetchBytes(model), inputs, threads);
-      });
-    }
-  }
-  if (job.peers.includes("tfjs") && twin !== undefined && job.threads.includes(1)) {
-    await attempt("tfjs", 1, async () =>
-      openTfjs(await importers.tfjs(job.base), twin, inputs, expected ?? candidates[0]?.outputs),
-    );
   }
 
   const judged = job.threads.flatMap((threads) => {
@@ -204,8 +229,8 @@ export async function runJob(job: Job, importers: Importers): Promise<JobResult>
       ...verdict,
     };
   });
-  const works = candidates.some(({ opened }) => opened === leafcutter);
-  const stats = leafcutter !== undefined && works ? await profileOf(leafcutter) : undefined;
+  const leafcutter = candidates.map(({ opened }) => opened).find(isLeafcutter);
+  const stats = leafcutter === undefined ? undefined : await profileOf(leafcutter);
   const weightStream =
     leafcutter !== undefined && stats !== undefined && isBoundByWeights(stats)
       ? await measureWeightStream(leafcutter.run, stats.weightBytes)

@@ -11,15 +11,24 @@ export interface BenchPage {
   measureRoof(): Promise<Roof>;
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
   measureProfile(identity: string): Promise<ProfileTimes>;
+  /** Opens one engine in a Worker that stays; the variant that runs. */
+  openAlone(job: Job): Promise<string>;
+  /** Runs it for about so many milliseconds; how often. */
+  runFor(milliseconds: number): Promise<number>;
 }
 
-/** Ends the worker when the work is done; rejects when its script does not load. */
-async function withWorker<W, T>(worker: Worker, work: (remote: W) => Promise<T>): Promise<T> {
-  const failed = new Promise<never>((_, reject) => {
+let alone: BenchWorker | undefined;
+
+/** Rejects when the script of a worker does not load. */
+const failureOf = (worker: Worker): Promise<never> =>
+  new Promise((_, reject) => {
     worker.addEventListener("error", (event) => reject(new Error(event.message || "the bench's worker did not load")));
   });
+
+/** Ends the worker when the work is done. */
+async function withWorker<W, T>(worker: Worker, work: (remote: W) => Promise<T>): Promise<T> {
   try {
-    return await Promise.race([work(wrap<W>(worker) as unknown as W), failed]);
+    return await Promise.race([work(wrap<W>(worker) as unknown as W), failureOf(worker)]);
   } finally {
     worker.terminate();
   }
@@ -35,5 +44,11 @@ const page: BenchPage = {
     withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
   measureProfile: (identity) =>
     withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile(identity)),
+  openAlone: (job) => {
+    const worker = benchWorker();
+    alone = wrap<BenchWorker>(worker) as unknown as BenchWorker;
+    return Promise.race([alone.openAlone(job), failureOf(worker)]);
+  },
+  runFor: async (milliseconds) => (alone ? alone.runFor(milliseconds) : 0),
 };
 Object.assign(globalThis, { leafcutterBench: page });

@@ -47,6 +47,68 @@ export interface Energy {
   readonly band: number;
 }
 
+/** Energy of one run. */
+export interface RunEnergy extends Energy {
+  /** Joules beyond what the machine takes doing nothing for as long; counters alone can tell. */
+  readonly aboveIdle?: number;
+  /** Counters, or where the coefficients come from. */
+  readonly source: string;
+}
+
+/** Significant digits that an amount of a tier deserves. */
+const digitsOf: Readonly<Record<EnergyTier, number>> = { A: 3, B: 3, C: 2 };
+
+/** "4.2 mJ (tier B)": joules are never shown without their tier. */
+export const millijoulesText = (millijoules: number, tier: EnergyTier): string =>
+  `${Number(millijoules.toPrecision(digitsOf[tier]))} mJ (tier ${tier})`;
+
+/** "4.2 mJ (tier A) a run, 3.1 mJ above idle, within a factor of 1.05: package-0 by powercap". */
+export function runEnergyText({ joules, aboveIdle, tier, band, source }: RunEnergy): string {
+  const above =
+    aboveIdle === undefined ? "" : `, ${Number((1e3 * aboveIdle).toPrecision(digitsOf[tier]))} mJ above idle`;
+  return `${millijoulesText(1e3 * joules, tier)} a run${above}, within a factor of ${Number(band.toPrecision(3))}: ${source}`;
+}
+
+/** Where energies of a kind come from: "of tier C: within a factor of 10, by …". */
+export const sourceText = ({ tier, band, source }: Pick<RunEnergy, "tier" | "band" | "source">): string =>
+  `is of tier ${tier}: within a factor of ${Number(band.toPrecision(3))}, by ${source}`;
+
+/** Operators whose operations are multiply-adds. */
+const products: ReadonlySet<string> = new Set([
+  "leafcutter.Conv",
+  "leafcutter.ConvTranspose",
+  "leafcutter.MatMul",
+  "leafcutter.Attention",
+  "LSTM",
+  "GRU",
+  "RNN",
+]);
+
+/** What a step of an operator counts, from its floating-point operations (two of them in a multiply-add). */
+export function operationsOf(op: string, flops: number): Pick<StepCounts, "type" | "operations"> {
+  if (op.startsWith("leafcutter.Integer")) return { type: "int8", operations: flops / 2 };
+  return products.has(op) ? { type: "float32", operations: flops / 2 } : { type: "other", operations: flops };
+}
+
+/** A step of a session as it reports it. */
+export interface RunStep {
+  readonly op: string;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** Energy of a run by its steps. What they move comes from wherever all of it fits, since weights are not told apart. */
+export function estimatedEnergy(steps: readonly RunStep[], coefficients: EnergyCoefficients): RunEnergy {
+  const { tier, band, source } = coefficients;
+  const footprint = steps.reduce((sum, { bytes }) => sum + bytes, 0);
+  const joules = steps.reduce((sum, { op, milliseconds, flops, bytes }) => {
+    const counts = { nanoseconds: milliseconds * 1e6, weightBytes: bytes, valueBytes: 0, ...operationsOf(op, flops) };
+    return sum + energyOf(counts, footprint, coefficients);
+  }, 0);
+  return { joules, tier, band, source };
+}
+
 /** Joules of one step; `footprint`: bytes that a whole run touches. */
 export function energyOf(counts: StepCounts, footprint: number, coefficients: EnergyCoefficients): number {
   const perByte = (bytes: number): number => {

@@ -287,6 +287,7 @@ class Fit {
       search,
       layers: choices.layers,
       limits: this.#limits,
+      tier: this.#budget.device.energy.tier,
       sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(choices, picks), size),
       pointOf: ({ amounts }: Candidate) => pointOf(amounts, qualityOfLoss(amounts[indexOf.loss] as number)),
     });

@@ -1,6 +1,7 @@
 /** The budget's outcome for a terminal: limits with slack and price, the front around the choice, the layers that lose most. */
+import { type EnergyTier, millijoulesText, sourceText } from "./energy.ts";
 import { amountText, limitName, limitText } from "./limit-text.ts";
-import type { BudgetOutcome, FrontPoint, Limited, LimitOutcome, Point } from "./outcome.ts";
+import type { BudgetOutcome, Limited, LimitOutcome, Point } from "./outcome.ts";
 import type { Objective } from "./quantities.ts";
 
 const mostPoints = 9;
@@ -13,37 +14,46 @@ export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
   const { objective, device, energy, original, chosen } = outcome;
   return [
     `budget: best ${objective}${outcome.proved ? "" : " (not proved to be the best)"}, on ${device}`,
-    `  as it was  ${pointText(original)}`,
-    `  chosen     ${pointText(chosen)}`,
-    `  energy is of tier ${energy.tier}: within a factor of ${short(energy.band)}, by ${energy.source}`,
-    ...outcome.limits.map((limit) => `  ${limitLine(limit, objective)}`),
-    ...frontLines(outcome.front),
+    `  as it was  ${pointText(original, energy.tier)}`,
+    `  chosen     ${pointText(chosen, energy.tier)}`,
+    `  energy ${sourceText(energy)}`,
+    ...outcome.limits.map((limit) => `  ${limitLine(limit, objective, energy.tier)}`),
+    ...frontLines(outcome),
     ...layerLines(outcome),
   ];
 }
 
-const pointText = ({ size, memory, latency, energy, quality }: Point): string =>
-  `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${short(energy)} mJ, quality ${quality.toFixed(5)}`;
+const pointText = ({ size, memory, latency, energy, quality }: Point, tier: EnergyTier): string =>
+  `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${millijoulesText(energy, tier)}, quality ${quality.toFixed(5)}`;
 
 /** Of a difference. */
-const amount = (quantity: Limited, value: number): string => {
+const amount = (quantity: Limited, value: number, tier: EnergyTier): string => {
   if (quantity === "size" || quantity === "memory") return megabytes(value);
-  return quantity === "quality" ? short(value) : amountText(quantity, value);
+  return quantity === "quality" ? short(value) : amountText(quantity, value, tier);
 };
 
-function limitLine({ quantity, limit, value, slack, price }: LimitOutcome, objective: Objective): string {
-  const units: Readonly<Record<Objective, string>> = { quality: "points", latency: "ms", energy: "mJ", size: "bytes" };
+function limitLine(
+  { quantity, limit, value, slack, price }: LimitOutcome,
+  objective: Objective,
+  tier: EnergyTier,
+): string {
+  const units: Readonly<Record<Objective, string>> = {
+    quality: "points",
+    latency: "ms",
+    energy: `mJ (tier ${tier})`,
+    size: "bytes",
+  };
   const sign = quantity === "quality" ? "-" : "+";
   const priced = price
-    ? `; ${sign}${amount(quantity, price.by)} buys ${short(price.gain)} ${units[objective]} of ${objective}`
+    ? `; ${sign}${amount(quantity, price.by, tier)} buys ${short(price.gain)} ${units[objective]} of ${objective}`
     : "";
   const bound =
     quantity === "size" || quantity === "memory" ? `at most ${megabytes(limit)}` : limitText(quantity, limit);
-  return `${limitName[quantity]} ${bound}: ${quantity === "quality" ? amountText(quantity, value) : amount(quantity, value)}, ${amount(quantity, slack)} to spare${priced}`;
+  return `${limitName[quantity]} ${bound}: ${quantity === "quality" ? amountText(quantity, value) : amount(quantity, value, tier)}, ${amount(quantity, slack, tier)} to spare${priced}`;
 }
 
 /** Points at equal distances on the front, the choice among them. */
-function frontLines(front: readonly FrontPoint[]): readonly string[] {
+function frontLines({ front, energy: { tier } }: BudgetOutcome): readonly string[] {
   const step = Math.max(1, (front.length - 1) / (mostPoints - 1));
   const shown = new Set(Array.from({ length: mostPoints }, (_, i) => Math.round(i * step)));
   const points = front.filter((point, index) => point.chosen || shown.has(index));
@@ -51,7 +61,7 @@ function frontLines(front: readonly FrontPoint[]): readonly string[] {
     "  front: quality against size, latency and energy (by sums over the layers; > was measured)",
     ...points.map(
       ({ quality, size, latency, energy, chosen }) =>
-        `  ${chosen ? ">" : " "} ${quality.toFixed(5)}  ${megabytes(size)}  ${short(latency)} ms  ${short(energy)} mJ`,
+        `  ${chosen ? ">" : " "} ${quality.toFixed(5)}  ${megabytes(size)}  ${short(latency)} ms  ${millijoulesText(energy, tier)}`,
     ),
   ];
 }

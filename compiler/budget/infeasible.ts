@@ -2,8 +2,10 @@
  * The error of a budget that nothing keeps: the whole explanation as data (Infeasibility), the part that helps most in words.
  * Costs are those of plans and packages really made; quality is by the sums over the layers.
  */
+
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { type Amounts, fits, sumsOf } from "./choice-problem.ts";
+import type { EnergyTier } from "./energy.ts";
 import { explain } from "./explain.ts";
 import type { Layer } from "./layers.ts";
 import { amountText, limitName, limitText } from "./limit-text.ts";
@@ -25,6 +27,8 @@ export interface InfeasibleSettings {
   readonly search: Search;
   readonly layers: readonly Layer[];
   readonly limits: Limits;
+  /** Of the device's energy. */
+  readonly tier: EnergyTier;
   /** Bytes of the package of these picks that states `size` as its limit. */
   sizeOf(picks: Picks, size: number): Promise<number>;
   pointOf(candidate: Candidate): Point;
@@ -50,6 +54,7 @@ export async function infeasible(settings: InfeasibleSettings): Promise<Leafcutt
     .sort((left, right) => left.share - right.share)
     .slice(0, mostRelaxations);
   const details: Infeasibility = {
+    tier: settings.tier,
     limits: best.map(({ quantity }) => ({ quantity, limit: limitOf(quantity) })),
     conflict: found.conflict.map(limitedOf),
     best,
@@ -96,19 +101,21 @@ async function smallestSize(fewest: Picks, { search, layers, sizeOf }: Infeasibl
 }
 
 function diagnosticOf(details: Infeasibility): LeafcutterError["diagnostic"] {
-  const { conflict, limits, best, nearest, relaxations } = details;
+  const { conflict, limits, best, nearest, relaxations, tier } = details;
   const kept = limits.filter(({ quantity }) => conflict.includes(quantity));
   const [alone] = kept;
   const bestOf = (quantity: Limited): number | undefined => best.find((entry) => entry.quantity === quantity)?.amount;
   const isAlone = kept.length === 1 && alone !== undefined;
   const least = isAlone ? bestOf(alone.quantity) : undefined;
   const worded = ({ quantity, amount }: { readonly quantity: Limited; readonly amount: number }): string =>
-    `${limitName[quantity]} ${limitText(quantity, amount)}`;
+    `${limitName[quantity]} ${limitText(quantity, amount, tier)}`;
   const received =
     isAlone && least !== undefined
-      ? `${amountText(alone.quantity, least)} at the ${alone.quantity === "size" ? "smallest" : "best"}`
+      ? `${amountText(alone.quantity, least, tier)} at the ${alone.quantity === "size" ? "smallest" : "best"}`
       : `at the nearest ${limits
-          .map(({ quantity }) => `${limitName[quantity]} ${amountText(quantity, nearest[quantity as keyof Point])}`)
+          .map(
+            ({ quantity }) => `${limitName[quantity]} ${amountText(quantity, nearest[quantity as keyof Point], tier)}`,
+          )
           .join(", ")}`;
   const relaxed = relaxations.map(worded).join(", or ");
   return {

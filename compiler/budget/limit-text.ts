@@ -1,4 +1,5 @@
 /** Limits and amounts in words, as diagnostics and reports say them. */
+import { type EnergyTier, millijoulesText } from "./energy.ts";
 import type { Limited } from "./outcome.ts";
 
 export const limitName: Readonly<Record<Limited, string>> = {
@@ -18,8 +19,8 @@ const qualityText = (quality: number): string => {
 
 const digits = (value: number): string => String(Number(value.toPrecision(4)));
 
-/** Bytes exactly: a limit of this many bytes can be kept. */
-export function amountText(quantity: Limited, amount: number): string {
+/** Bytes exactly: a limit of this many bytes can be kept. Energy has the tier of what it was computed from; a limit that somebody set has none. */
+export function amountText(quantity: Limited, amount: number, tier?: EnergyTier): string {
   switch (quantity) {
     case "size":
     case "memory":
@@ -27,7 +28,7 @@ export function amountText(quantity: Limited, amount: number): string {
     case "latency":
       return `${digits(amount)} ms`;
     case "energy":
-      return `${digits(amount)} mJ`;
+      return tier === undefined ? `${digits(amount)} mJ` : millijoulesText(amount, tier);
     case "quality":
       return qualityText(amount);
     case "sliceDrop":
@@ -35,5 +36,5 @@ export function amountText(quantity: Limited, amount: number): string {
   }
 }
 
-export const limitText = (quantity: Limited, limit: number): string =>
-  `${quantity === "quality" ? "at least" : "at most"} ${amountText(quantity, limit)}`;
+export const limitText = (quantity: Limited, limit: number, tier?: EnergyTier): string =>
+  `${quantity === "quality" ? "at least" : "at most"} ${amountText(quantity, limit, tier)}`;

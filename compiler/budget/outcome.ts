@@ -1,5 +1,5 @@
 /** What the budget stage decided and why, as data: reports show it, diagnostics carry the part of what is not possible. */
-import type { Energy } from "./energy.ts";
+import type { Energy, EnergyTier } from "./energy.ts";
 import type { Histogram } from "./histogram.ts";
 import type { Quality } from "./quality.ts";
 import type { Objective, Quantity } from "./quantities.ts";
@@ -73,6 +73,8 @@ export interface BudgetOutcome {
 
 /** `details` of a budget-infeasible diagnostic. */
 export interface Infeasibility {
+  /** Of every energy in it. */
+  readonly tier: EnergyTier;
   readonly limits: readonly { readonly quantity: Limited; readonly limit: number }[];
   /** Limits that exclude one another; without any one of them the others can be kept. */
   readonly conflict: readonly Limited[];

@@ -1,16 +1,17 @@
 /** `leafcutter bench`: models and packages beside other engines, kernels beside the roof, a model in an AudioWorklet, accuracy. */
-import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
+import { publishedEnergy } from "../budget/energy.ts";
 import { parseDeviceProfile, type Scheme } from "../compile.ts";
 import type { StateNames } from "../plan/states.ts";
+import { type EnergyFlags, withEnergyOptions } from "./energy.ts";
 import { backendOption, dimOption, example, stateOption } from "./options.ts";
 import { collect, type Dims, parsePrecision, parseThreadList } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
+import { readText } from "./read-text.ts";
 
 export function addBench(program: Command): void {
-  program
-    .command("bench")
+  withEnergyOptions(program.command("bench"))
     .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
     .argument(
       "<target...>",
@@ -57,7 +58,7 @@ export function addBench(program: Command): void {
     .action(bench);
 }
 
-interface BenchFlags {
+interface BenchFlags extends EnergyFlags {
   readonly in: string;
   readonly peers: string;
   readonly peer?: readonly string[];
@@ -69,7 +70,6 @@ interface BenchFlags {
   readonly html?: string;
   readonly seconds: number;
   readonly precisions?: readonly Scheme[];
-  readonly device?: string;
   readonly schemes: string;
   readonly windows?: number;
   readonly data: string;
@@ -126,6 +126,8 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
   const twins = Object.fromEntries(
     (flags.peer ?? []).map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
   );
+  const device =
+    flags.device === undefined ? undefined : parseDeviceProfile(await readText("--device", flags.device), flags.device);
   await runBench({
     targets,
     where: wanted,
@@ -138,10 +140,16 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     ...(flags.json === undefined ? {} : { json: flags.json }),
     ...(flags.html === undefined ? {} : { html: flags.html }),
     ...(flags.precisions ? { precisions: flags.precisions } : {}),
+    ...(flags.energy
+      ? {
+          energy: {
+            coefficients: device?.energy ?? publishedEnergy,
+            ...(flags.powercap === undefined ? {} : { powercap: flags.powercap }),
+          },
+        }
+      : {}),
     compile: {
-      ...(flags.device === undefined
-        ? {}
-        : { device: parseDeviceProfile(await readFile(flags.device, "utf8"), flags.device) }),
+      ...(device === undefined ? {} : { device }),
       ...(flags.dim ? { dims: flags.dim } : {}),
       ...(flags.state ? { states: flags.state } : {}),
     },

@@ -1,5 +1,5 @@
 /** A model file compiled with the options that `compile` and `inspect` share. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
@@ -29,6 +29,7 @@ import {
   parseValue,
 } from "./parse.ts";
 import { progressBar } from "./progress-bar.ts";
+import { readText } from "./read-text.ts";
 
 export interface CompileFlags {
   readonly dim?: Dims;
@@ -56,23 +57,6 @@ export interface CompileFlags {
 
 /** Samples used at most: more make neither ranges nor quality much surer. */
 const mostSamples = 500;
-
-/** A file that an option names. Throws file-missing. */
-async function readText(flag: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw new LeafcutterError(
-      {
-        code: "file-missing",
-        where: `${flag} ${path}`,
-        message: "the file cannot be read",
-        received: error instanceof Error ? error.message : String(error),
-      },
-      { cause: error },
-    );
-  }
-}
 
 const textOf = (flag: string, path: string | undefined): Promise<string | undefined> =>
   path === undefined ? Promise.resolve(undefined) : readText(flag, path);

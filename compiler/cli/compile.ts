@@ -2,15 +2,18 @@
 import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Command } from "commander";
+import type { RunEnergy } from "../budget/energy.ts";
 import {
   formatReport,
   type Infeasibility,
   infeasibleHtml,
   LeafcutterError,
   type Package,
+  type Report,
   reportHtml,
 } from "../compile.ts";
 import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
+import { type EnergyFlags, energyOfPackage, withEnergyOptions } from "./energy.ts";
 import { example } from "./options.ts";
 import { writePackage } from "./package-folder.ts";
 
@@ -25,8 +28,13 @@ measured on the device, or --accept-prior.
   leafcutter compile model.onnx -o package --precision int8 --calibrate images`;
 
 export function addCompile(program: Command): void {
-  withCompileOptions(
-    program.command("compile").description("compile a model file into a package").argument("<model>", "an .onnx file"),
+  withEnergyOptions(
+    withCompileOptions(
+      program
+        .command("compile")
+        .description("compile a model file into a package")
+        .argument("<model>", "an .onnx file"),
+    ),
   )
     .requiredOption("-o, --output <dir>", "folder of the package")
     .option("--name <name>", "name of the package (default: the file's)")
@@ -39,33 +47,52 @@ export function addCompile(program: Command): void {
       "make the package of this manifest.json again, byte by byte, with its options; fails where model, samples, device profile or compiler differ",
     )
     .addHelpText("after", example("compile model.onnx -o public/model --dim batch=1..4 --max-size 1MB") + lessons)
-    .action(async (model: string, flags: CompileFlags & { readonly output: string; readonly report?: string }) => {
-      const { report } = flags;
-      const result = await withReport(report, flags.name ?? basename(model), async () =>
-        compileModel(model, await compileOptions(model, flags)),
-      );
-      await writePackage(flags.output, result.files);
-      console.log(formatReport(result.report));
-      for (const { name, value } of result.manifest.inputs)
-        if (value) console.log(`  compiled for ${name} = ${value.join(",")} only: shapes depend on it (--value)`);
-      console.log(`  written to ${flags.output}`);
-    });
+    .action(
+      async (
+        model: string,
+        flags: CompileFlags & EnergyFlags & { readonly output: string; readonly report?: string },
+      ) => {
+        const { report } = flags;
+        const result = await withReport(report, flags.name ?? basename(model), async () =>
+          compileModel(model, await compileOptions(model, flags)),
+        );
+        await writePackage(flags.output, result.files);
+        console.log(formatReport(result.report));
+        if (flags.energy) {
+          const { energy, lines } = await energyOfPackage(flags.output, flags);
+          for (const line of lines) console.log(`  ${line}`);
+          const excess = excessText(energy, flags.maxEnergy);
+          if (excess !== undefined) console.log(`  ${excess}`);
+          await writeReport(report, { ...result.report, measuredEnergy: energy });
+        }
+        for (const { name, value } of result.manifest.inputs)
+          if (value) console.log(`  compiled for ${name} = ${value.join(",")} only: shapes depend on it (--value)`);
+        console.log(`  written to ${flags.output}`);
+      },
+    );
+}
+
+/** A plan keeps its limit by the device's coefficients; what counters say of the package may differ. */
+const excessText = (energy: RunEnergy, limit: number | undefined): string | undefined =>
+  limit === undefined || energy.tier !== "A" || 1e3 * energy.joules <= limit
+    ? undefined
+    : `that is more than --max-energy ${limit} mJ, which the plan keeps by its predictions: profile this machine, or lower the limit`;
+
+async function writeReport(file: string | undefined, report: Report): Promise<void> {
+  if (file !== undefined)
+    await writeFile(file, file.endsWith(".html") ? reportHtml(report) : JSON.stringify(report, undefined, 2));
 }
 
 async function withReport(file: string | undefined, name: string, work: () => Promise<Package>): Promise<Package> {
-  const isPage = file?.endsWith(".html") ?? false;
-  const write = async (content: string): Promise<void> => {
-    if (file !== undefined) await writeFile(file, content);
-  };
   try {
     const result = await work();
-    await write(isPage ? reportHtml(result.report) : JSON.stringify(result.report, undefined, 2));
+    await writeReport(file, result.report);
     return result;
   } catch (error) {
-    if (error instanceof LeafcutterError && error.code === "budget-infeasible") {
+    if (file !== undefined && error instanceof LeafcutterError && error.code === "budget-infeasible") {
       const { diagnostic } = error;
       const page = (): string => infeasibleHtml(name, diagnostic.message, diagnostic.details as Infeasibility);
-      await write(isPage ? page() : JSON.stringify({ infeasible: diagnostic }, undefined, 2));
+      await writeFile(file, file.endsWith(".html") ? page() : JSON.stringify({ infeasible: diagnostic }, undefined, 2));
     }
     throw error;
   }

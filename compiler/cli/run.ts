@@ -6,14 +6,14 @@ import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { type Backend, load } from "../../runtime/index.ts";
 import { writeNpy } from "../import/npy.ts";
+import { type EnergyFlags, energyOfRuns, withEnergyOptions } from "./energy.ts";
 import { backendOption, example, threadsOption } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { collect } from "./parse.ts";
 import { portText } from "./port-text.ts";
 
 export function addRun(program: Command): void {
-  program
-    .command("run")
+  withEnergyOptions(program.command("run"))
     .description("run a package once and print its outputs")
     .argument("<dir>", "package folder")
     .option(
@@ -25,19 +25,20 @@ export function addRun(program: Command): void {
     .addHelpText("after", example("run public/model --input image=cat.jpg -o outputs"))
     .addOption(backendOption())
     .addOption(threadsOption())
+    .option("--device <file>", "with --energy: device profile of `leafcutter profile`, for estimates")
     .action(run);
 }
 
 async function run(
   folder: string,
-  flags: {
+  flags: EnergyFlags & {
     readonly input?: readonly string[];
     readonly backend: Backend;
     readonly output?: string;
     readonly threads?: number;
   },
 ): Promise<void> {
-  const [{ readInputFile }, { runModel }] = await Promise.all([
+  const [{ readInputFile }, { roundOf, runModel }] = await Promise.all([
     import("../../bench/input-file.ts"),
     import("../../bench/state.ts"),
   ]);
@@ -67,8 +68,10 @@ async function run(
   const outputs = await runModel(session, inputs);
   const milliseconds = performance.now() - started;
   const { variant } = await session.stats();
+  const energy = flags.energy ? await energyOfRuns(session, roundOf(session, inputs), flags) : undefined;
   await session.dispose();
   console.log(`ran on ${variant} in ${milliseconds.toFixed(2)} ms`);
+  for (const line of energy?.lines ?? []) console.log(line);
   for (const [name, tensor] of Object.entries(outputs)) {
     console.log(`${name} ${tensor.dtype} [${tensor.shape.join(", ")}]: ${describe(tensor)}`);
     if (flags.output !== undefined) {

@@ -2,12 +2,12 @@
  * A plan's costs on a device: time by the cost table (and the bytes of a step at the bandwidth of what a run touches), energy by counts, memory as it is laid out. Symbols stand at their upper bounds, loops at one iteration.
  */
 import { costsOf, type DeviceProfile } from "../budget/device-profile.ts";
-import { energyOf, type OperationType } from "../budget/energy.ts";
+import { energyOf, operationsOf } from "../budget/energy.ts";
 import type { PlanCosts, StepCosts } from "../budget/plan-costs.ts";
 import { type Dim, upperBound } from "../graph/dimension.ts";
 import { bandwidthAt } from "../kernels/cost-table.ts";
 import { alignUp } from "./memory.ts";
-import type { Plan, PlannedKernelStep } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 
 const pageBytes = 65536;
 /** Assumed of a reference function in the runtime: it is plain JavaScript. */
@@ -36,7 +36,12 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
       [...weights].reduce((sum, buffer) => sum + upper(buffer.bytes), 0),
     );
     const nanoseconds = step.nanoseconds + (bandwidth === undefined ? 0 : bytes / bandwidth);
-    const counts = { nanoseconds, weightBytes, valueBytes: bytes - weightBytes, ...operationsOf(step, upper) };
+    const counts = {
+      nanoseconds,
+      weightBytes,
+      valueBytes: bytes - weightBytes,
+      ...operationsOf(op, upper(step.flops)),
+    };
     return {
       name,
       op,
@@ -53,22 +58,3 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
     weights: plan.weights.map(({ constants, bytes }) => ({ constants, bytes: alignUp(bytes.byteLength) })),
   };
 }
-
-function operationsOf(
-  { op, flops }: PlannedKernelStep,
-  upper: (dim: Dim) => number,
-): { readonly type: OperationType; readonly operations: number } {
-  const operations = upper(flops);
-  if (op.startsWith("leafcutter.Integer")) return { type: "int8", operations: operations / 2 };
-  return products.has(op) ? { type: "float32", operations: operations / 2 } : { type: "other", operations };
-}
-
-const products: ReadonlySet<string> = new Set([
-  "leafcutter.Conv",
-  "leafcutter.ConvTranspose",
-  "leafcutter.MatMul",
-  "leafcutter.Attention",
-  "LSTM",
-  "GRU",
-  "RNN",
-]);

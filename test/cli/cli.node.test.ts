@@ -66,7 +66,10 @@ describe("leafcutter", { timeout: 120_000 }, () => {
     );
     expect(fromNpy.stdout).toContain("logits float32 [1, 10]");
     expect(readFileSync(join(scratch, "out", "logits.npy")).byteLength).toBeGreaterThan(40);
-    const fromJson = await leafcutter("run", folder, "--input", `image=${join(scratch, "one.json")}`);
+    const input = `image=${join(scratch, "one.json")}`;
+    const fromJson = await leafcutter("run", folder, "--input", input, "--energy", "--powercap", join(scratch, "none"));
+    expect(fromJson.stdout).toMatch(/^no counters of energy.*no intel-rapl domain.*tier C.*--powercap/m);
+    expect(fromJson.stdout).toMatch(/^energy: [\d.e-]+ mJ \(tier C\) a run, within a factor of 10: Horowitz/m);
     const logits = (text: string): string | undefined => /logits.*/.exec(text)?.[0];
     expect(logits(fromJson.stdout)).toBe(logits(fromNpy.stdout));
   });

@@ -53,7 +53,7 @@ const report: Report = {
   memoryBytes: 2e6,
   arenaBytes: 1e5,
   liveBytes: 1e5,
-  predicted: { milliseconds: 5, millijoules: 0.5 },
+  predicted: { milliseconds: 5, millijoules: 0.5, tier: "C" },
   storage: [],
   budget,
   milliseconds: 100,
