@@ -124,7 +124,7 @@ const integers = {
   outputType: "uint8",
 } as const;
 
-export function integerDepthwise(shape: Convolution): KernelCase {
+function integerDepthwise(shape: Convolution): KernelCase {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return {

@@ -68,7 +68,7 @@ export async function measureAgreement(
   return rows;
 }
 
-export function formatAgreementRow({ model, quality }: AgreementRow): string {
+function formatAgreementRow({ model, quality }: AgreementRow): string {
   const outputs = quality.outputs.map(({ name, sqnr, cosine, classes }) => {
     const signal = `${name}: SQNR ${sqnr.toFixed(1)} dB, cosine ${cosine.toFixed(5)}`;
     if (!classes) return signal;

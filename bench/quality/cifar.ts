@@ -127,7 +127,7 @@ export async function measureCifar(
   return rows;
 }
 
-export function formatCifarRow({ name, goal, drops, weightBytes, effectiveBits, share }: CifarRow): string {
+function formatCifarRow({ name, goal, drops, weightBytes, effectiveBits, share }: CifarRow): string {
   const list = drops.map((drop) => drop.toFixed(2)).join(" ");
   const of = share ? `, at most ${(100 * share).toFixed(1)} % of int8's` : "";
   const bytes = `${(mean(weightBytes) / 1e3).toFixed(1)} kB of weights${of}: ${effectiveBits.toFixed(2)} bits`;

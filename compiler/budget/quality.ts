@@ -123,13 +123,6 @@ export class QualityMeter {
   }
 }
 
-/** All samples at once. */
-export function compareOutputs(expected: readonly Sample[], received: readonly Sample[], truth: Truth = {}): Quality {
-  const meter = new QualityMeter(truth);
-  for (const [index, outputs] of expected.entries()) meter.add(outputs, received[index] as Sample);
-  return meter.finish();
-}
-
 interface GroupSums {
   samples: number;
   classified: number;

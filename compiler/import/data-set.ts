@@ -5,7 +5,6 @@
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { NamedTensor } from "./match-ports.ts";
 import { readTensorProto } from "./onnx/tensor.ts";
-import { missingFile } from "./source.ts";
 
 /** A folder to read from; `path` is relative to it, with "/" between parts. */
 export interface Folder {
@@ -52,21 +51,4 @@ function numbered(
       return digits === undefined ? [] : [{ name, number: Number(digits) }];
     })
     .sort((left, right) => left.number - right.number);
-}
-
-/** A folder of a set of files (dropped files: path -> content). `root` is the path of the folder in the set, "" for its top. */
-export function fileSetFolder(files: ReadonlyMap<string, Blob>, root: string): Folder {
-  const prefix = root === "" || root.endsWith("/") ? root : `${root}/`;
-  return {
-    list: async (path) => {
-      const start = prefix + (path === "" ? "" : `${path}/`);
-      const inside = [...files.keys()].filter((file) => file.startsWith(start));
-      return [...new Set(inside.map((file) => file.slice(start.length).split("/")[0] ?? ""))];
-    },
-    read: async (path) => {
-      const blob = files.get(prefix + path);
-      if (!blob) throw missingFile(prefix + path);
-      return new Uint8Array(await blob.arrayBuffer());
-    },
-  };
 }

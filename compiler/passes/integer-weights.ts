@@ -14,7 +14,7 @@ export interface IntegerWeights {
 }
 
 /** Sums along all axes but one. */
-export function channelSums(integers: Int8Array, shape: readonly number[], axis: number): Int32Array {
+function channelSums(integers: Int8Array, shape: readonly number[], axis: number): Int32Array {
   const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
   const channels = shape[axis] as number;
   const sums = new Int32Array(channels);

@@ -70,7 +70,7 @@ export function splitPart(traced: TracedAxes, part: AxisPart, inner: Dim): Trace
 }
 
 /** The same elements in row-major order under another shape. */
-export function underShape(traced: TracedAxes, value: Value): TracedAxes | undefined {
+function underShape(traced: TracedAxes, value: Value): TracedAxes | undefined {
   const axes: AxisPart[][] = [];
   let current = traced;
   const queue = (): readonly AxisPart[] => current.axes.flat();

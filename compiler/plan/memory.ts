@@ -11,7 +11,7 @@ export interface Lifetime<B> {
   readonly last: number;
 }
 
-export const bufferAlignment = 64;
+const bufferAlignment = 64;
 
 export const alignUp = (bytes: number, alignment: number = bufferAlignment): number =>
   Math.ceil(bytes / alignment) * alignment;

@@ -11,7 +11,7 @@ import type { Engine } from "./engine.ts";
 import { numberOf } from "./kernel-probe.ts";
 
 /** The inputs of the test: input i filled from seed + i, or its fixed value. */
-export function selfTestInputs(test: SelfTest, program: Program): Readonly<Record<string, Tensor>> {
+function selfTestInputs(test: SelfTest, program: Program): Readonly<Record<string, Tensor>> {
   const bindings = new Map(Object.entries(test.bindings));
   const tensors = program.inputs.map((port, index): [string, Tensor] => {
     const extents = port.shape.map((extent) => evaluateExtent(extent, bindings));

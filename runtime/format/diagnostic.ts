@@ -50,7 +50,7 @@ export interface Diagnostic {
 }
 
 /** The one formatter: a single paragraph, the parts that are known in a fixed order. */
-export function formatDiagnostic(diagnostic: Diagnostic): string {
+function formatDiagnostic(diagnostic: Diagnostic): string {
   const { code, message, where, expected, received, advice } = diagnostic;
   const parts = [`${where ? `${where}: ` : ""}${message}`];
   if (expected !== undefined) parts.push(`expected ${expected}`);

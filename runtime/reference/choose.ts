@@ -19,7 +19,7 @@ export const nonZero: Reference = (call) => {
 };
 
 /** The slices `indices` of an axis, in that order. */
-export function takeAlong(data: Tensor, axis: number, indices: readonly number[]): Tensor {
+function takeAlong(data: Tensor, axis: number, indices: readonly number[]): Tensor {
   const outer = elementCount(data.shape.slice(0, axis));
   const inner = elementCount(data.shape.slice(axis + 1));
   const extent = data.shape[axis] as number;

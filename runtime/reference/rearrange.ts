@@ -64,7 +64,7 @@ export const split: Reference = (call) => {
 };
 
 /** First index, step and length of a slice along an axis of `extent`; negative bounds count from the end, others are clamped. */
-export function sliceRange(
+function sliceRange(
   start: number,
   end: number,
   step: number,

@@ -1,8 +1,15 @@
 import { expect, test } from "vitest";
-import { compareOutputs } from "../../compiler/budget/quality.ts";
+import { type Quality, QualityMeter, type Truth } from "../../compiler/budget/quality.ts";
+import type { Sample } from "../../compiler/budget/tools.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 
 const logits = (...values: number[]) => ({ y: tensorOf("float32", [1, values.length], values) });
+
+function compareOutputs(expected: readonly Sample[], received: readonly Sample[], truth: Truth = {}): Quality {
+  const meter = new QualityMeter(truth);
+  for (const [index, outputs] of expected.entries()) meter.add(outputs, received[index] as Sample);
+  return meter.finish();
+}
 
 test("equal outputs are perfect", () => {
   const outputs = [logits(1, 2, 3), logits(-1, 0, 5)];

@@ -1,10 +1,23 @@
 import { expect, test } from "vitest";
-import { fileSetFolder, readDataSets } from "../../compiler/import/data-set.ts";
+import { type Folder, readDataSets } from "../../compiler/import/data-set.ts";
 import { matchPorts } from "../../compiler/import/match-ports.ts";
 import { tensorBytes } from "./onnx-writer.ts";
 
 const file = (name: string, value: number): Blob =>
   new Blob([tensorBytes({ name, dims: [1], type: 6, int32s: [value] }) as Uint8Array<ArrayBuffer>]);
+
+/** A folder in memory: path -> content. `root` is its path, "" for the top. */
+function folderOf(files: ReadonlyMap<string, Blob>, root: string): Folder {
+  const prefix = root === "" ? "" : `${root}/`;
+  return {
+    list: async (path) => {
+      const start = path === "" ? prefix : `${prefix}${path}/`;
+      const inside = [...files.keys()].filter((file) => file.startsWith(start));
+      return [...new Set(inside.map((file) => file.slice(start.length).split("/")[0] ?? ""))];
+    },
+    read: async (path) => new Uint8Array(await (files.get(prefix + path) as Blob).arrayBuffer()),
+  };
+}
 
 test("sets and tensors stand in the order of their numbers", async () => {
   const files = new Map([
@@ -16,7 +29,7 @@ test("sets and tensors stand in the order of their numbers", async () => {
     ["m/model.onnx", new Blob([])],
     ["other/test_data_set_0/input_0.pb", file("x", 1)],
   ]);
-  const sets = await readDataSets(fileSetFolder(files, "m"));
+  const sets = await readDataSets(folderOf(files, "m"));
   expect(
     sets.map(({ name, inputs, outputs }) => [
       name,
@@ -34,12 +47,12 @@ test("sets and tensors stand in the order of their numbers", async () => {
     ],
     ["test_data_set_10", [[0, 100]], []],
   ]);
-  expect((await readDataSets(fileSetFolder(files, ""))).length).toBe(0);
+  expect((await readDataSets(folderOf(files, ""))).length).toBe(0);
 });
 
 test("a damaged tensor file is named", async () => {
   const files = new Map([["test_data_set_0/input_0.pb", new Blob([new Uint8Array([8, 4, 16, 1])])]]);
-  await expect(readDataSets(fileSetFolder(files, ""))).rejects.toThrow(
+  await expect(readDataSets(folderOf(files, ""))).rejects.toThrow(
     /^test_data_set_0\/input_0\.pb: .*expected 4.*\[model-invalid\]$/,
   );
 });

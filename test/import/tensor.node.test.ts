@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { codeOfDtype } from "../../compiler/import/onnx/data-type.ts";
+import { dtypeOfCode } from "../../compiler/import/onnx/data-type.ts";
 import { readTensorProto } from "../../compiler/import/onnx/tensor.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import { dtypes } from "../../runtime/format/dtype.ts";
@@ -19,6 +19,9 @@ const codeThrownBy = (act: () => unknown): string => {
 const samples: readonly Tensor[] = dtypes.map((dtype) =>
   tensorOf(dtype, [2, 3], dtype === "bool" ? [0, 1, 1, 0, 0, 1] : [0, 1, 2, 100, 7, dtype.startsWith("u") ? 200 : -3]),
 );
+
+/** The element type of each code of TensorProto. */
+const codes = Array.from({ length: 17 }, (_, code) => dtypeOfCode(code));
 
 /** The typed field of ONNX for each element type, from the comments of onnx.proto. */
 function typed(tensor: Tensor): Partial<TensorFields> {
@@ -40,7 +43,7 @@ function typed(tensor: Tensor): Partial<TensorFields> {
 
 describe("every element type in every encoding", () => {
   for (const sample of samples) {
-    const head = { name: "t", dims: [2, 3], type: codeOfDtype(sample.dtype) };
+    const head = { name: "t", dims: [2, 3], type: codes.indexOf(sample.dtype) };
     const encodings: Record<string, TensorFields> = {
       raw: { ...head, raw: rawBytes(sample.data) },
       typed: { ...head, ...typed(sample) },

@@ -55,9 +55,3 @@ export const dtypeOfCode = (code: number): DType | undefined => supported.get(co
 
 /** ONNX's name of a code, for people. */
 export const nameOfCode = (code: number): string => supported.get(code) ?? others.get(code) ?? `element type ${code}`;
-
-/** The code of an element type. */
-export function codeOfDtype(dtype: DType): number {
-  for (const [code, candidate] of supported) if (candidate === dtype) return code;
-  return 0;
-}

@@ -55,7 +55,7 @@ function decodeEntry(bytes: Uint8Array): [key: string, value: string] {
 }
 
 /** The name of a SparseTensorProto: that of its `values` tensor. */
-export function decodeSparseName(bytes: Uint8Array): string {
+function decodeSparseName(bytes: Uint8Array): string {
   const reader = new MessageReader(bytes, "sparse tensor");
   let name = "";
   for (let field = reader.next(); field !== 0; field = reader.next())
@@ -97,7 +97,7 @@ const otherTypes: Readonly<Record<number, string>> = {
   9: "optional",
 };
 
-export function decodeValueInfo(bytes: Uint8Array): OnnxValueInfo {
+function decodeValueInfo(bytes: Uint8Array): OnnxValueInfo {
   const reader = new MessageReader(bytes, "value info");
   let name = "";
   let type: OnnxType = { kind: "other", name: "no type" };
@@ -233,7 +233,7 @@ function decodeAttribute(bytes: Uint8Array, where: string, depth: number): [name
 }
 
 /** `depth`: how many graphs this node is inside of. */
-export function decodeNode(bytes: Uint8Array, depth = 0): OnnxNode {
+function decodeNode(bytes: Uint8Array, depth = 0): OnnxNode {
   const reader = new MessageReader(bytes, "node");
   const [inputs, outputs]: [string[], string[]] = [[], []];
   const attributeBytes: Uint8Array[] = [];
@@ -253,7 +253,7 @@ export function decodeNode(bytes: Uint8Array, depth = 0): OnnxNode {
 }
 
 /** A graph that is an attribute. The model's own graph is read in pieces by scan.ts. */
-export function decodeGraph(bytes: Uint8Array, depth: number): OnnxGraph {
+function decodeGraph(bytes: Uint8Array, depth: number): OnnxGraph {
   if (depth > deepestNesting)
     throw malformed("graph", "graphs are nested too deeply", `at most ${deepestNesting}`, `${depth}`);
   const reader = new MessageReader(bytes, "graph");

@@ -20,13 +20,13 @@ export const layoutOf = ({ inputChannels, outputChannels }: IntegerDepthwiseProb
 type Kernel = Pick<IntegerDepthwiseProblem, "kernelHeight" | "kernelWidth">;
 
 /** Slots of a panel. */
-export const slotsOf = ({ kernelHeight, kernelWidth }: Kernel): number =>
+const slotsOf = ({ kernelHeight, kernelWidth }: Kernel): number =>
   Math.floor(kernelHeight / 2) * kernelWidth + (kernelHeight % 2) * Math.ceil(kernelWidth / 2);
 
 /** Bytes of a panel. */
 export const panelBytesOf = (kernel: Kernel): number => 4 * panelChannels + slotBytes * slotsOf(kernel);
 
-export const panelsOf = (channels: number): number => Math.ceil(channels / panelChannels);
+const panelsOf = (channels: number): number => Math.ceil(channels / panelChannels);
 
 /** First channel of a panel. */
 export const firstChannel = (panel: number, channels: number): number =>

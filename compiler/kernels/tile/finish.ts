@@ -69,12 +69,7 @@ export const isEpilogue = (epilogue: Expression | undefined, operands: number): 
 export type OperandChannels = "contiguous" | "single";
 
 /** The epilogue on the lanes of `inputs`; the functions that hot loops need are written in place. */
-export function applyEpilogue(
-  body: BodyBuilder,
-  math: MathLibrary,
-  epilogue: Expression,
-  inputs: readonly Vector[],
-): Vector {
+function applyEpilogue(body: BodyBuilder, math: MathLibrary, epilogue: Expression, inputs: readonly Vector[]): Vector {
   const written = new Map<string, Vector>();
   return emitVector(
     {

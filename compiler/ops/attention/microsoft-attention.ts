@@ -37,7 +37,7 @@ function checkMask(context: OperatorContext, index: number, batch: Dim): void {
 }
 
 /** Extents of q, k and v in the columns of the projection. */
-export function projectedSizes(context: OperatorContext): readonly [Dim, Dim, Dim] {
+function projectedSizes(context: OperatorContext): readonly [Dim, Dim, Dim] {
   const columns = context.type(1).shape[1] ?? 0;
   const third = divideDims(columns, 3);
   const [q, k, v] = integersOf(context.node, "qkv_hidden_sizes") ?? [];

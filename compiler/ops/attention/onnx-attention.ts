@@ -29,7 +29,7 @@ function headsOf(context: OperatorContext, index: number, name: string): HeadExt
 }
 
 /** Queries, and keys and values with what the cache holds in front of them. */
-export function onnxAttentionExtents(context: OperatorContext) {
+function onnxAttentionExtents(context: OperatorContext) {
   const query = headsOf(context, 0, "q_num_heads");
   const cached = (index: number, past: number): HeadExtents => {
     const own = headsOf(context, index, "kv_num_heads");

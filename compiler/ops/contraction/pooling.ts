@@ -50,12 +50,12 @@ function lowest(dtype: DType): number {
 }
 
 /** |value|^p without a call to power for the usual p. */
-export function powerOfMagnitude(value: Expression, p: number): Expression {
+function powerOfMagnitude(value: Expression, p: number): Expression {
   if (p === 1) return unary("abs", value);
   return p === 2 ? binary("multiply", value, value) : binary("power", unary("abs", value), constant(p));
 }
 
-export function rootOfSum(sum: Expression, p: number): Expression {
+function rootOfSum(sum: Expression, p: number): Expression {
   if (p === 1) return sum;
   return p === 2 ? unary("sqrt", sum) : binary("power", sum, constant(1 / p));
 }

@@ -37,7 +37,7 @@ export function layerOf(context: OperatorContext): Layer {
 }
 
 /** Refuses an operand (if there is one) whose extents are known and others than these. */
-export function expectShape(context: OperatorContext, index: number, name: string, shape: readonly Dim[]): void {
+function expectShape(context: OperatorContext, index: number, name: string, shape: readonly Dim[]): void {
   if (!context.has(index)) return;
   const given = context.type(index).shape;
   const fits =
