@@ -340,8 +340,8 @@ export function recurrent(cell: "lstm" | "gru", time: number, batch: number, siz
       linearBeforeReset: true,
       peepholes: false,
       outputs: ["Y"],
-      inputStorage: "float32",
-      stateStorage: "float32",
+      inputWeights: { storage: "float32" },
+      stateWeights: { storage: "float32" },
     },
     operands: [
       [time, batch, inputSize],

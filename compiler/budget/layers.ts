@@ -169,7 +169,7 @@ function readableAt(step: LoweredStep, index: number): Readable {
   const { problem } = step;
   if (problem.family === "recurrent") {
     const layout = { channelAxis: 0, contractionAxis: 1 };
-    return index === 1 || index === 2 ? { ...anything, blocks: false, layout, readers: [problem.family] } : nothing;
+    return index === 1 || index === 2 ? { ...anything, layout, readers: [problem.family] } : nothing;
   }
   if (index !== 1) return nothing;
   switch (problem.family) {
@@ -211,9 +211,7 @@ function readableByFamily(
   layout: WeightLayout | undefined,
 ): Readable {
   const accepts = (storage: "float16" | "int8"): boolean => acceptsProblem({ ...problem, storage });
-  const acceptsBlocks =
-    (problem.family === "conv" || problem.family === "matmul") &&
-    acceptsProblem({ ...problem, storage: "int4", blocks });
+  const acceptsBlocks = problem.family !== "depthwise" && acceptsProblem({ ...problem, storage: "int4", blocks });
   return {
     float16: accepts("float16"),
     int8: layout !== undefined && accepts("int8"),

@@ -66,13 +66,15 @@ export interface DepthwiseProblem extends Window {
   readonly epilogueOperands: number;
 }
 
-/** Operands as conv; weights [C, O/groups, kh, kw]. The window describes the transposed convolution's own attributes. */
-export interface ConvTransposeProblem extends Window {
+/**
+ * Operands as conv; weights [C, O/groups, kh, kw], in blocks along C only without groups. The window describes the transposed
+ * convolution's own attributes.
+ */
+export interface ConvTransposeProblem extends Window, StoredWeights {
   readonly family: "conv-transpose";
   readonly groups: number;
   readonly inputChannels: number;
   readonly outputChannels: number;
-  readonly storage: PlainStorage;
   readonly epilogue: Expression | undefined;
   readonly epilogueOperands: number;
 }
@@ -259,8 +261,9 @@ export interface RecurrentProblem {
   readonly linearBeforeReset: boolean;
   readonly peepholes: boolean;
   readonly outputs: readonly RecurrentOutput[];
-  readonly inputStorage: PlainStorage;
-  readonly stateStorage: PlainStorage;
+  /** Of W and R. */
+  readonly inputWeights: StoredWeights;
+  readonly stateWeights: StoredWeights;
 }
 
 export type Problem =

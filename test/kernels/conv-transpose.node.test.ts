@@ -1,11 +1,11 @@
 /** Transposed convolutions against the reference, over strides, dilations, groups, views, epilogues and storages. */
 import { describe, test } from "vitest";
 import { convTransposeFamily } from "../../compiler/kernels/conv-transpose/family.ts";
-import type { ConvTransposeProblem } from "../../compiler/kernels/problem.ts";
+import type { BlockForm, ConvTransposeProblem, PlainStorage } from "../../compiler/kernels/problem.ts";
 import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
 import { leafcutterConvTranspose } from "../../runtime/reference/leafcutter-conv.ts";
 import { checkProduct, randomTensor, targets } from "./product.ts";
-import { stored } from "./storage.ts";
+import { stored, storedInBlocks } from "./storage.ts";
 
 interface Window {
   readonly batch?: number;
@@ -20,7 +20,9 @@ interface Window {
   readonly groups?: number;
   readonly epilogue?: Expression;
   readonly operands?: readonly (readonly number[])[];
-  readonly storage?: ConvTransposeProblem["storage"];
+  readonly storage?: PlainStorage;
+  /** Weights in blocks along the input channels, instead. */
+  readonly blocks?: Omit<BlockForm, "bias"> & { readonly kind: "int4" | "nf4" };
   readonly sideChannels?: number;
 }
 
@@ -56,11 +58,34 @@ const cases: Readonly<Record<string, Window>> = {
   "operand per channel": { size: [3, 3], channels: [4, 9], kernel: [2, 2], stride: 2, epilogue: sum, operands: [[9]] },
   float16: { size: [4, 4], channels: [6, 10], kernel: [3, 3], stride: 2, storage: "float16" },
   int8: { size: [4, 4], channels: [6, 10], kernel: [3, 3], stride: 2, groups: 2, storage: "int8" },
+  int4: {
+    size: [4, 4],
+    channels: [37, 11],
+    kernel: [3, 3],
+    stride: 2,
+    pads: [1, 1, 1, 1],
+    blocks: { kind: "int4", size: 16, zeros: true, scaleType: "float16" },
+  },
+  "symmetric int4": {
+    size: [3, 4],
+    channels: [32, 3],
+    kernel: [2, 2],
+    stride: 2,
+    epilogue: relu,
+    blocks: { kind: "int4", size: 32, zeros: false, scaleType: "float32" },
+  },
+  nf4: {
+    size: [4, 4],
+    channels: [20, 16],
+    kernel: [1, 5],
+    dilation: 2,
+    blocks: { kind: "nf4", size: 16, zeros: false, scaleType: "float16" },
+  },
 };
 
 function build(window: Window) {
   const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
-  const { more = 0, operands = [], storage = "float32" } = window;
+  const { more = 0, operands = [], storage = "float32", blocks } = window;
   const extent = (axis: 0 | 1): number =>
     (size[axis] - 1) * stride + (kernel[axis] - 1) * dilation + 1 - pads[axis] - pads[axis + 2]! + more;
   const outputShape = [batch, extent(0), extent(1), channels[1]];
@@ -82,11 +107,12 @@ function build(window: Window) {
     groups,
     inputChannels: channels[0],
     outputChannels: channels[1],
-    storage,
+    ...(blocks ? { storage: blocks.kind, blocks: { ...blocks, bias: true } } : { storage }),
     epilogue: window.epilogue,
     epilogueOperands: operands.length,
   };
-  const weights = stored(randomTensor([channels[0], channels[1] / groups, ...kernel], 2), storage, 1);
+  const random = randomTensor([channels[0], channels[1] / groups, ...kernel], 2);
+  const weights = blocks ? storedInBlocks(random, blocks.kind, 0, blocks) : stored(random, storage, 1);
   const tensors = [
     randomTensor([batch, ...size, channels[0]], 1),
     weights.tensor,

@@ -6,14 +6,14 @@ import { setFlagsFromString } from "node:v8";
 import { describe, expect, test } from "vitest";
 import { wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import type { Buffer, View } from "../../compiler/kernels/contract.ts";
-import type { PlainStorage, RecurrentCell, RecurrentProblem } from "../../compiler/kernels/problem.ts";
+import type { BlockForm, RecurrentCell, RecurrentProblem, StoredWeights } from "../../compiler/kernels/problem.ts";
 import { recurrentFamily } from "../../compiler/kernels/recurrent/family.ts";
 import { input, unary } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { executeRecurrent } from "../ops/execute-recurrent.ts";
 import { randomTensor } from "./product.ts";
 import { runSteps } from "./run.ts";
-import { stored } from "./storage.ts";
+import { stored, storedInBlocks } from "./storage.ts";
 import { collect, expectClose, gappedBuffer, scatter } from "./tensors.ts";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");
@@ -24,11 +24,20 @@ const gates = { lstm: 4, gru: 3, rnn: 1 } as const;
 
 interface Layer {
   readonly cell: RecurrentCell;
-  readonly storage?: PlainStorage;
+  readonly weights?: StoredWeights;
   readonly changes?: Partial<RecurrentProblem>;
   readonly lengths?: readonly number[];
   readonly initial?: boolean;
 }
+
+const int4: StoredWeights = {
+  storage: "int4",
+  blocks: { size: 16, zeros: true, scaleType: "float16", bias: true },
+};
+const nf4: StoredWeights = {
+  storage: "nf4",
+  blocks: { size: 16, zeros: false, scaleType: "float16", bias: false },
+};
 
 const layers: Readonly<Record<string, Layer>> = {
   lstm: { cell: "lstm" },
@@ -52,22 +61,50 @@ const layers: Readonly<Record<string, Layer>> = {
     lengths: [2, 0, 3, 1],
     initial: true,
   },
-  "lstm, float16": { cell: "lstm", storage: "float16", changes: { batch: 2, hiddenSize: 9 } },
-  "lstm, int8": { cell: "lstm", storage: "int8", changes: { batch: 2, hiddenSize: 9, direction: "bidirectional" } },
+  "lstm, float16": { cell: "lstm", weights: { storage: "float16" }, changes: { batch: 2, hiddenSize: 9 } },
+  "lstm, int8": {
+    cell: "lstm",
+    weights: { storage: "int8" },
+    changes: { batch: 2, hiddenSize: 9, direction: "bidirectional" },
+  },
   "gru that resets first": { cell: "gru", changes: { batch: 5, hiddenSize: 6 }, initial: true },
-  "gru that resets first, int8": { cell: "gru", storage: "int8", changes: { batch: 4, hiddenSize: 10 } },
+  "gru that resets first, int8": { cell: "gru", weights: { storage: "int8" }, changes: { batch: 4, hiddenSize: 10 } },
   "gru that resets later": { cell: "gru", changes: { batch: 7, linearBeforeReset: true }, initial: true },
   "gru that resets later, float16, projected": {
     cell: "gru",
-    storage: "float16",
+    weights: { storage: "float16" },
     changes: { projected: true, hiddenSize: 5, inputSize: 24, linearBeforeReset: true, batch: 3, direction: "reverse" },
   },
   rnn: { cell: "rnn", changes: { batch: 4, hiddenSize: 11 }, initial: true },
+  "lstm, int4": { cell: "lstm", weights: int4, changes: { batch: 3, hiddenSize: 35, inputSize: 21 } },
+  "lstm, symmetric int4, both ways": {
+    cell: "lstm",
+    weights: { storage: "int4", blocks: { size: 16, zeros: false, scaleType: "float32", bias: true } },
+    changes: { batch: 2, hiddenSize: 32, inputSize: 7, direction: "bidirectional" },
+    initial: true,
+  },
+  "lstm, nf4": { cell: "lstm", weights: nf4, changes: { batch: 2, hiddenSize: 18, inputSize: 33 } },
+  "gru that resets first, int4": { cell: "gru", weights: int4, changes: { batch: 4, hiddenSize: 33 } },
+  "gru that resets first, nf4": { cell: "gru", weights: nf4, changes: { batch: 3, hiddenSize: 17 } },
+  "gru that resets later, int4, projected": {
+    cell: "gru",
+    weights: int4,
+    changes: { projected: true, hiddenSize: 37, inputSize: 120, linearBeforeReset: true, batch: 3 },
+  },
+  "gru that resets later, nf4": { cell: "gru", weights: nf4, changes: { hiddenSize: 21, linearBeforeReset: true } },
+  "rnn, int4": { cell: "rnn", weights: int4, changes: { batch: 4, hiddenSize: 34, direction: "reverse" } },
+  "rnn, nf4": { cell: "rnn", weights: nf4, changes: { batch: 4, hiddenSize: 34 } },
   "one row of one step": { cell: "lstm", changes: { batch: 1, time: 1, outputs: ["Y_h", "Y_c"] }, initial: true },
   "outputs in part": { cell: "gru", changes: { outputs: ["Y_h"] } },
 };
 
-function build({ cell, storage = "float32", changes, lengths, initial = false }: Layer) {
+/** `tensor` rounded to the storage of `weights`, one scale per row or blocks along rows. */
+function rounded(tensor: Tensor<"float32">, { storage, blocks }: StoredWeights) {
+  if (storage === "int4" || storage === "nf4") return storedInBlocks(tensor, storage, 1, blocks as BlockForm);
+  return stored(tensor, storage, 0);
+}
+
+function build({ cell, weights = { storage: "float32" }, changes, lengths, initial = false }: Layer) {
   const problem: RecurrentProblem = {
     family: "recurrent",
     cell,
@@ -84,16 +121,16 @@ function build({ cell, storage = "float32", changes, lengths, initial = false }:
     linearBeforeReset: false,
     peepholes: false,
     outputs: cell === "lstm" ? ["Y", "Y_h", "Y_c"] : ["Y", "Y_h"],
-    inputStorage: storage,
-    stateStorage: storage,
+    inputWeights: weights,
+    stateWeights: weights,
     ...changes,
   };
   const [time, batch] = [problem.time as number, problem.batch as number];
   const { hiddenSize, inputSize, batchFirst } = problem;
   const directions = problem.direction === "bidirectional" ? 2 : 1;
   const rows = directions * gates[cell] * hiddenSize;
-  const w = problem.projected ? undefined : stored(randomTensor([rows, inputSize], 2), storage, 0);
-  const r = stored(randomTensor([rows, hiddenSize], 3), storage, 0);
+  const w = problem.projected ? undefined : rounded(randomTensor([rows, inputSize], 2), weights);
+  const r = rounded(randomTensor([rows, hiddenSize], 3), weights);
   const state = batchFirst ? [batch, directions, hiddenSize] : [directions, batch, hiddenSize];
   const operands: readonly (Tensor | undefined)[] = [
     randomTensor([...(batchFirst ? [batch, time] : [time, batch]), inputSize], 1),

@@ -105,7 +105,7 @@ describe.skipIf(reason !== undefined)(`on WebGPU${reason === undefined ? "" : `,
 
   test("products and tables have weights in blocks", () => {
     const kernels = new Set(inBlocks.map(({ kernel, scheme }) => `${kernel} ${scheme}`));
-    for (const kernel of ["conv", "matmul", tableGraph.kernel])
+    for (const kernel of ["conv", "conv-transpose", "matmul", "lstm", "gru", "rnn", tableGraph.kernel])
       for (const scheme of blockSchemes) expect(kernels).toContain(`${kernel} ${schemeName(scheme)}`);
   });
 
@@ -133,18 +133,23 @@ const tableGraph: FamilyGraph = {
   },
 };
 
-/** The graph with the weights of products and tables in blocks; undefined when there are none. */
+/** The graph with the weights of products, recurrent layers and tables in blocks; undefined when there are none. */
 function blocked(graph: Graph, scheme: Scheme): Graph | undefined {
   const replacements = graph.nodes.flatMap(({ op, inputs }) => {
     const layout = {
       "leafcutter.Conv": { channelAxis: 0, contractionAxis: 1 },
+      "leafcutter.ConvTranspose": { channelAxis: 1, contractionAxis: 0 },
       "leafcutter.MatMul": { channelAxis: 1, contractionAxis: 0 },
+      "leafcutter.Recurrent": { channelAxis: 0, contractionAxis: 1 },
       Gather: { channelAxis: 0, contractionAxis: 1 },
     }[op];
-    const weights = inputs[op === "Gather" ? 0 : 1];
-    const tensor = weights && graph.constants.get(weights);
-    const rounded = layout && tensor && roundWeights(tensor as Tensor<"float32">, scheme, layout);
-    return rounded ? [[weights, rounded] as const] : [];
+    const places = op === "Gather" ? [0] : op === "leafcutter.Recurrent" ? [1, 2] : [1];
+    return places.flatMap((place) => {
+      const weights = inputs[place];
+      const tensor = weights && graph.constants.get(weights);
+      const rounded = layout && tensor && roundWeights(tensor as Tensor<"float32">, scheme, layout);
+      return rounded ? [[weights, rounded] as const] : [];
+    });
   });
   return replacements.length === 0 ? undefined : replaceConstants(graph, new Map(replacements));
 }

@@ -8,9 +8,9 @@ import { addDims, type Dim, divideDims, maximumDim, multiplyDims, subtractDims }
 import type { BoundStep, Buffer, Family, Halo, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { ConvTransposeProblem } from "../problem.ts";
+import { weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { panelBytes, widePanelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, operandWords } from "../tile/words.ts";
 import { packConvTranspose, transposeExtents } from "./pack.ts";
@@ -56,7 +56,8 @@ export const convTransposeFamily: Family<ConvTransposeProblem, ConvTransposeVari
   name: "conv-transpose",
   variants: convTransposeVariants,
   strided: true,
-  accepts: (_, problem) => isEpilogue(problem.epilogue, problem.epilogueOperands),
+  accepts: (_, problem) =>
+    isEpilogue(problem.epilogue, problem.epilogueOperands) && (!problem.blocks || problem.groups === 1),
   work(variant, problem, extent) {
     const { depth, panelsPerGroup } = transposeExtents(problem, panelWidth(variant));
     const { strideHeight, strideWidth } = problem;
@@ -72,9 +73,7 @@ export const convTransposeFamily: Family<ConvTransposeProblem, ConvTransposeVari
   pack: (variant, problem, [weights, bias], [storage]) =>
     packConvTranspose(problem, panelWidth(variant), weights as Tensor, bias, storage),
   scratchBytes: (variant, problem) =>
-    problem.storage === "float32"
-      ? 0
-      : widePanelBytes(panelWidth(variant), transposeExtents(problem, panelWidth(variant)).depth),
+    weightScratchBytes(problem, panelWidth(variant), transposeExtents(problem, panelWidth(variant)).depth),
   bind: (variant, problem, [input, , , ...operands], outputs, packed, scratch) =>
     bindConvTranspose(
       variant,
@@ -98,7 +97,7 @@ function bindConvTranspose(
 ): BoundStep {
   const width = panelWidth(variant);
   const { channelsPerGroup, filtersPerGroup, depth } = transposeExtents(problem, width);
-  const { batch, outputHeight, outputWidth, storage } = problem;
+  const { batch, outputHeight, outputWidth, storage, blocks } = problem;
   const [vertical, horizontal] = axesOf(problem);
   const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
   const outputRow = output.strides[1] as Dim;
@@ -120,7 +119,7 @@ function bindConvTranspose(
     integerWord("groupBytes", channelsPerGroup * 4),
     integerWord("tapBytes", channelsPerGroup * width * 4),
     integerWord("filtersPerGroup", filtersPerGroup),
-    integerWord("panelBytes", panelBytes(storage, width, depth)),
+    integerWord("panelBytes", weightPanelBytes(problem, width, depth, channelsPerGroup)),
     integerWord("depth", depth),
     integerWord("blockRows", maximumDim(1, divideDims(blockBytes, outputRow))),
     ...operandWords(operands),
@@ -128,6 +127,7 @@ function bindConvTranspose(
   const shape: ConvTransposeShape = {
     tile: { rows: variant.rows, vectors: variant.vectors },
     storage,
+    ...(blocks ? { blocks } : {}),
     vertical,
     horizontal,
     epilogue: problem.epilogue,

@@ -4,7 +4,7 @@ import type { Tensor } from "../../../runtime/format/tensor.ts";
 import type { Storage } from "../../graph/graph.ts";
 import type { Packed } from "../contract.ts";
 import type { ConvTransposeProblem } from "../problem.ts";
-import { packPanels } from "../tile/panel.ts";
+import { packWeights } from "../tile/pack.ts";
 
 export interface TransposeExtents {
   readonly channelsPerGroup: number;
@@ -41,22 +41,23 @@ export function packConvTranspose(
     });
   const taps = problem.kernelHeight * problem.kernelWidth;
   const values = weights.data as Float32Array;
-  const scales = storage?.kind === "int8" ? storage.scales : undefined;
-  return packPanels({
+  const source = {
     panels: problem.groups * panelsPerGroup,
     width,
     depth,
-    storage: problem.storage,
-    channel: (panel, column) => {
+    run: channelsPerGroup,
+    shape: weights.shape,
+    channel: (panel: number, column: number): number | undefined => {
       const filter = (panel % panelsPerGroup) * width + column;
       return filter < filtersPerGroup ? Math.floor(panel / panelsPerGroup) * filtersPerGroup + filter : undefined;
     },
-    weight: (channel, k) => {
+    values,
+    index: (channel: number, k: number): number => {
       const group = Math.floor(channel / filtersPerGroup);
       const [tap, c] = [Math.floor(k / channelsPerGroup), k % channelsPerGroup];
-      return values[((group * channelsPerGroup + c) * filtersPerGroup + (channel % filtersPerGroup)) * taps + tap] ?? 0;
+      return ((group * channelsPerGroup + c) * filtersPerGroup + (channel % filtersPerGroup)) * taps + tap;
     },
-    bias: (channel) => Number(bias?.data[channel] ?? 0),
-    scale: (channel) => scales?.[channel % filtersPerGroup] ?? 1,
-  });
+    bias: (channel: number): number => Number(bias?.data[channel] ?? 0),
+  };
+  return packWeights(source, problem, storage, (channel) => channel % filtersPerGroup);
 }

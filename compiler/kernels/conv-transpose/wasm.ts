@@ -9,10 +9,10 @@ import type { Expression as Code, FunctionReference, Local } from "../../assembl
 import { select } from "../../assemble/expression.ts";
 import { i32, minimumS } from "../../assemble/scalar.ts";
 import type { WasmKernelContext } from "../contract.ts";
-import type { PlainStorage } from "../problem.ts";
+import type { StoredWeights } from "../problem.ts";
+import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, panelWidth, rowsOn, type TileShape } from "../tile/multiply.ts";
-import { readyPanel } from "../tile/panel.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 
@@ -26,9 +26,8 @@ export interface TransposedAxis {
   readonly inputStep: number;
 }
 
-export interface ConvTransposeShape {
+export interface ConvTransposeShape extends StoredWeights {
   readonly tile: TileShape;
-  readonly storage: PlainStorage;
   readonly vertical: TransposedAxis;
   readonly horizontal: TransposedAxis;
   readonly epilogue: Expression | undefined;
@@ -85,6 +84,7 @@ class ConvTransposeCode {
     const width = panelWidth(this.#shape.tile);
     const scratch = words.has("scratch") ? words.local("scratch") : undefined;
     const depth = words.local("depth");
+    const channels = words.local("channels");
     const blockRows = words.local("blockRows");
     body.forRange(begin, end, blockRows, (blockBegin) => {
       const blockEnd = body.local("i32", minimumS(body.local("i32", i32.add(blockBegin, blockRows)), end));
@@ -95,7 +95,7 @@ class ConvTransposeCode {
         const left = words.local("filtersPerGroup");
         body.loop((again) => {
           const valid = body.local("i32", minimumS(left, width));
-          const ready = readyPanel(this.#context, this.#shape.storage, width, body, panel, scratch, depth);
+          const ready = readyWeights(this.#context, this.#shape, width, body, panel, scratch, depth, channels);
           body.forRange(blockBegin, blockEnd, 1, (row) => this.#row(row, ready, groupOffset, channel, valid));
           body.set(panel, i32.add(panel, words.word("panelBytes")));
           body.set(channel, i32.add(channel, valid));

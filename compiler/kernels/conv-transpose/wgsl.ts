@@ -2,13 +2,13 @@
 import type { WgslKernel } from "../contract.ts";
 import { hasFloatWgsl } from "../expression/wgsl-float.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { finishQuad, panelQuad, pixelOperands, pixelPlace, quad } from "../tile/wgsl.ts";
+import { finishQuad, pixelOperands, pixelPlace, quad, weightQuad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
 import type { ConvTransposeShape, TransposedAxis } from "./wasm.ts";
 
 export function convTransposeWgsl(shape: ConvTransposeShape): WgslKernel | undefined {
-  const { epilogue, operandChannels, storage, vertical, horizontal } = shape;
+  const { epilogue, operandChannels, vertical, horizontal } = shape;
   if (!hasFloatWgsl(epilogue, operandChannels.length + 1)) return undefined;
   const body = new WgslBody();
   const word = namedWords(body, shape.names);
@@ -26,7 +26,14 @@ export function convTransposeWgsl(shape: ConvTransposeShape): WgslKernel | undef
   const panel = body.let(
     `${word("weights")} + (${group} * (${panels}) + ${filter} / ${width}u) * ${word("panelBytes")}`,
   );
-  const { bias, cursor, step, weights } = panelQuad(body, storage, width, panel, body.let(`${filter} % ${width}u`));
+  const { bias, cursor, step, weights } = weightQuad(
+    body,
+    shape,
+    width,
+    panel,
+    body.let(`${filter} % ${width}u`),
+    word("channels"),
+  );
   const sum = body.variable(bias);
   const first = body.let(cursor);
   const channels = word("channels");

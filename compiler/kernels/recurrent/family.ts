@@ -97,7 +97,7 @@ function bindRecurrent(
   return {
     kernel: {
       key: `recurrent ${keyOf(shape)}`,
-      name: `${problem.cell} ${variant.name} ${problem.stateStorage}`,
+      name: `${problem.cell} ${variant.name} ${problem.stateWeights.storage}`,
       emitWasm: (context) => emitRecurrent(context, problem, variant.rows, shape.names),
       emitWgsl: () => recurrentWgsl(problem, shape.names),
     },

@@ -2,9 +2,11 @@
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
 import { numberToFloat16 } from "../../../runtime/format/half.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
+import { isBlockStorage } from "../../graph/blocks.ts";
 import type { Storage } from "../../graph/graph.ts";
 import type { Packed } from "../contract.ts";
 import type { RecurrentProblem } from "../problem.ts";
+import { packBlockPanels } from "../tile/block-pack.ts";
 import { elementBytes } from "../tile/panel.ts";
 import { blockUnits, gateCounts, panelLayout, type Section } from "./panel.ts";
 
@@ -37,16 +39,17 @@ export function packRecurrent(
     const weights = fromInput ? w : r;
     const scales = scalesOf(storage[fromInput ? 0 : 1]);
     const columns = section.gates.length * blockUnits;
+    const { form } = section;
+    if (typeof form !== "string") return;
     section.gates.forEach((gate, place) => {
       const channel = row(gate);
       const scale = scales?.[channel] ?? 1;
-      if (section.storage === "int8")
-        view.setFloat32(panel + section.scales + (place * blockUnits + lane) * 4, scale, true);
+      if (form === "int8") view.setFloat32(panel + section.scales + (place * blockUnits + lane) * 4, scale, true);
       for (let k = 0; k < section.depth; k++) {
         const value = weights?.[channel * section.depth + k] ?? 0;
-        const at = panel + section.offset + (k * columns + place * blockUnits + lane) * elementBytes[section.storage];
-        if (section.storage === "float32") view.setFloat32(at, value, true);
-        else if (section.storage === "int8") view.setInt8(at, scale === 0 ? 0 : Math.round(value / scale));
+        const at = panel + section.offset + (k * columns + place * blockUnits + lane) * elementBytes[form];
+        if (form === "float32") view.setFloat32(at, value, true);
+        else if (form === "int8") view.setInt8(at, scale === 0 ? 0 : Math.round(value / scale));
         else view.setUint16(at, halfOf(value, channel), true);
       }
     });
@@ -64,6 +67,32 @@ export function packRecurrent(
       for (const section of sections)
         writeSection(panel, lane, section, (gate) => (d * gates + gate) * hiddenSize + unitIndex);
     }
+  for (const section of sections) {
+    const { form, depth } = section;
+    const own = storage[section.source === "input" ? 0 : 1];
+    if (typeof form === "string" || !isBlockStorage(own)) continue;
+    const packed = packBlockPanels({
+      weights: form,
+      storage: own,
+      values: (section.source === "input" ? w : r) ?? new Float32Array(),
+      shape: [directions * gates * hiddenSize, depth],
+      panels: directions * blocks,
+      width: section.gates.length * blockUnits,
+      depth,
+      run: depth,
+      channel: (panel, column) => {
+        const unitIndex = (panel % blocks) * blockUnits + (column % blockUnits);
+        const gate = section.gates[Math.floor(column / blockUnits)] as number;
+        return unitIndex < hiddenSize
+          ? (Math.floor(panel / blocks) * gates + gate) * hiddenSize + unitIndex
+          : undefined;
+      },
+      index: (channel, k) => channel * depth + k,
+      bias: () => 0,
+    });
+    for (let panel = 0; panel < directions * blocks; panel++)
+      bytes.set(packed.bytes.subarray(panel * packed.unit, (panel + 1) * packed.unit), panel * unit + section.offset);
+  }
   return { bytes, unit };
 }
 

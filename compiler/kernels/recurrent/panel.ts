@@ -1,9 +1,11 @@
 /**
  * The packed weights of a recurrent layer: per direction, one panel for every block of four hidden units, so that one pass
  * over a panel yields all that the gates of these units need. In front: the start of every sum, peepholes, scales of int8
- * weights (float32, four lanes each); behind it one section per source, [depth][gates * 4 lanes], padded to 16 bytes.
+ * weights (float32, four lanes each); behind it one section per source, [depth][gates * 4 lanes], padded to 16 bytes. int4
+ * and nf4 weights stand in one run of blocks (tile/block-layout.ts), gates * 4 columns wide.
  */
-import type { PlainStorage, RecurrentCell, RecurrentProblem } from "../problem.ts";
+import type { PlainStorage, RecurrentCell, RecurrentProblem, StoredWeights } from "../problem.ts";
+import { type BlockWeights, runBytes, weightForm } from "../tile/block-layout.ts";
 import { elementBytes } from "../tile/panel.ts";
 
 /** Hidden units of a panel. */
@@ -18,7 +20,7 @@ export type Source = "input" | "state" | "reset";
 export interface Section {
   readonly source: Source;
   readonly depth: number;
-  readonly storage: PlainStorage;
+  readonly form: PlainStorage | BlockWeights;
   /** Gates whose weights it holds. */
   readonly gates: readonly number[];
   /** The sums that they go to. */
@@ -39,6 +41,15 @@ export interface PanelLayout {
 }
 
 const lanes = blockUnits * 4;
+/** The start of every sum stands in front of the panel, so blocks have no biases of their own. */
+function formOf(weights: StoredWeights): Section["form"] {
+  const form = weightForm(weights);
+  return typeof form === "string" ? form : { ...form, bias: false };
+}
+
+const sectionBytes = (form: Section["form"], columns: number, depth: number): number =>
+  typeof form === "string" ? depth * columns * elementBytes[form] : runBytes(form, columns, depth);
+
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
 /** Whether the state is multiplied by the reset gate before its product, which then has to wait for that gate. */
@@ -46,7 +57,8 @@ export const resetsFirst = ({ cell, linearBeforeReset }: RecurrentProblem): bool
   cell === "gru" && !linearBeforeReset;
 
 export function panelLayout(problem: RecurrentProblem): PanelLayout {
-  const { cell, projected, inputSize, hiddenSize, inputStorage, stateStorage } = problem;
+  const { cell, projected, inputSize, hiddenSize } = problem;
+  const [input, own] = [formOf(problem.inputWeights), formOf(problem.stateWeights)];
   const gates = gateCounts[cell];
   const sums = cell === "gru" && problem.linearBeforeReset ? 4 : gates;
   const state =
@@ -58,21 +70,21 @@ export function panelLayout(problem: RecurrentProblem): PanelLayout {
   const planned = [
     ...(projected
       ? []
-      : [{ source: "input", depth: inputSize, storage: inputStorage, gates: upTo(gates), sums: upTo(gates) } as const]),
-    { source: "state", depth: hiddenSize, storage: stateStorage, ...state } as const,
+      : [{ source: "input", depth: inputSize, form: input, gates: upTo(gates), sums: upTo(gates) } as const]),
+    { source: "state", depth: hiddenSize, form: own, ...state } as const,
     ...(resetsFirst(problem)
-      ? [{ source: "reset", depth: hiddenSize, storage: stateStorage, gates: [2], sums: [2] } as const]
+      ? [{ source: "reset", depth: hiddenSize, form: own, gates: [2], sums: [2] } as const]
       : []),
   ];
   let offset = (sums + (problem.peepholes ? 3 : 0)) * lanes;
   const scaled = planned.map((section) => {
     const scales = offset;
-    if (section.storage === "int8") offset += section.gates.length * lanes;
+    if (section.form === "int8") offset += section.gates.length * lanes;
     return { ...section, scales };
   });
   const sections = scaled.map((section) => {
     const start = offset;
-    const bytes = section.depth * section.gates.length * blockUnits * elementBytes[section.storage];
+    const bytes = sectionBytes(section.form, section.gates.length * blockUnits, section.depth);
     offset += Math.ceil(bytes / 16) * 16;
     return { ...section, offset: start };
   });

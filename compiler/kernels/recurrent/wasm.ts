@@ -11,6 +11,7 @@ import type { RecurrentProblem } from "../problem.ts";
 import { emitMultiply } from "../tile/multiply.ts";
 import { anyReader } from "../tile/panel.ts";
 import { RecordReader } from "../tile/words.ts";
+import { emitBlocks } from "./blocks.ts";
 import { GateCode } from "./gates.ts";
 import {
   blockUnits,
@@ -245,7 +246,7 @@ class RecurrentCode {
           whole.map((row) => row.map(() => body.local("v128", f32x4.const(0, 0, 0, 0)))),
         );
         const scales =
-          section.storage === "int8"
+          section.form === "int8"
             ? section.sums.map((_, place) =>
                 body.local("v128", v128.load(panel, { offset: section.scales + place * vectorBytes })),
               )
@@ -257,15 +258,20 @@ class RecurrentCode {
           if (section.source === "input") return body.local("i32", inputs[index] as Address);
           return body.local("i32", i32.add(state, this.#row.second));
         });
-        emitMultiply(
-          body,
-          this.#context.target,
-          [whole, ...others],
-          weights,
-          sources,
-          { inner: i32.const(section.depth) },
-          anyReader(section.storage, width, scales),
-        );
+        const sets = [whole, ...others];
+        const { target } = this.#context;
+        const { form, depth } = section;
+        if (typeof form === "string")
+          emitMultiply(
+            body,
+            target,
+            sets,
+            weights,
+            sources,
+            { inner: i32.const(depth) },
+            anyReader(form, width, scales),
+          );
+        else emitBlocks(body, target, form, depth, sets, weights, sources);
         for (const set of others)
           set.forEach((row, i) => {
             row.forEach((sum, j) => {

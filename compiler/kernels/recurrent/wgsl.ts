@@ -3,7 +3,9 @@ import type { Expression } from "../../../runtime/format/expression.ts";
 import type { WgslKernel } from "../contract.ts";
 import { floatWgsl, hasFloatWgsl } from "../expression/wgsl-float.ts";
 import type { PlainStorage, RecurrentProblem } from "../problem.ts";
+import type { BlockWeights } from "../tile/block-layout.ts";
 import { elementBytes } from "../tile/panel.ts";
+import { weightQuad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { floatLiteral } from "../wgsl/element.ts";
 import type { WgslFunctionName } from "../wgsl/functions.ts";
@@ -53,22 +55,43 @@ export function recurrentWgsl(problem: RecurrentProblem, names: readonly string[
   loadState("initialH", state);
   if (cell === "lstm") loadState("initialC", second);
 
+  const multiplyBlocks = (
+    { depth, gates: columns, offset, sums: into }: Section,
+    form: BlockWeights,
+    start: Wgsl,
+    variables: readonly Wgsl[],
+    source: Wgsl,
+  ): void => {
+    const stored = { storage: form.kind, blocks: form };
+    const width = columns.length * blockUnits;
+    const panelStart = body.let(`${start} + ${offset}u`);
+    const quads = into.map((_, place) =>
+      weightQuad(body, stored, width, panelStart, `${place * blockUnits}u`, `${depth}u`),
+    );
+    body.loop(`${depth}u`, (k) => {
+      const x = body.let(load(`${source} + ${k} * 4u`));
+      quads.forEach(({ cursor, step, weights }, place) => {
+        body.statement(`${variables[into[place] as number]} += ${x} * (${weights});`);
+        body.statement(`${cursor} += ${step}u;`);
+      });
+    });
+  };
+
   /** Adds one section to the sums of a block, which lie in variables. */
   const multiply = (section: Section, start: Wgsl, variables: readonly Wgsl[], source: Wgsl): void => {
+    const { form } = section;
+    if (typeof form !== "string") return multiplyBlocks(section, form, start, variables, source);
     const scales = section.sums.map((_, place) =>
-      section.storage === "int8"
+      form === "int8"
         ? body.let(body.call("quadFloat32", `${start} + ${section.scales + place * vectorBytes}u`))
         : undefined,
     );
-    const quadBytes = blockUnits * elementBytes[section.storage];
+    const quadBytes = blockUnits * elementBytes[form];
     const step = section.gates.length * quadBytes;
     body.loop(`${section.depth}u`, (k) => {
       const x = body.let(load(`${source} + ${k} * 4u`));
       section.sums.forEach((sum, place) => {
-        const weights = body.call(
-          readers[section.storage],
-          `${start} + ${section.offset + place * quadBytes}u + ${k} * ${step}u`,
-        );
+        const weights = body.call(readers[form], `${start} + ${section.offset + place * quadBytes}u + ${k} * ${step}u`);
         const scale = scales[place];
         body.statement(`${variables[sum]} += ${x} * ${scale ? `${weights} * ${scale}` : weights};`);
       });

@@ -94,7 +94,7 @@ export function codes(body: BodyBuilder, target: WasmTarget, q: Vector): readonl
 }
 
 /** Eight upper halves as float32 lanes, in order. */
-const widened = (halves: Vector): readonly Vector[] =>
+export const widened = (halves: Vector): readonly Vector[] =>
   [0, 8].map((first) =>
     i8x16.shuffle(
       i32x4.const(0, 0, 0, 0),

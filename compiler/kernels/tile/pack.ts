@@ -7,11 +7,12 @@ import { weightForm } from "./block-layout.ts";
 import { type BlockPanelSource, packBlockPanels } from "./block-pack.ts";
 import { packPanels } from "./panel.ts";
 
-/** `storage` is that of the constant, as which `weights` says it is stored. */
+/** `storage` is that of the constant, as which `weights` says it is stored; `scaleOf`: the scale of an output channel's int8. */
 export function packWeights(
   source: Omit<BlockPanelSource, "weights" | "storage">,
   weights: StoredWeights,
   storage: Storage | undefined,
+  scaleOf = (channel: number): number => channel,
 ): Packed {
   const form = weightForm(weights);
   const { values, index } = source;
@@ -24,6 +25,6 @@ export function packWeights(
     ...source,
     storage: form,
     weight: (channel, k) => values[index(channel, k)] ?? 0,
-    scale: (channel) => scales?.[channel] ?? 1,
+    scale: (channel) => scales?.[scaleOf(channel)] ?? 1,
   });
 }

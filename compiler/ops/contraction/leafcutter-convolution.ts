@@ -74,9 +74,12 @@ function lowerTo(context: OperatorContext, axes: readonly WindowAxis[], transpos
   const problemOf = (): Problem => {
     if (depthwise) return { family: "depthwise", ...common, storage: plainStorageOf(context, 1, 0) };
     if (!transposed) return { family: "conv", groups, ...common, ...weightsOf(context, 1, { channels: 0, terms: 1 }) };
-    // With groups an output channel is no single index of one axis.
-    const storage = plainStorageOf(context, 1, groups === 1 ? 1 : undefined);
-    return { family: "conv-transpose", groups, ...common, storage };
+    // With groups an output channel is no single index of one axis, and blocks may belong to two groups.
+    const stored =
+      groups === 1
+        ? weightsOf(context, 1, { channels: 1, terms: 0 })
+        : { storage: plainStorageOf(context, 1, undefined) };
+    return { family: "conv-transpose", groups, ...common, ...stored };
   };
   return stepsOf({
     kind: "family",

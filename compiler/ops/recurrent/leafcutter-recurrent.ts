@@ -7,12 +7,14 @@ import { leafcutterRecurrent } from "../../../runtime/reference/recurrent.ts";
 import { floatOf, integerOf, stringOf } from "../../graph/attribute.ts";
 import type { TensorType } from "../../graph/graph.ts";
 import type { RecurrentCell, RecurrentOutput } from "../../kernels/problem.ts";
-import { inputOperand, optionalOperand, plainStorageOf } from "../contraction/operands.ts";
+import { inputOperand, optionalOperand, type WeightAxes, weightsOf } from "../contraction/operands.ts";
 import { defineOperator, type Lowering, type OperatorContext, type StepOperand, sumTolerance } from "../operator.ts";
 import { activationsOf } from "./activation.ts";
 import { defaultActivations, gates, type Layer, layerOf, outputTypes } from "./layer.ts";
 
 const outputNames: readonly RecurrentOutput[] = ["Y", "Y_h", "Y_c"];
+
+const weightAxes: WeightAxes = { channels: 0, terms: 1 };
 
 function cellOf(context: OperatorContext): RecurrentCell {
   const cell = stringOf(context.node, "cell", "");
@@ -79,8 +81,8 @@ function lower(context: OperatorContext): Lowering | undefined {
           linearBeforeReset: integerOf(node, "linear_before_reset", 0) !== 0,
           peepholes: context.has(7),
           outputs: outputsOf(context),
-          inputStorage: context.has(1) ? plainStorageOf(context, 1, 0) : "float32",
-          stateStorage: plainStorageOf(context, 2, 0),
+          inputWeights: context.has(1) ? weightsOf(context, 1, weightAxes) : { storage: "float32" },
+          stateWeights: weightsOf(context, 2, weightAxes),
         },
         operands,
         outputs: outputsOf(context).map((_, index): StepOperand => ({ kind: "output", index })),
