@@ -1,5 +1,6 @@
 /** A package that is loaded: runs, times itself and profiles itself. */
 import type { Package } from "../compiler/compile.ts";
+import { programOf } from "../compiler/package/program-of.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { type Backend, load, type Progress, type Session, type Stats, type Tensor } from "../runtime/index.ts";
 import type { LayerTime } from "./layers.ts";
@@ -14,12 +15,11 @@ export class RunningModel {
   /** From the call to `load` until the model can run. */
   readonly loadMilliseconds: number;
 
-  private constructor(compiled: Package, session: Session, loadMilliseconds: number) {
+  private constructor(compiled: Package, program: Program, session: Session, loadMilliseconds: number) {
     this.package = compiled;
     this.session = session;
     this.loadMilliseconds = loadMilliseconds;
-    const program = compiled.files.get(compiled.manifest.program.path);
-    this.program = JSON.parse(new TextDecoder().decode(program)) as Program;
+    this.program = program;
   }
 
   /** Rejects with a LeafcutterError. */
@@ -31,7 +31,8 @@ export class RunningModel {
   ): Promise<RunningModel> {
     const start = performance.now();
     const session = await load(Object.fromEntries(compiled.files), { backend, threads: 1, onProgress, signal });
-    return new RunningModel(compiled, session, performance.now() - start);
+    const loadMilliseconds = performance.now() - start;
+    return new RunningModel(compiled, await programOf(compiled), session, loadMilliseconds);
   }
 
   run(inputs: Inputs): Promise<Outputs> {

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { evaluateExtent } from "../../runtime/format/extent.ts";
+import { contentOf } from "../../runtime/format/inflate.ts";
 import type { Manifest } from "../../runtime/format/manifest.ts";
 import { placeOf, placesText } from "../../runtime/format/placement.ts";
 import type { Program } from "../../runtime/format/program.ts";
@@ -9,6 +10,7 @@ import type { ShaderSet } from "../../runtime/format/shader.ts";
 import { type Tensor, tensorOf, zeros } from "../../runtime/format/tensor.ts";
 import { load } from "../../runtime/index.ts";
 import { formatBytes } from "../compile.ts";
+import { programOf } from "../package/program-of.ts";
 import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
 import { example } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
@@ -38,7 +40,7 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   const { manifest, program, files } = compiled
     ? {
         manifest: compiled.manifest,
-        program: JSON.parse(new TextDecoder().decode(compiled.files.get("program.json"))) as Program,
+        program: await programOf(compiled),
         files: Object.fromEntries(compiled.files),
       }
     : await readPackage(target);
@@ -82,7 +84,8 @@ async function inspect(target: string, flags: CompileFlags & { readonly json?: b
   const names = hosts.length === 0 ? "" : `: ${hosts.map(({ op }) => op).join(", ")}`;
   console.log(`  steps   ${program.steps.length}: ${placesText(program, [])}${names}`);
   if (manifest.shaders) {
-    const { shaders } = JSON.parse(new TextDecoder().decode(files[manifest.shaders.path])) as ShaderSet;
+    const content = await contentOf(manifest.shaders, files[manifest.shaders.path] ?? new Uint8Array());
+    const { shaders } = JSON.parse(new TextDecoder().decode(content)) as ShaderSet;
     const beside = program.steps.filter((step) => step.kind === "kernel" && placeOf(step, shaders) === "wasm");
     const list = beside.length === 0 ? "" : `; on wasm: ${beside.map(({ name }) => name).join(", ")}`;
     console.log(`  webgpu  ${placesText(program, shaders)}${list}`);

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import type { Manifest } from "../../runtime/format/manifest.ts";
 import type { Program } from "../../runtime/format/program.ts";
 import { fileSource } from "../file-source.ts";
+import { programOf } from "../package/program-of.ts";
 
 /** Writes a package over what was in the folder, once everything is there to be written. */
 export async function writePackage(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
   await mkdir(folder, { recursive: true });
   const stale = (await readdir(folder)).filter(
     (name) =>
-      /^([0-9a-f]{64}\.bin|program\.json|shaders\.json|threads\.wasm|wasm-[a-z]+\.wasm)$/.test(name) &&
+      /^([0-9a-f]{64}\.bin|(program\.json|shaders\.json|threads\.wasm|wasm-[a-z]+\.wasm)(\.deflate)?)$/.test(name) &&
       !files.has(name),
   );
   for (const [name, bytes] of files) if (name !== "manifest.json") await writeFile(join(folder, name), bytes);
@@ -26,9 +27,8 @@ export async function readPackage(
     const source = fileSource(join(folder, name));
     return source.read(0, await source.size());
   };
-  const text = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
   const manifestBytes = await read("manifest.json");
-  const manifest = text(manifestBytes) as Manifest;
+  const manifest = JSON.parse(new TextDecoder().decode(manifestBytes)) as Manifest;
   const files: Record<string, Uint8Array> = { "manifest.json": manifestBytes };
   for (const { path } of [
     manifest.program,
@@ -38,5 +38,5 @@ export async function readPackage(
     ...manifest.shards,
   ])
     files[path] = await read(path);
-  return { manifest, program: text(files[manifest.program.path] as Uint8Array) as Program, files };
+  return { manifest, program: await programOf({ manifest, files: new Map(Object.entries(files)) }), files };
 }

@@ -13,6 +13,7 @@ import type { Program } from "../../runtime/format/program.ts";
 import { Sha256 } from "../../runtime/format/sha256.ts";
 import type { ShaderSet } from "../../runtime/format/shader.ts";
 import type { PlannedWeight } from "../plan/plan.ts";
+import { deflate } from "./deflate.ts";
 import { cutShards } from "./shards.ts";
 
 export interface PackageContents {
@@ -50,21 +51,26 @@ export const toHex = (bytes: Uint8Array): string =>
 
 export async function packageFiles(contents: PackageContents): Promise<PackagedFiles> {
   const files = new Map<string, Uint8Array>();
-  const add = async (path: string | undefined, bytes: Uint8Array): Promise<FileReference> => {
+  const add = async (bytes: Uint8Array, path?: string): Promise<FileReference> => {
     const hash = await sha256(bytes);
     const name = path ?? `${hash}.bin`;
     files.set(name, bytes);
     return { path: name, bytes: bytes.byteLength, sha256: hash };
   };
+  const addDeflated = async (path: string, content: Uint8Array): Promise<FileReference> => ({
+    ...(await add(deflate(content), `${path}.deflate`)),
+    contentBytes: content.byteLength,
+  });
   const { program } = contents;
-  const programFile = await add("program.json", encoder.encode(JSON.stringify(program)));
+  const programFile = await addDeflated("program.json", encoder.encode(JSON.stringify(program)));
   const modules: Manifest["modules"][number][] = [];
   for (const { variant, bytes } of contents.modules)
-    modules.push({ variant, ...(await add(`${variant}.wasm`, bytes)) });
-  const threads = contents.threads && (await add("threads.wasm", contents.threads));
-  const shaders = contents.shaders && (await add("shaders.json", encoder.encode(JSON.stringify(contents.shaders))));
+    modules.push({ variant, ...(await addDeflated(`${variant}.wasm`, bytes)) });
+  const threads = contents.threads && (await addDeflated("threads.wasm", contents.threads));
+  const shaders =
+    contents.shaders && (await addDeflated("shaders.json", encoder.encode(JSON.stringify(contents.shaders))));
   const shards: FileReference[] = [];
-  for (const shard of cutShards(contents.weights)) shards.push(await add(undefined, shard));
+  for (const shard of cutShards(contents.weights)) shards.push(await add(shard));
   const describe = ({ address, ...description }: Program["inputs"][number]): Manifest["inputs"][number] => description;
   const manifest: Manifest = {
     format: manifestFormat,

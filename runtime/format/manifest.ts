@@ -13,6 +13,8 @@ export interface FileReference {
   readonly bytes: number;
   /** Lower-case hexadecimal SHA-256 of the file. */
   readonly sha256: string;
+  /** When the file is a raw DEFLATE stream (RFC 1951): the bytes of its content. Never of a shard. */
+  readonly contentBytes?: number;
 }
 
 export type WasmVariantName = "wasm-simd" | "wasm-relaxed";

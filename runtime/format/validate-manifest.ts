@@ -15,20 +15,30 @@ export const maximumShardBytes = 4 * 1024 * 1024;
 const maximumShards = 16384;
 const maximumFileBytes = 256 * 1024 * 1024;
 const maximumSamples = 256;
+/** DEFLATE makes at most so many bytes of one. */
+const mostInflation = 1032;
 
 const reader = new UntrustedReader("package-invalid");
 
-function file(value: unknown, where: string, maximumBytes: number): FileReference {
-  const { path, bytes, sha256 } = reader.object(value, where);
+function file(value: unknown, where: string): FileReference {
+  const { path, bytes, sha256, contentBytes } = reader.object(value, where);
   const name = reader.string(path, `${where}.path`);
   if (!/^[A-Za-z0-9_.-]+$/.test(name) || /^\.+$/.test(name)) {
     reader.fail(`${where}.path`, "a file name of letters, digits, '-', '_' and '.'", path);
   }
-  reader.integer(bytes, `${where}.bytes`, 0, maximumBytes);
+  const stored = reader.integer(bytes, `${where}.bytes`, 0, maximumFileBytes);
+  if (contentBytes !== undefined)
+    reader.integer(contentBytes, `${where}.contentBytes`, 0, Math.min(maximumFileBytes, mostInflation * stored));
   if (!/^[0-9a-f]{64}$/.test(reader.string(sha256, `${where}.sha256`))) {
     reader.fail(`${where}.sha256`, "64 hexadecimal digits", sha256);
   }
   return value as FileReference;
+}
+
+function shard(value: unknown, where: string): void {
+  const { bytes, contentBytes } = file(value, where);
+  reader.integer(bytes, `${where}.bytes`, 0, maximumShardBytes);
+  if (contentBytes !== undefined) reader.fail(`${where}.contentBytes`, "no compressed shard", contentBytes);
 }
 
 function selfTest(value: unknown, symbols: Symbols, outputs: readonly PortDescription[]): void {
@@ -93,17 +103,17 @@ export function validateManifest(value: unknown): Manifest {
   reader.ports(manifest.inputs, "inputs", symbols);
   const outputs = reader.ports(manifest.outputs, "outputs", symbols);
   if (manifest.states !== undefined) states(manifest.states, symbols);
-  file(manifest.program, "program", maximumFileBytes);
+  file(manifest.program, "program");
   const variants = reader.list(manifest.modules, "modules", 16, (item, where) => {
-    file(item, where, maximumFileBytes);
+    file(item, where);
     return reader.oneOf(reader.object(item, where).variant, `${where}.variant`, ["wasm-simd", "wasm-relaxed"]);
   });
   if (variants.length === 0 || new Set(variants).size !== variants.length) {
     reader.fail("modules", "one module or more, each of another variant", variants);
   }
-  if (manifest.threads !== undefined) file(manifest.threads, "threads", maximumFileBytes);
-  if (manifest.shaders !== undefined) file(manifest.shaders, "shaders", maximumFileBytes);
-  reader.list(manifest.shards, "shards", maximumShards, (item, where) => file(item, where, maximumShardBytes));
+  if (manifest.threads !== undefined) file(manifest.threads, "threads");
+  if (manifest.shaders !== undefined) file(manifest.shaders, "shaders");
+  reader.list(manifest.shards, "shards", maximumShards, shard);
   if (manifest.selfTest !== undefined) selfTest(manifest.selfTest, symbols, outputs);
   provenance(manifest.provenance);
   return value as Manifest;

@@ -4,6 +4,7 @@
  * Throws LeafcutterError: package-invalid, integrity-mismatch, option-invalid, and what the source throws.
  */
 import { LeafcutterError } from "../format/diagnostic.ts";
+import { contentOf } from "../format/inflate.ts";
 import type { FileReference, Manifest } from "../format/manifest.ts";
 import { validateManifest } from "../format/validate-manifest.ts";
 import { ContentCache } from "./cache.ts";
@@ -109,11 +110,11 @@ export class PackageReader {
     return this.#cache.settled();
   }
 
-  /** The verified content of a file. */
+  /** The verified content of a file, inflated. */
   async read(reference: FileReference): Promise<Uint8Array> {
     const bytes = new Uint8Array(reference.bytes);
     await this.readInto(reference, bytes);
-    return bytes;
+    return contentOf(reference, bytes);
   }
 
   /** Asks for the first shards now, so that they arrive while the engine is being made. */

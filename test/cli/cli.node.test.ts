@@ -48,7 +48,9 @@ describe("leafcutter", { timeout: 120_000 }, () => {
     const folder = join(scratch, "digits");
     const compiled = await leafcutter("compile", join(digits, "model.onnx"), "-o", folder);
     expect(compiled, compiled.stderr).toMatchObject({ code: 0 });
-    expect(readdirSync(folder)).toEqual(expect.arrayContaining(["manifest.json", "program.json", "wasm-simd.wasm"]));
+    expect(readdirSync(folder)).toEqual(
+      expect.arrayContaining(["manifest.json", "program.json.deflate", "wasm-simd.wasm.deflate"]),
+    );
     const inspected = await leafcutter("inspect", folder);
     expect(inspected.stdout).toMatch(/input {3}image float32/);
     expect(inspected.stdout).toMatch(/^ {2}steps {3}[1-9]\d*: [1-9]\d* wasm, 0 host$/m);

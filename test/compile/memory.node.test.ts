@@ -8,7 +8,8 @@ import { describe, expect, it } from "vitest";
 import { compile } from "../../compiler/compile.ts";
 import { diskFolder, fileSource } from "../../compiler/file-source.ts";
 import { readDataSets } from "../../compiler/import/data-set.ts";
-import { type Program, pageBytes } from "../../runtime/format/program.ts";
+import { programOf } from "../../compiler/package/program-of.ts";
+import { pageBytes } from "../../runtime/format/program.ts";
 
 const models = [
   ...["squeezenet_v1.1", "mobilenetv2_float", "ultraface_rfb320", "yolox_nano", "super_resolution"],
@@ -22,15 +23,15 @@ describe.each([...models, "demo/models/cifar10", "demo/models/digits"].map((path
     { timeout: 60_000 },
     async () => {
       const [set] = await readDataSets(diskFolder(folder));
-      const { files, report } = await compile(fileSource(file), set ? { sampleShapes: set.inputs } : {});
-      const { memory } = JSON.parse(new TextDecoder().decode(files.get("program.json"))) as Program;
-      const { weightBytes, liveBytes } = report;
+      const compiled = await compile(fileSource(file), set ? { sampleShapes: set.inputs } : {});
+      const { memory } = await programOf(compiled);
+      const { weightBytes, liveBytes, hostSteps } = compiled.report;
       const allowed = 1.15 * (weightBytes + liveBytes) + 128 * 1024 + pageBytes;
       expect(
         memory.pages * pageBytes,
         `${memory.pages} pages = ${memory.pages * pageBytes} bytes; weights ${weightBytes}, live ${liveBytes}, arena ${memory.arena.bytes}, table ${memory.table.bytes}`,
       ).toBeLessThanOrEqual(allowed);
-      expect(report.hostSteps).toEqual([]);
+      expect(hostSteps).toEqual([]);
     },
   );
 });

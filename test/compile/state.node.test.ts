@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { type CompileOptions, compile, type Package } from "../../compiler/compile.ts";
 import { bytesSource } from "../../compiler/import/source.ts";
+import { programOf } from "../../compiler/package/program-of.ts";
 import { openWasmEngine, type WasmEngine } from "../../runtime/engine/wasm.ts";
 import type { LeafcutterError } from "../../runtime/format/diagnostic.ts";
-import type { Program } from "../../runtime/format/program.ts";
+import { contentOf } from "../../runtime/format/inflate.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 import { validateManifest } from "../../runtime/format/validate-manifest.ts";
 import { validateProgram } from "../../runtime/format/validate-program.ts";
@@ -17,13 +18,16 @@ const compileFields = (fields: ModelFields, options: CompileOptions): Promise<Pa
 
 const filesOf = ({ files }: Package): Record<string, Uint8Array> => Object.fromEntries(files);
 
-const programOf = ({ files }: Package): Program =>
-  JSON.parse(new TextDecoder().decode(files.get("program.json"))) as Program;
+async function moduleOf({ manifest: { modules }, files }: Package): Promise<Uint8Array> {
+  const [simd] = modules;
+  if (!simd) throw new Error("the package has no module");
+  return contentOf(simd, files.get(simd.path) ?? new Uint8Array());
+}
 
 async function engineOf(built: Package): Promise<WasmEngine> {
   const engine = await openWasmEngine({
-    program: validateProgram(programOf(built)),
-    module: built.files.get("wasm-simd.wasm") as Uint8Array,
+    program: validateProgram(await programOf(built)),
+    module: await moduleOf(built),
   });
   let offset = 0;
   for (const { path } of built.manifest.shards) {
@@ -127,7 +131,7 @@ describe("states that grow", () => {
   test("append in place, row by row and several at once, to a capacity", async () => {
     const built = await compileFields(caches, cacheOptions);
     expect(validateManifest(JSON.parse(JSON.stringify(built.manifest)))).toEqual(built.manifest);
-    const [key, value] = programOf(built).states ?? [];
+    const [key, value] = (await programOf(built)).states ?? [];
     expect([key, value]).toMatchObject([
       { kind: "growing", name: "past.key", axis: 1, capacity: 6, shape: [2, "s1", 2] },
       { kind: "growing", name: "past.value", axis: 1, capacity: 6, shape: [2, "s1", 2] },
@@ -150,7 +154,7 @@ describe("states that grow", () => {
   });
 
   test("copy no row that they have: the steps that write them move as many bytes at any length", async () => {
-    const { steps, states = [] } = programOf(await compileFields(caches, cacheOptions));
+    const { steps, states = [] } = await programOf(await compileFields(caches, cacheOptions));
     const regions = new Set(states.map(({ address }) => address));
     const writers = steps.filter(
       (step) => step.kind === "kernel" && step.accesses.some((a) => a.mode !== "read" && regions.has(Number(a.start))),

@@ -227,6 +227,8 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   ["an absolute address", ["modules", 0, "path"], "https://example.org", "modules[0].path"],
   ["a hash of another length", ["program", "sha256"], "abc", "program.sha256"],
   ["a shard over 4 MiB", ["shards", 1, "bytes"], 4 * 1024 * 1024 + 1, "shards[1].bytes"],
+  ["a compressed shard", ["shards", 0, "contentBytes"], 4, "shards[0].contentBytes"],
+  ["more content than DEFLATE can hold", ["program", "contentBytes"], 2 ** 27, "program.contentBytes"],
   ["no module", ["modules"], [], "modules"],
   ["an unknown variant", ["modules", 0, "variant"], "native", "modules[0].variant"],
   ["two outputs of one name", ["outputs"], [1, 2].map(() => ({ name: "y", dtype: "float32", shape: [1] })), "outputs"],

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deflate } from "../../compiler/package/deflate.ts";
 import { type LoadOptions, load, type Progress, type Session } from "../../runtime/index.ts";
 import { expectedOutput, tinyModule, tinyPackage, tinyProgram, width } from "./tiny-package.ts";
 
@@ -148,6 +149,25 @@ describe.each([true, false])("with worker: %s", (worker) => {
         diagnostic: { code: "integrity-mismatch", where: "shard-0.bin" },
       });
     }
+  });
+
+  test("a program and a module that are DEFLATE streams are inflated", async () => {
+    await withSession(serve(await tinyPackage({ deflate })), runs);
+  });
+
+  test.each<[string, (content: Uint8Array) => Uint8Array, RegExp]>([
+    ["is no DEFLATE stream", (content) => content, /./],
+    ["breaks off", (content) => deflate(content).slice(0, -8), /./],
+    ["holds more than the manifest says", (content) => deflate(Uint8Array.from([...content, 32])), /^more$/],
+    ["holds less than the manifest says", (content) => deflate(content.slice(1)), /^\d+ bytes$/],
+  ])("a file that %s is refused", async (_, deflated, received) => {
+    await expect(load(await tinyPackage({ deflate: deflated }), { worker })).rejects.toMatchObject({
+      diagnostic: {
+        code: "package-invalid",
+        where: expect.stringMatching(/^(program.json|wasm-simd.wasm)$/),
+        received: expect.stringMatching(received),
+      },
+    });
   });
 
   test("integrity pins the manifest", async () => {

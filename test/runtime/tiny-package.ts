@@ -229,6 +229,8 @@ export interface PackageOptions extends TinyOptions {
   readonly selfTest?: Manifest["selfTest"];
   /** The thread module. */
   readonly threads?: Uint8Array;
+  /** The program and the modules are stored like this, and the manifest says that they are DEFLATE streams. */
+  readonly deflate?: (content: Uint8Array) => Uint8Array;
 }
 
 /** Every file of a package, manifest last. */
@@ -241,6 +243,11 @@ export async function tinyPackage(options: PackageOptions = {}): Promise<Record<
     files[path] = bytes;
     return { path, bytes: bytes.byteLength, sha256: await sha256(bytes) };
   };
+  const { deflate } = options;
+  const inflated = async (path: string, content: Uint8Array) =>
+    deflate
+      ? { ...(await reference(path, deflate(content))), contentBytes: content.byteLength }
+      : reference(path, content);
   const variants = Object.entries(modules) as [WasmVariantName, Uint8Array][];
   const manifest: Manifest = {
     format: "leafcutter/1",
@@ -248,9 +255,9 @@ export async function tinyPackage(options: PackageOptions = {}): Promise<Record<
     symbols: program.symbols,
     inputs: program.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
     outputs: program.outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
-    program: await reference("program.json", new TextEncoder().encode(JSON.stringify(program))),
+    program: await inflated("program.json", new TextEncoder().encode(JSON.stringify(program))),
     modules: await Promise.all(
-      variants.map(async ([variant, bytes]) => ({ ...(await reference(`${variant}.wasm`, bytes)), variant })),
+      variants.map(async ([variant, bytes]) => ({ ...(await inflated(`${variant}.wasm`, bytes)), variant })),
     ),
     shards: [
       await reference("shard-0.bin", weightBytes.slice(0, rowBytes / 2)),

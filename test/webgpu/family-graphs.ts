@@ -133,7 +133,7 @@ export const familyGraphs: readonly FamilyGraph[] = [
     pads: pads(1),
     output_padding: integersAttribute([1, 0]),
   }),
-  single("transposed conv with dilation", "conv-transpose", "ConvTranspose", [1, 6, 4, 5], [[6, 9, 3, 2]], {
+  single("transposed conv with dilation", "conv-transpose", "ConvTranspose", [1, 21, 4, 5], [[21, 9, 3, 2]], {
     strides: integersAttribute([3, 2]),
     dilations: integersAttribute([2, 3]),
   }),

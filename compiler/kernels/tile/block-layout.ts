@@ -33,7 +33,7 @@ export interface BlockLayout {
 export function blockLayout({ scaleType, zeros, size }: BlockForm, width: number): BlockLayout {
   const scaleBytes = scaleType === "float16" ? 2 : 4;
   const ofScales = width * scaleBytes;
-  const head = ofScales + (zeros ? Math.max(4, width / 2) : 0);
+  const head = ofScales + (zeros ? 4 * Math.ceil(width / 8) : 0);
   const stepBytes = width / 2;
   return { scaleBytes, zeros: ofScales, head, stepBytes, bytes: head + size * stepBytes };
 }
