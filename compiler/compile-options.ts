@@ -7,7 +7,9 @@ import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
 import type { InputValues } from "./import/onnx/fixed-input.ts";
 import type { SamplePort, SampleSet } from "./import/samples/sample-set.ts";
 import type { StateNames } from "./plan/states.ts";
+import type { RangeMethod } from "./quantize/histogram.ts";
 import type { Scheme } from "./quantize/scheme.ts";
+import type { CalibrationStore } from "./quantize/work-cache.ts";
 
 export interface CompileOptions extends BudgetOptions {
   /** Name of the package; default the file's name without its ending. */
@@ -59,6 +61,12 @@ export interface BudgetOptions {
   readonly acceptPrior?: boolean;
   /** Inputs to calibrate and to measure quality on, or what reads them once the model's inputs are known; default synthetic. */
   readonly samples?: readonly Sample[] | ((ports: readonly SamplePort[]) => Promise<SampleSet>);
+  /** How ranges of int8 activations follow from the samples: "mse" (default), "min-max", "percentile:99.99", "entropy". */
+  readonly ranges?: RangeMethod;
+  /** Keeps calibrations between compiles, and what was done of one that was stopped. Default none. */
+  readonly calibrationStore?: CalibrationStore;
+  /** Workers that calibrate; default one a processor (at most 8), or none for little work. The package is the same with any. */
+  readonly workers?: number;
   /** The right class of each sample. */
   readonly labels?: readonly number[];
   /** The slice that each sample belongs to. */

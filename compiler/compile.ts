@@ -16,6 +16,7 @@ import type { Graph } from "./graph/graph.ts";
 import { importOnnx } from "./import/onnx/import.ts";
 import { checkSamples, type SampleSet } from "./import/samples/sample-set.ts";
 import type { ByteSource } from "./import/source.ts";
+import { ObserverTeam } from "./observer-team.ts";
 import type { PackagedFiles } from "./package/package.ts";
 import { optimise, toIntegers } from "./pipeline.ts";
 import { costOfPlan } from "./plan/cost-of-plan.ts";
@@ -24,6 +25,7 @@ import { makePlan } from "./plan/make-plan.ts";
 import { resolveStates } from "./plan/states.ts";
 import { checkProvenance, checkSamePackage, hasBudget, optionsOf, provenanceOf } from "./provenance.ts";
 import { normStatistics } from "./quantize/norm-statistics.ts";
+import { WorkCache } from "./quantize/work-cache.ts";
 import { makeReport, type Report } from "./report.ts";
 
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
@@ -33,10 +35,13 @@ export type { BudgetOutcome, Infeasibility } from "./budget/outcome.ts";
 export type { Sample } from "./budget/tools.ts";
 export type { BudgetOptions, CompileOptions } from "./compile-options.ts";
 export { type ByteSource, blobSource, bytesSource, fileSetSource, urlSource } from "./import/source.ts";
+export { parseRangeMethod, type RangeMethod } from "./quantize/histogram.ts";
 export { parseScheme, type Scheme, schemeName } from "./quantize/scheme.ts";
+export type { CalibrationStore } from "./quantize/work-cache.ts";
 export type { Report } from "./report.ts";
 export { formatBytes, formatReport } from "./report.ts";
 export { infeasibleHtml, reportHtml } from "./report-html.ts";
+export { cacheStorageStore, memoryStore } from "./stores.ts";
 
 /** Version of the compiler, as package.json has it. */
 export const version = "0.1.0";
@@ -85,20 +90,31 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
     sizeOf: async (candidate, maxSize) => totalBytes((await build(candidate, maxSize)).packaged.files),
     open: (candidate, variants) => openExecution(candidate, variants, costs),
   };
+  const { calibrationStore, ranges, signal } = options;
+  const cache = calibrationStore && new WorkCache(calibrationStore, version);
+  const team = new ObserverTeam({ workers: options.workers, costs });
+  const toBudget = (): Promise<FittedGraph> =>
+    fitToBudget(graph, {
+      ...tools,
+      limits: limitsOf(options),
+      objective: options.objective ?? "quality",
+      precision: options.precision,
+      samples: samples?.samples,
+      norms: normStatistics(imported),
+      truth: { labels: samples?.labels, groups: samples?.groups },
+      device,
+      observing: {
+        ...(ranges ? { method: ranges } : {}),
+        openObserver: (candidate, runs) => team.open(candidate, runs),
+        cache,
+        signal,
+      },
+      acceptPrior: options.acceptPrior ?? false,
+      toIntegers,
+      onProgress: progress,
+    });
   const fitted: FittedGraph = hasBudget(options)
-    ? await fitToBudget(graph, {
-        ...tools,
-        limits: limitsOf(options),
-        objective: options.objective ?? "quality",
-        precision: options.precision,
-        samples: samples?.samples,
-        norms: normStatistics(imported),
-        truth: { labels: samples?.labels, groups: samples?.groups },
-        device,
-        acceptPrior: options.acceptPrior ?? false,
-        toIntegers,
-        onProgress: progress,
-      })
+    ? await toBudget().finally(() => team.close())
     : { graph, layers: [], picks: [] };
   progress("generate");
   const built = await build(fitted.graph);
@@ -110,9 +126,16 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
     fitted,
     costs: costOfPlan(built.plan, device),
     tier: device.energy.tier,
+    cached: cache?.counts,
+    notes: [...unusedNotes(options), ...team.notes, ...(cache?.notes ?? [])],
     milliseconds: performance.now() - started,
   });
   return { ...built.packaged, report };
+}
+
+function unusedNotes(options: CompileOptions): readonly string[] {
+  const isUnused = !hasBudget(options) && (options.samples !== undefined || options.ranges !== undefined);
+  return isUnused ? ["without a limit, an objective or a precision the samples are not used"] : [];
 }
 
 function limitsOf(options: BudgetOptions): Limits {

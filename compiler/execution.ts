@@ -1,11 +1,11 @@
 /** Generated code executed in the compiler itself: to test packages, and to measure what a change of weights does. */
-import { openWasmEngine, type WasmEngine } from "../runtime/engine/wasm.ts";
-import { evaluateExtent } from "../runtime/format/extent.ts";
+import type { WasmEngine } from "../runtime/engine/wasm.ts";
 import type { Program } from "../runtime/format/program.ts";
 import { wasmSimd } from "./assemble/target.ts";
 import type { Execution } from "./budget/tools.ts";
 import { generateProgram } from "./codegen/program.ts";
 import { generateModule } from "./codegen/wasm/module.ts";
+import { flopsOf, type GeneratedCode, openCode } from "./generated-code.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { Buffer } from "./kernels/contract.ts";
 import type { CostTable } from "./kernels/cost-table.ts";
@@ -20,34 +20,34 @@ export async function openExecution(
   costs: CostTable = defaultCosts,
 ): Promise<Execution> {
   const plan = makePlan(graph, costs);
-  const { program, kernels } = generateProgram(plan);
-  const engine = await openEngine(plan, program, generateModule(kernels, wasmSimd, plan.memory.pages));
+  const code = generateCode(plan);
+  const engine = await openCode(code);
   const weights = variants.map((variant) => makePlan(variant, costs).weights);
-  const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   return {
-    flops: program.steps.reduce(
-      (sum, step) => sum + (step.kind === "kernel" ? evaluateExtent(step.flops, upper) : 0),
-      0,
-    ),
+    flops: flopsOf(code.program),
     run: async (sample) => (await engine.run(sample)).outputs,
     exchange: (constant, variant) => {
       const source = variant === undefined ? plan.weights : weights[variant];
       for (const [index, { buffer, constants }] of plan.weights.entries()) {
         const bytes = source?.[index]?.bytes;
-        if (bytes && constants.includes(constant)) writeWeight(engine, plan, buffer, bytes);
+        if (bytes && constants.includes(constant)) engine.writeWeights(offsetOf(plan, buffer), bytes);
       }
     },
     close: () => engine.dispose(),
   };
 }
 
-/** The engine of a plan's program, its weights in place. */
-export async function openEngine(plan: Plan, program: Program, module: Uint8Array): Promise<WasmEngine> {
-  const engine = await openWasmEngine({ program, module });
-  for (const { buffer, bytes } of plan.weights) writeWeight(engine, plan, buffer, bytes);
-  return engine;
+export function generateCode(plan: Plan): GeneratedCode {
+  const { program, kernels } = generateProgram(plan);
+  const module = generateModule(kernels, wasmSimd, plan.memory.pages);
+  return { program, module, weights: weightsOf(plan) };
 }
 
-function writeWeight(engine: WasmEngine, plan: Plan, buffer: Buffer, bytes: Uint8Array): void {
-  engine.writeWeights((plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start, bytes);
-}
+/** The engine of a plan's program, its weights in place. */
+export const openEngine = (plan: Plan, program: Program, module: Uint8Array): Promise<WasmEngine> =>
+  openCode({ program, module, weights: weightsOf(plan) });
+
+const weightsOf = (plan: Plan): GeneratedCode["weights"] =>
+  plan.weights.map(({ buffer, bytes }) => ({ offset: offsetOf(plan, buffer), bytes }));
+
+const offsetOf = (plan: Plan, buffer: Buffer): number => (plan.addresses.get(buffer) ?? 0) - plan.memory.weights.start;

@@ -24,6 +24,7 @@ const plain = [
   "minQuality",
   "maxSliceDrop",
   "objective",
+  "ranges",
   "acceptPrior",
   "webgpu",
   "threads",

@@ -5,11 +5,12 @@ import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { type Program, pageBytes } from "../runtime/format/program.ts";
 import { type EnergyTier, millijoulesText, type RunEnergy } from "./budget/energy.ts";
-import type { FittedGraph } from "./budget/fit.ts";
+import type { Calibrated, FittedGraph } from "./budget/fit.ts";
 import { formatOutcome } from "./budget/format-outcome.ts";
 import type { BudgetOutcome } from "./budget/outcome.ts";
 import type { PlanCosts } from "./budget/plan-costs.ts";
 import type { Plan } from "./plan/plan.ts";
+import type { CacheCounts } from "./quantize/work-cache.ts";
 
 export interface ReportStep {
   readonly name: string;
@@ -52,7 +53,16 @@ export interface Report {
   readonly outputError?: number;
   /** What the budget chose, from what, and how far it is from its limits; undefined without a choice. */
   readonly budget?: BudgetOutcome;
+  /** What activations were observed on; undefined where nothing asked for it. */
+  readonly calibration?: ReportCalibration;
+  /** What did not go as it should, but did no harm to the package. */
+  readonly notes: readonly string[];
   readonly milliseconds: number;
+}
+
+export interface ReportCalibration extends Calibrated {
+  /** Parts that the cache had, and all of them; undefined without a cache. */
+  readonly cached?: { readonly parts: number; readonly of: number };
 }
 
 export interface ReportInput {
@@ -64,10 +74,13 @@ export interface ReportInput {
   readonly costs: Pick<PlanCosts, "nanoseconds" | "joules">;
   /** Of the device's energy. */
   readonly tier: EnergyTier;
+  readonly cached: CacheCounts | undefined;
+  readonly notes: readonly string[];
   readonly milliseconds: number;
 }
 
-export function makeReport({ plan, program, manifest, files, fitted, costs, tier, milliseconds }: ReportInput): Report {
+export function makeReport(input: ReportInput): Report {
+  const { plan, program, manifest, files, fitted, costs, tier, cached, notes, milliseconds } = input;
   const upper = new Map(program.symbols.map((symbol) => [symbol.name, symbol.upper]));
   const steps = plan.steps.map((step): ReportStep => {
     if (step.kind !== "kernel") return { name: step.name, op: step.op, kernel: step.kind, flops: 0, weightBytes: 0 };
@@ -109,6 +122,15 @@ export function makeReport({ plan, program, manifest, files, fitted, costs, tier
     })),
     ...(outputError === undefined ? {} : { outputError }),
     ...(outcome ? { budget: withSize(outcome, totalBytes) } : {}),
+    ...(fitted.calibrated
+      ? {
+          calibration: {
+            ...fitted.calibrated,
+            ...(cached ? { cached: { parts: cached.hits, of: cached.hits + cached.misses } } : {}),
+          },
+        }
+      : {}),
+    notes: [...(fitted.notes ?? []), ...notes],
     milliseconds,
   };
 }
@@ -150,7 +172,15 @@ export function formatReport(report: Report): string {
     lines.push(`  schemes of weights: ${list}${error}`);
   }
   if (report.budget) lines.push(...formatOutcome(report.budget).map((line) => `  ${line}`));
+  if (report.calibration) lines.push(`  ${calibrationLine(report.calibration)}`);
+  lines.push(...report.notes.map((note) => `  note: ${note}`));
   lines.push(report.hostSteps.length === 0 ? "  no host steps" : `  host steps: ${report.hostSteps.join(", ")}`);
   lines.push(`  compiled in ${(report.milliseconds / 1000).toFixed(2)} s`);
   return lines.join("\n");
+}
+
+function calibrationLine({ source, samples, ranges, cached }: ReportCalibration): string {
+  const what = source === "samples" ? `${samples} sample${samples === 1 ? "" : "s"}` : `${source} (${samples})`;
+  const kept = cached && cached.parts > 0 ? `; ${cached.parts} of ${cached.of} parts from the cache` : "";
+  return `calibrated on ${what}, ranges by ${ranges}${kept}`;
 }

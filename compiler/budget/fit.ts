@@ -5,8 +5,9 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
-import { type CalibrateSettings, calibrate } from "../quantize/calibrate.ts";
+import { type CalibrateSettings, calibrate, usualMethod } from "../quantize/calibrate.ts";
 import type { Calibration } from "../quantize/calibration.ts";
+import type { RangeMethod } from "../quantize/histogram.ts";
 import { languageModelOf } from "../quantize/language-model.ts";
 import type { NormStatistics } from "../quantize/norm-statistics.ts";
 import { calibrateOnOwnText } from "../quantize/own-text.ts";
@@ -48,6 +49,8 @@ export interface Budget extends BudgetTools {
   readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
   /** Integer kernels for what stands between QuantizeLinear and DequantizeLinear. */
   toIntegers(graph: Graph): Graph;
+  /** How activations are observed, beside `open`. */
+  readonly observing?: Pick<CalibrateSettings, "method" | "openObserver" | "cache" | "signal">;
   /** Whether a limit on energy may rest on a published table of another device. */
   readonly acceptPrior: boolean;
   onProgress?(stage: string, done: number, total: number): void;
@@ -61,12 +64,25 @@ export interface FittedGraph {
   readonly outcome?: BudgetOutcome;
   /** Relative error |a - b| / |b| of the outputs against the graph as it was, root mean square over the samples. */
   readonly outputError?: number;
+  /** Absent when no scheme that was tried asks for it. */
+  readonly calibrated?: Calibrated;
+  /** What the choice rests on too weakly. */
+  readonly notes?: readonly string[];
+}
+
+/** What activations were observed on. */
+export interface Calibrated {
+  readonly source: Calibration["source"];
+  readonly samples: number;
+  readonly ranges: RangeMethod;
 }
 
 /** Quality that is kept when another quantity is to be least and nothing is said of quality. */
 const usualQuality = 0.99;
 /** Samples of which ranges of activations are taken. */
 const mostCalibrating = 32;
+/** Fewer are worth a note. */
+const fewSamples = 8;
 /** Candidates that are run. */
 const mostVerified = 3;
 /** A model that is compiled for fewer tokens at once writes no text. */
@@ -90,6 +106,7 @@ class Fit {
   readonly #limits: Limits;
   /** Whether sizes are those of packages really made. */
   readonly #packages: boolean;
+  #calibrated: Calibrated | undefined;
 
   constructor(graph: Graph, budget: Budget) {
     this.#graph = graph;
@@ -142,6 +159,8 @@ class Fit {
       layers,
       picks: candidate.picks,
       outputError: verified.outputError,
+      ...(this.#calibrated ? { calibrated: this.#calibrated } : {}),
+      notes: this.#notes(),
       outcome: describeOutcome({
         objective,
         device: this.#budget.device,
@@ -159,7 +178,7 @@ class Fit {
 
   /** int8 activations where they can help: they save time, energy and memory, but no bytes of the package. */
   async #choices({ samples }: Verifier): Promise<Choices> {
-    const { objective, precision, samples: given, norms, open, toIntegers, onProgress } = this.#budget;
+    const { objective, precision, samples: given, norms, open, observing, toIntegers, onProgress } = this.#budget;
     const { latency, energy, memory } = this.#limits;
     const integers =
       [latency, energy, memory].some((limit) => limit !== undefined) ||
@@ -173,6 +192,8 @@ class Fit {
         : weightSchemes;
     const isCalibrated = given !== undefined || schemes.some(({ kind }) => kind === "int8");
     const text = isCalibrated ? undefined : await this.#ownText(schemes);
+    const ranges = observing?.method ?? usualMethod;
+    if (text) this.#calibrated = { source: text.source, samples: text.samples, ranges };
     if (text)
       return { graph: this.#graph, layers: layersOf(this.#graph, schemes, text), calibration: text, toIntegers };
     // Only int8 activations have a scale that all channels share.
@@ -180,12 +201,14 @@ class Fit {
     const { graph, calibration } = isCalibrated
       ? await ready(this.#graph, samples.slice(0, mostCalibrating), {
           open,
+          ...observing,
           source: given ? "samples" : "synthetic inputs",
           ...(given || !norms ? {} : { norms }),
           secondMoments: given !== undefined,
           onProgress: (done, total) => onProgress?.("calibrate", done, total),
         })
       : { graph: this.#graph, calibration: undefined };
+    if (calibration) this.#calibrated = { source: calibration.source, samples: calibration.samples, ranges };
     return { graph, layers: layersOf(graph, schemes, calibration), calibration, toIntegers };
   }
 
@@ -194,9 +217,10 @@ class Fit {
     const model = languageModelOf(this.#graph);
     const inBlocks = schemes.some(({ kind }) => kind === "int4" || kind === "nf4");
     if (!model || model.context < fewestTokens || !inBlocks) return undefined;
-    const { open, onProgress } = this.#budget;
+    const { open, observing, onProgress } = this.#budget;
     return calibrateOnOwnText(this.#graph, model, {
       open,
+      ...observing,
       onProgress: (done, total) => onProgress?.("write own text", done, total),
     });
   }
@@ -297,6 +321,15 @@ class Fit {
     const { memoryBytes, nanoseconds, joules } = this.#budget.costOf(graph);
     const size = await this.#budget.sizeOf(graph, this.#limits.size);
     return [0, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
+  }
+
+  /** Few samples make ranges that others leave. */
+  #notes(): readonly string[] {
+    const { source, samples } = this.#calibrated ?? {};
+    if (source !== "samples" || samples === undefined || samples >= fewSamples) return [];
+    return [
+      `${samples} calibration sample${samples === 1 ? " is" : "s are"} few: 32 or more, as different as those of use, make ranges and quality surer`,
+    ];
   }
 
   #refusePrior(): void {

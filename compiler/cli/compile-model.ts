@@ -7,7 +7,7 @@ import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Manifest } from "../../runtime/format/manifest.ts";
 import { validateManifest } from "../../runtime/format/validate-manifest.ts";
 import type { Objective } from "../budget/quantities.ts";
-import { type CompileOptions, compile, type Package, parseDeviceProfile } from "../compile.ts";
+import { type CompileOptions, compile, type Package, parseDeviceProfile, type RangeMethod } from "../compile.ts";
 import { diskFolder, fileSource } from "../file-source.ts";
 import { readDataSets } from "../import/data-set.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
@@ -16,6 +16,7 @@ import { readSamples } from "../import/samples/read-samples.ts";
 import type { SamplePort, SampleSet } from "../import/samples/sample-set.ts";
 import type { StateNames } from "../plan/states.ts";
 import type { Scheme } from "../quantize/scheme.ts";
+import { calibrationFolder, usualCalibrationFolder } from "./calibration-folder.ts";
 import { dimOption, stateOption } from "./options.ts";
 import {
   type Dims,
@@ -24,7 +25,9 @@ import {
   parsePoints,
   parsePrecision,
   parseQuality,
+  parseRanges,
   parseSize,
+  parseThreads,
   parseTime,
   parseValue,
 } from "./parse.ts";
@@ -49,6 +52,10 @@ export interface CompileFlags {
   readonly labels?: string;
   readonly groups?: string;
   readonly preprocess?: string;
+  readonly ranges?: RangeMethod;
+  readonly workers?: number;
+  /** A folder; false: none. */
+  readonly calibrationCache?: string | boolean;
   readonly webgpu?: boolean;
   readonly threads?: boolean;
   readonly name?: string;
@@ -110,7 +117,7 @@ async function readManifest(path: string): Promise<Manifest> {
 /** The options that the flags say. */
 export async function compileOptions(model: string, flags: CompileFlags): Promise<CompileOptions> {
   const beside = await readDataSets(diskFolder(dirname(model)));
-  const { name, dim, state, value, device, calibrate } = flags;
+  const { name, dim, state, value, device, calibrate, ranges, workers, calibrationCache: kept } = flags;
   const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop, objective, precision, threads } = flags;
   return {
     ...(name === undefined ? {} : { name }),
@@ -131,6 +138,11 @@ export async function compileOptions(model: string, flags: CompileFlags): Promis
     ...(calibrate === undefined
       ? {}
       : { samples: (ports: readonly SamplePort[]) => readCalibration(calibrate, ports, flags) }),
+    ...(ranges ? { ranges } : {}),
+    ...(workers === undefined ? {} : { workers }),
+    ...(kept === false
+      ? {}
+      : { calibrationStore: calibrationFolder(typeof kept === "string" ? kept : usualCalibrationFolder()) }),
     ...(flags.webgpu ? { webgpu: true } : {}),
     ...(threads === undefined ? {} : { threads }),
     ...(flags.locked === undefined ? {} : { locked: await readManifest(flags.locked) }),
@@ -209,6 +221,23 @@ export function withCompileOptions(command: Command): Command {
     .option("--labels <file>", "the right class of each sample, one a line")
     .option("--groups <file>", "the group of each sample, one a line")
     .option("--preprocess <file>", "how pictures become inputs, as JSON (default: what the model's input says)")
+    .addOption(
+      new Option(
+        "--ranges <method>",
+        "how ranges of int8 activations follow from the samples: mse (least squared error), minmax, percentile or percentile:99.9 (of the values within each end), entropy (default: mse)",
+      ).argParser(parseRanges),
+    )
+    .addOption(
+      new Option(
+        "--workers <n>",
+        "workers that calibrate; the package is the same with any number (default: one a processor, none for little work)",
+      ).argParser(parseThreads),
+    )
+    .option(
+      "--calibration-cache <dir>",
+      "where calibrations are kept, so that the next compile (or one after an abort) goes on from there (default: leafcutter in the user's cache folder)",
+    )
+    .option("--no-calibration-cache", "keep no calibrations, and take none")
     .option(
       "--device <file>",
       "device profile for latency and energy, made by `leafcutter profile` (default: built in)",

@@ -4,6 +4,7 @@ import { type Objective, objectives } from "../budget/quantities.ts";
 import type { DimBinding } from "../import/onnx/dimensions.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
 import type { StateNames } from "../plan/states.ts";
+import { parseRangeMethod, type RangeMethod } from "../quantize/histogram.ts";
 import { parseScheme, type Scheme } from "../quantize/scheme.ts";
 
 export type Dims = Readonly<Record<string, DimBinding>>;
@@ -95,6 +96,16 @@ export function parsePrecision(text: string): Scheme {
       "Expected float16, int8-weights, int8, 'int8 7-bit', 'int8 dynamic', int4, int4/64, 'int4/32 symmetric' or nf4/32.",
     );
   return scheme;
+}
+
+/** `--ranges percentile:99.9`. */
+export function parseRanges(text: string): RangeMethod {
+  const method = parseRangeMethod(text);
+  if (!method)
+    throw new InvalidArgumentError(
+      "Expected mse, minmax, entropy, percentile or percentile:99.9 (above 50, at most 100).",
+    );
+  return method;
 }
 
 /** `--threads N`. */

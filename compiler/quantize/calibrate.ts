@@ -14,6 +14,8 @@ import { estimateFromNorms, type NormStatistics } from "./norm-statistics.ts";
 import { type ObserveSettings, observe } from "./observe.ts";
 import { placeIntegers } from "./placement.ts";
 
+export const usualMethod: RangeMethod = "mse";
+
 export interface CalibrateSettings extends Omit<ObserveSettings, "moments"> {
   /** Default "mse". */
   readonly method?: RangeMethod;
@@ -49,7 +51,7 @@ export async function calibrate(
   const channels = new Map<string, ChannelStatistics>();
   const moments = new Map<string, Float64Array>();
   for (const [name, observation] of observations) {
-    ranges.set(name, observation.histogram.choose(settings.method ?? "mse", 8));
+    ranges.set(name, observation.histogram.choose(settings.method ?? usualMethod, 8));
     channels.set(name, observation.channels);
     if (observation.moments) moments.set(name, observation.moments);
   }
@@ -61,7 +63,8 @@ export async function calibrate(
     channels.set(name, estimate.channels);
     estimated++;
   }
-  return { ranges, channels, moments, source: estimated > 0 ? "batch norms" : settings.source };
+  const source = estimated > 0 ? "batch norms" : settings.source;
+  return { ranges, channels, moments, samples: samples.length, source };
 }
 
 /** Inputs of layers that multiply the last axis alone. */

@@ -20,7 +20,8 @@ export interface Calibration {
   readonly channels: ReadonlyMap<string, ChannelStatistics>;
   /** Mean of x_i x_j over the last axis, row-major, of the inputs of products. */
   readonly moments?: ReadonlyMap<string, Float64Array>;
-  /** How it came about, for reports. */
+  /** How it came about, for reports: on how many of what. */
+  readonly samples: number;
   readonly source: "samples" | "own text" | "batch norms" | "synthetic inputs";
 }
 

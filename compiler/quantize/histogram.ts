@@ -4,31 +4,48 @@
  */
 import type { ValueRange } from "./calibration.ts";
 
-export type RangeMethod = "min-max" | "percentile" | "mse" | "entropy";
+/** "percentile:99.9": each end where 99.9 percent of the values lie on the inner side; "percentile" is 99.99. */
+export type RangeMethod = "min-max" | "percentile" | `percentile:${number}` | "mse" | "entropy";
+
+/** "mse", "minmax" or "min-max", "entropy", "percentile", "percentile:99.9"; undefined for anything else. */
+export function parseRangeMethod(text: string): RangeMethod | undefined {
+  const word = text.trim().toLowerCase();
+  if (word === "mse" || word === "entropy" || word === "percentile") return word;
+  if (word === "minmax" || word === "min-max") return "min-max";
+  const percent = Number(/^percentile:(\d+(?:\.\d+)?)$/.exec(word)?.[1]);
+  return percent > 50 && percent <= 100 ? `percentile:${percent}` : undefined;
+}
 
 const binCount = 2048;
-/** Share of the elements that "percentile" leaves out at each end. */
-const leftOut = 1e-4;
+/** What "percentile" stands for. */
+const usualPercent = 99.99;
 /** Ranges that "mse" and "entropy" try: these fractions of each end. */
 const fractions = Array.from({ length: 36 }, (_, i) => 1 - i * 0.02);
 
+/** How many of `values` fall into each bin of `range`, those beyond it into the outermost; added to `counts`. */
+export function countBins(
+  values: ArrayLike<number>,
+  { lower, upper }: ValueRange,
+  counts = new Float64Array(binCount),
+): Float64Array<ArrayBuffer> {
+  const factor = binCount / (upper - lower || 1);
+  for (let i = 0; i < values.length; i++) {
+    const bin = Math.min(binCount - 1, Math.max(0, Math.floor(((values[i] as number) - lower) * factor)));
+    counts[bin] = (counts[bin] as number) + 1;
+  }
+  return counts;
+}
+
 export class Histogram {
   readonly range: ValueRange;
-  readonly counts = new Float64Array(binCount);
-  total = 0;
+  readonly counts: Float64Array;
+  readonly total: number;
 
-  constructor(range: ValueRange) {
+  /** `counts` as countBins has them, of `total` values. */
+  constructor(range: ValueRange, counts: Float64Array, total: number) {
     this.range = range;
-  }
-
-  add(values: Float32Array): void {
-    const { lower, upper } = this.range;
-    const factor = binCount / (upper - lower || 1);
-    for (let i = 0; i < values.length; i++) {
-      const bin = Math.min(binCount - 1, Math.max(0, Math.floor(((values[i] as number) - lower) * factor)));
-      this.counts[bin] = (this.counts[bin] as number) + 1;
-    }
-    this.total += values.length;
+    this.counts = counts;
+    this.total = total;
   }
 
   /** Middle of a bin. */
@@ -44,12 +61,14 @@ export class Histogram {
     switch (method) {
       case "min-max":
         return this.range;
-      case "percentile":
-        return { lower: Math.min(0, this.#quantile(leftOut)), upper: Math.max(0, this.#quantile(1 - leftOut)) };
       case "mse":
         return this.#best((range) => this.#squaredError(range, 2 ** bits - 1));
       case "entropy":
         return this.#best((range) => this.#divergence(range, 2 ** bits));
+      default: {
+        const leftOut = 1 - (method === "percentile" ? usualPercent : Number(method.split(":")[1])) / 100;
+        return { lower: Math.min(0, this.#quantile(leftOut)), upper: Math.max(0, this.#quantile(1 - leftOut)) };
+      }
     }
   }
 

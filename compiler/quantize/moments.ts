@@ -34,18 +34,25 @@ export class MomentSums {
     this.#rows += taken;
   }
 
-  /** Means, the whole matrix. */
-  finish(): Float64Array {
+  /** The upper triangle, row-major without gaps, in single precision, which halves what is sent and kept. */
+  finish(): { readonly triangle: Float32Array; readonly triangleRows: Float64Array } {
     const size = this.#size;
-    const means = new Float64Array(size * size);
-    const rows = Math.max(1, this.#rows);
-    for (let i = 0; i < size; i++) {
-      for (let j = i; j < size; j++) {
-        const mean = (this.#sums[i * size + j] as number) / rows;
-        means[i * size + j] = mean;
-        means[j * size + i] = mean;
-      }
-    }
-    return means;
+    const triangle = new Float32Array((size * (size + 1)) / 2);
+    for (let i = 0, at = 0; i < size; at += size - i, i++)
+      triangle.set(this.#sums.subarray(i * size + i, (i + 1) * size), at);
+    return { triangle, triangleRows: Float64Array.of(this.#rows) };
   }
+}
+
+/** Means over `rows` rows, the whole matrix, of the upper triangle of sums. */
+export function momentMeans(triangle: Float64Array, rows: number, size: number): Float64Array {
+  const means = new Float64Array(size * size);
+  for (let i = 0, at = 0; i < size; i++) {
+    for (let j = i; j < size; j++, at++) {
+      const mean = (triangle[at] as number) / Math.max(1, rows);
+      means[i * size + j] = mean;
+      means[j * size + i] = mean;
+    }
+  }
+  return means;
 }

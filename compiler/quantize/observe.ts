@@ -1,16 +1,27 @@
 /**
  * Runs generated code on samples and records what activations are: range, histogram, and per channel mean, square and
- * largest magnitude. The values become further outputs of the graph, as many at a time as fit in memory.
+ * largest magnitude. The values become further outputs of the graph, as many at a time as fit in memory. Samples are
+ * observed in batches whose results are added in their order: the same bits for any number of workers, and a batch that
+ * was observed before comes from the cache.
  */
-import type { Tensor } from "../../runtime/format/tensor.ts";
 import { evaluateDim } from "../graph/dimension.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { ChannelStatistics, ValueRange } from "./calibration.ts";
+import { hashOfGraph, hashOfValue } from "./graph-hash.ts";
 import { Histogram } from "./histogram.ts";
-import { MomentSums } from "./moments.ts";
-
-/** One run's inputs or outputs by name. */
-type NamedTensors = Readonly<Record<string, Tensor>>;
+import { momentMeans } from "./moments.ts";
+import {
+  type BatchControl,
+  type BatchOrder,
+  type BatchResult,
+  type MergedResult,
+  mergeResults,
+  type NamedTensors,
+  type ObservedOutput,
+  observationVersion,
+  observeBatch,
+} from "./observe-batch.ts";
+import type { WorkCache } from "./work-cache.ts";
 
 /** Generated code of a graph. */
 export interface OpenedGraph {
@@ -20,8 +31,19 @@ export interface OpenedGraph {
   close(): void;
 }
 
+/** Generated code of a graph in one place or several. */
+export interface Observer {
+  /** Batches that it can do at the same time. */
+  readonly places: number;
+  observe(order: BatchOrder, control: BatchControl): Promise<BatchResult>;
+  close(): void;
+}
+
 export interface ObserveSettings {
   open(graph: Graph, variants: readonly Graph[]): Promise<OpenedGraph>;
+  /** Something faster than `open` for `runs` runs of the graph. */
+  openObserver?(graph: Graph, runs: number): Promise<Observer>;
+  readonly cache?: WorkCache | undefined;
   /** Runs done and runs in all. */
   onProgress?(done: number, total: number): void;
   readonly signal?: AbortSignal | undefined;
@@ -38,6 +60,8 @@ export interface Observation {
 
 /** Bytes of observed values in one execution; more values than fit are observed by running again. */
 const mostBytes = 64 * 1024 * 1024;
+/** Samples of a batch: few enough for every worker to have some. Results depend on it in their last bits. */
+const batchSize = 4;
 
 /** By name. Deterministic: samples in their order, sums in double precision. Values that are never finite are left out. */
 export async function observe(
@@ -47,52 +71,131 @@ export async function observe(
   settings: ObserveSettings,
 ): Promise<ReadonlyMap<string, Observation>> {
   const portions = portionsOf(graph, values);
+  const batches = batchesOf(samples);
   const total = portions.length * samples.length * 2;
   let done = 0;
+  const onSamples = (count: number): void => {
+    done += count;
+    settings.onProgress?.(done, total);
+  };
+  settings.onProgress?.(0, total);
   const observations = new Map<string, Observation>();
   for (const portion of portions) {
-    const execution = await settings.open(withOutputs(graph, portion), []);
+    const work = new PortionWork(withOutputs(graph, portion), batches, settings, onSamples);
     try {
-      const forEachRun = async (visit: (value: Value, data: Float32Array) => void): Promise<void> => {
-        for (const sample of samples) {
-          settings.signal?.throwIfAborted();
-          settings.onProgress?.(done++, total);
-          const outputs = await execution.run(sample);
-          for (const [at, value] of portion.entries()) {
-            const tensor = outputs[observedName(at)];
-            if (tensor?.dtype === "float32") visit(value, tensor.data as Float32Array);
-          }
-        }
-      };
-      const sums = new Map(portion.map((value) => [value, new ChannelSums(value)]));
-      const moments = new Map(
-        portion.flatMap((value) =>
-          settings.moments?.has(value) ? [[value, new MomentSums(widthOf(value))] as const] : [],
-        ),
-      );
-      await forEachRun((value, data) => {
-        sums.get(value)?.add(data);
-        moments.get(value)?.add(data);
+      const outputs = portion.map((value, at): ObservedOutput => {
+        const moments = settings.moments?.has(value) ?? false;
+        return { output: observedName(at), width: widthOf(value), moments };
       });
-      const histograms = new Map(
-        portion.map((value) => [value, new Histogram((sums.get(value) as ChannelSums).range)]),
+      const sums = await work.pass("sums", outputs);
+      const finite = portion.flatMap((value, at) => {
+        const range = rangeOf(sums[at] ?? {});
+        return range ? [{ value, at, range }] : [];
+      });
+      const counts = await work.pass(
+        "histograms",
+        finite.map(({ at, range }) => ({ ...(outputs[at] as ObservedOutput), moments: false, range })),
       );
-      await forEachRun((value, data) => histograms.get(value)?.add(data));
-      for (const value of portion) {
-        const histogram = histograms.get(value) as Histogram;
-        const { lower, upper } = histogram.range;
-        if (Number.isFinite(lower) && Number.isFinite(upper))
-          observations.set(value.name, {
-            histogram,
-            channels: (sums.get(value) as ChannelSums).finish(),
-            moments: moments.get(value)?.finish(),
-          });
+      for (const [index, { value, at, range }] of finite.entries()) {
+        const { counts: bins, total: size } = counts[index] ?? {};
+        observations.set(value.name, {
+          histogram: new Histogram(range, bins ?? noNumbers, size?.[0] ?? 0),
+          channels: channelsOf(sums[at] ?? {}),
+          moments: momentsOf(sums[at] ?? {}, widthOf(value)),
+        });
       }
     } finally {
-      execution.close();
+      work.close();
     }
   }
   return observations;
+}
+
+interface Batch {
+  readonly first: number;
+  readonly samples: readonly NamedTensors[];
+}
+
+const batchesOf = (samples: readonly NamedTensors[]): readonly Batch[] =>
+  Array.from({ length: Math.ceil(samples.length / batchSize) }, (_, i) => ({
+    first: i * batchSize,
+    samples: samples.slice(i * batchSize, (i + 1) * batchSize),
+  }));
+
+/** The passes over all batches with some values as outputs. Code is generated when a batch is not in the cache. */
+class PortionWork {
+  readonly #graph: Graph;
+  readonly #batches: readonly Batch[];
+  readonly #settings: ObserveSettings;
+  readonly #onSamples: (count: number) => void;
+  #observer: Observer | undefined;
+
+  constructor(graph: Graph, batches: readonly Batch[], settings: ObserveSettings, onSamples: (count: number) => void) {
+    this.#graph = graph;
+    this.#batches = batches;
+    this.#settings = settings;
+    this.#onSamples = onSamples;
+  }
+
+  /** When a batch fails, those under way are finished and kept before the error is thrown. */
+  async pass(pass: BatchOrder["pass"], outputs: readonly ObservedOutput[]): Promise<MergedResult> {
+    if (outputs.length === 0) return [];
+    const { cache, signal } = this.#settings;
+    const results: BatchResult[] = [];
+    const missing: { readonly batch: Batch; readonly index: number; readonly key: string }[] = [];
+    for (const [index, batch] of this.#batches.entries()) {
+      signal?.throwIfAborted();
+      const key = cache ? await this.#keyOf(batch, pass, outputs) : "";
+      const kept = (await cache?.read(key)) as BatchResult | undefined;
+      if (kept) results[index] = kept;
+      else missing.push({ batch, index, key });
+      if (kept) this.#onSamples(batch.samples.length);
+    }
+    if (missing.length === 0) return mergeResults(results);
+    const observer = await this.#opened(missing.reduce((sum, { batch }) => sum + batch.samples.length, 0));
+    const failures: unknown[] = [];
+    const takeTurns = async (): Promise<void> => {
+      for (let turn = missing.shift(); turn && failures.length === 0; turn = missing.shift()) {
+        const { batch, index, key } = turn;
+        try {
+          const order: BatchOrder = { ...batch, pass, outputs };
+          const result = await observer.observe(order, { signal, onSample: () => this.#onSamples(1) });
+          results[index] = result;
+          await cache?.write(key, result);
+        } catch (cause) {
+          failures.push(cause);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: observer.places }, takeTurns));
+    if (failures.length > 0) throw failures[0];
+    return mergeResults(results);
+  }
+
+  close(): void {
+    this.#observer?.close();
+  }
+
+  async #keyOf({ samples }: Batch, pass: string, outputs: readonly ObservedOutput[]): Promise<string> {
+    return hashOfValue([observationVersion, await hashOfGraph(this.#graph), pass, outputs, samples]);
+  }
+
+  async #opened(runs: number): Promise<Observer> {
+    const { open, openObserver } = this.#settings;
+    this.#observer ??= openObserver
+      ? await openObserver(this.#graph, 2 * runs)
+      : observerOf(await open(this.#graph, []));
+    return this.#observer;
+  }
+}
+
+/** One batch after the other, here. */
+export function observerOf(execution: OpenedGraph): Observer {
+  return {
+    places: 1,
+    observe: (order, control) => observeBatch(execution.run, order, control),
+    close: () => execution.close(),
+  };
 }
 
 const observedName = (index: number): string => `observed ${index}`;
@@ -123,53 +226,28 @@ function widthOf({ type }: Value): number {
   return typeof last === "number" && last > 0 ? last : 1;
 }
 
-class ChannelSums {
-  readonly #channels: number;
-  readonly #sum: Float64Array;
-  readonly #square: Float64Array;
-  readonly #lower: Float64Array;
-  readonly #upper: Float64Array;
-  #rows = 0;
+type Sums = MergedResult[number];
 
-  constructor(value: Value) {
-    this.#channels = widthOf(value);
-    this.#sum = new Float64Array(this.#channels);
-    this.#square = new Float64Array(this.#channels);
-    this.#lower = new Float64Array(this.#channels);
-    this.#upper = new Float64Array(this.#channels);
-  }
-
-  add(data: Float32Array): void {
-    const channels = this.#channels;
-    const [sum, square, lower, upper] = [this.#sum, this.#square, this.#lower, this.#upper];
-    for (let start = 0; start + channels <= data.length; start += channels) {
-      for (let channel = 0; channel < channels; channel++) {
-        const value = data[start + channel] as number;
-        sum[channel] = (sum[channel] as number) + value;
-        square[channel] = (square[channel] as number) + value * value;
-        if (value < (lower[channel] as number)) lower[channel] = value;
-        if (value > (upper[channel] as number)) upper[channel] = value;
-      }
-    }
-    this.#rows += data.length / channels;
-  }
-
-  /** With zero in it. */
-  get range(): ValueRange {
-    const broken = this.#sum.some((value) => !Number.isFinite(value));
-    if (broken) return { lower: Number.NEGATIVE_INFINITY, upper: Number.POSITIVE_INFINITY };
-    return {
-      lower: this.#lower.reduce((least, value) => Math.min(least, value), 0),
-      upper: this.#upper.reduce((most, value) => Math.max(most, value), 0),
-    };
-  }
-
-  finish(): ChannelStatistics {
-    const rows = Math.max(1, this.#rows);
-    return {
-      mean: this.#sum.map((value) => value / rows),
-      square: this.#square.map((value) => value / rows),
-      largest: this.#upper.map((value, channel) => Math.max(value, -(this.#lower[channel] as number))),
-    };
-  }
+/** With zero in it; undefined where a value was not finite. */
+function rangeOf({ sum = noNumbers, lower = noNumbers, upper = noNumbers }: Sums): ValueRange | undefined {
+  if (sum.some((value) => !Number.isFinite(value))) return undefined;
+  return {
+    lower: lower.reduce((least, value) => Math.min(least, value), 0),
+    upper: upper.reduce((most, value) => Math.max(most, value), 0),
+  };
 }
+
+const noNumbers = new Float64Array();
+
+function channelsOf(sums: Sums): ChannelStatistics {
+  const { sum = noNumbers, square = noNumbers, lower = noNumbers, upper = noNumbers } = sums;
+  const rows = Math.max(1, sums.rows?.[0] ?? 0);
+  return {
+    mean: Float64Array.from(sum, (value) => value / rows),
+    square: Float64Array.from(square, (value) => value / rows),
+    largest: Float64Array.from(upper, (value, channel) => Math.max(value, -(lower[channel] as number))),
+  };
+}
+
+const momentsOf = ({ triangle, triangleRows }: Sums, width: number): Float64Array | undefined =>
+  triangle && momentMeans(triangle, triangleRows?.[0] ?? 0, width);

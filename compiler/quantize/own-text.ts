@@ -8,6 +8,7 @@ import { fillRandom } from "../../runtime/format/random.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type CalibrateSettings, calibrate } from "./calibrate.ts";
 import type { Calibration } from "./calibration.ts";
+import { hashOfGraph, hashOfValue } from "./graph-hash.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { OpenedGraph } from "./observe.ts";
 
@@ -76,15 +77,21 @@ const flopLimit = 4e11;
 export async function calibrateOnOwnText(
   graph: Graph,
   model: LanguageModel,
-  settings: Pick<CalibrateSettings, "open" | "onProgress" | "signal">,
+  settings: Omit<CalibrateSettings, "source" | "secondMoments" | "norms">,
 ): Promise<Calibration> {
   const tokens = model.anyLength ? Math.min(ownTokens, model.context) : model.context;
   const execution = await settings.open(graph, []);
   try {
     const affordable = Math.floor(flopLimit / ((execution.flops ?? 0) * (ownRounds + observations)));
     const windows = Math.max(2, Math.min(mostWindows, affordable));
-    const text = await writeOwnText(model, execution, { ...settings, windows, tokens, rounds: ownRounds });
-    const samples = text.map((window) => model.sample(window));
+    const write = async (): Promise<readonly { readonly text: Int32Array }[]> => {
+      const texts = await writeOwnText(model, execution, { ...settings, windows, tokens, rounds: ownRounds });
+      return texts.map((text) => ({ text }));
+    };
+    const { cache } = settings;
+    const key = cache && (await hashOfValue(["own text", await hashOfGraph(graph), seed, windows, tokens, ownRounds]));
+    const kept = cache && key ? await cache.recall(key, write) : await write();
+    const samples = kept.map(({ text = [] }) => model.sample(text));
     return await calibrate(graph, samples, { ...settings, source: "own text", secondMoments: true });
   } finally {
     execution.close();

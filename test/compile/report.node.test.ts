@@ -56,6 +56,7 @@ const report: Report = {
   predicted: { milliseconds: 5, millijoules: 0.5, tier: "C" },
   storage: [],
   budget,
+  notes: [],
   milliseconds: 100,
 };
 
