@@ -1,20 +1,18 @@
 /**
- * Builds the Graph from decoded nodes in order: constants are read when something uses them, every node gets the
- * types of its outputs. Nested graphs are built the same way by a builder of their own, which takes from the one around
+ * Builds the Graph from decoded nodes in order: constants are read when something uses them, names become values, every
+ * node gets the types of its outputs (growing-graph.ts). Nested graphs are built the same way by a builder of their own, which takes from the one around
  * it what it reads (control-flow.ts). Errors name the node.
  */
 import { LeafcutterError } from "../../../runtime/format/diagnostic.ts";
-import { type Tensor, tensorOf } from "../../../runtime/format/tensor.ts";
-import { FactStore, type Facts, type Inferred } from "../../graph/facts.ts";
-import type { Attributes, Graph, Node, TensorType, Value } from "../../graph/graph.ts";
-import { inferNode } from "../../ops/infer.ts";
+import type { Tensor } from "../../../runtime/format/tensor.ts";
+import type { Attributes, Graph, TensorType, Value } from "../../graph/graph.ts";
 import type { ByteSource } from "../source.ts";
 import { convertAttributes } from "./attribute.ts";
 import { constantOf } from "./constant.ts";
 import { smallTypeOfCode } from "./data-type.ts";
 import { FreshNames } from "./fresh-name.ts";
+import { GrowingGraph } from "./growing-graph.ts";
 import { inlineFunctions, labelOf, type PlacedNode } from "./inline.ts";
-import { computeKnown } from "./known-value.ts";
 import { malformed } from "./message.ts";
 import type { OnnxGraph, OnnxModel, OpsetVersions } from "./model.ts";
 import { inTopologicalOrder, namesDefined, namesRead } from "./order.ts";
@@ -62,17 +60,13 @@ export class GraphBuilder {
   readonly #values = new Map<string, Value>();
   readonly #inputs: Value[] = [];
   readonly #fixed = new Map<string, readonly number[]>();
-  readonly #constants = new Map<Value, Tensor>();
-  readonly #facts = new FactStore();
-  #nodes: Node[] = [];
+  readonly #graph = new GrowingGraph();
   /** Element types of fewer than 8 bits, by the name of a constant or input. */
   readonly #smallTypes = new Map<string, number>();
   /** Value of the parent -> what stands for it here. */
   readonly #taken = new Map<Value, Value>();
   /** Values of the parent that are inputs here, behind those declared. */
   readonly #captured: Value[] = [];
-  /** Values that the latest type rule asked for and that are not known. */
-  #askedFor: ReadonlySet<Value> = new Set();
 
   constructor(setting: ImportSetting, parent?: GraphBuilder) {
     this.#parent = parent;
@@ -125,8 +119,7 @@ export class GraphBuilder {
       this.#fixed.set(name, Array.from(fixed.data as ArrayLike<number | bigint>, Number));
       const constant: Value = { name: this.valueNames.take(`${name}:value`), type };
       this.name(name, constant, "inputs");
-      this.#constants.set(constant, fixed);
-      this.#facts.setConstant(constant, fixed);
+      this.#graph.setConstant(constant, fixed);
     }
     return value;
   }
@@ -138,12 +131,12 @@ export class GraphBuilder {
 
   /** What the latest type rule asked for in vain. */
   get askedFor(): ReadonlySet<Value> {
-    return this.#askedFor;
+    return this.#graph.askedFor;
   }
 
   /** A rule inside a region asked for these values of this graph. */
   ask(values: Iterable<Value>): void {
-    this.#askedFor = new Set(values);
+    this.#graph.ask(values);
   }
 
   /** After the types in this region did not work out: values of the graph around it that were asked for in vain. */
@@ -153,22 +146,13 @@ export class GraphBuilder {
   }
 
   get #openInputs(): readonly Value[] {
-    const producers = this.#producers();
     const inputs = new Set(this.#inputs);
-    const seen = new Set<Value>();
-    const visit = (value: Value): void => {
-      if (seen.has(value) || this.#facts.constant(value) || this.#facts.elements(value)) return;
-      seen.add(value);
-      for (const input of producers.get(value)?.inputs ?? []) if (input) visit(input);
-    };
-    for (const value of this.#askedFor) visit(value);
-    return [...seen].filter((value) => inputs.has(value));
+    return [...this.#graph.unknown].filter((value) => inputs.has(value));
   }
 
   addConstant(name: string, tensor: Tensor, where: string): Value {
     const value = this.#define(name, { dtype: tensor.dtype, shape: tensor.shape }, where);
-    this.#constants.set(value, tensor);
-    this.#facts.setConstant(value, tensor);
+    this.#graph.setConstant(value, tensor);
     return value;
   }
 
@@ -248,7 +232,7 @@ export class GraphBuilder {
       inputs,
       attributes,
     };
-    const { types, elements } = this.#infer(head, outputNames, where);
+    const { types, elements } = this.#graph.infer(head, outputNames, where);
     const outputs = outputNames.map((name, index) => {
       const type = types[index];
       if (!type)
@@ -260,20 +244,13 @@ export class GraphBuilder {
         );
       return this.#define(name || this.valueNames.take(`${head.name}:${index}`), type, where);
     });
-    if (outputs[0] && elements) this.#facts.setElements(outputs[0], elements);
-    this.#nodes.push({ ...head, outputs });
+    this.#graph.add({ ...head, outputs }, elements);
     return outputs;
   }
 
   /** What `value` comes to, when that follows from constants and shapes; it is then a constant here. */
   known(value: Value): Tensor | undefined {
-    const constant = this.#facts.constant(value);
-    if (constant) return constant;
-    const { dtype, shape } = value.type;
-    const elements = this.#facts.elements(value);
-    if (elements?.every((element) => typeof element === "number") && shape.every((dim) => typeof dim === "number"))
-      return tensorOf(dtype, shape, elements);
-    return this.#compute(value) ? this.#facts.constant(value) : undefined;
+    return this.#graph.known(value);
   }
 
   /** What stands here for a value of the graph around this one. */
@@ -289,27 +266,28 @@ export class GraphBuilder {
   #constantFrom(outer: Value): Value | undefined {
     const parent = this.#parent as GraphBuilder;
     const maybeShape = /^(u?int|bool)/.test(outer.type.dtype);
-    const tensor = maybeShape ? parent.known(outer) : parent.#facts.constant(outer);
+    const tensor = maybeShape ? parent.known(outer) : parent.#graph.constant(outer);
     if (!tensor) return undefined;
-    this.#constants.set(outer, tensor);
-    this.#facts.setConstant(outer, tensor);
+    this.#graph.setConstant(outer, tensor);
     return outer;
   }
 
   /** Arithmetic on symbolic shapes is repeated here, so that it is known here too. */
   #computedAgain(outer: Value): Value | undefined {
     const parent = this.#parent as GraphBuilder;
-    const elements = parent.#facts.elements(outer);
-    const producer = elements && parent.#producers().get(outer);
+    const elements = parent.#graph.elements(outer);
+    const producer = elements && parent.#graph.producers().get(outer);
     if (!elements || producer?.outputs[0] !== outer || producer.outputs.length > 1) return undefined;
     const value: Value = { name: this.valueNames.take(outer.name), type: outer.type };
-    this.#nodes.push({
-      ...producer,
-      name: this.#shared.nodeNames.take(producer.name),
-      inputs: producer.inputs.map((input) => input && this.take(input)),
-      outputs: [value],
-    });
-    this.#facts.setElements(value, elements);
+    this.#graph.add(
+      {
+        ...producer,
+        name: this.#shared.nodeNames.take(producer.name),
+        inputs: producer.inputs.map((input) => input && this.take(input)),
+        outputs: [value],
+      },
+      elements,
+    );
     return value;
   }
 
@@ -337,8 +315,8 @@ export class GraphBuilder {
       symbols: this.#shared.symbols,
       inputs: [...declared, ...behind],
       outputs: outputs.map((value, index) => ({ name: `${index}`, value })),
-      constants: this.#constants,
-      nodes: this.#nodes,
+      constants: this.#graph.constants,
+      nodes: this.#graph.nodes,
     };
   }
 
@@ -356,60 +334,9 @@ export class GraphBuilder {
       inputs: this.#inputs,
       ...(this.#fixed.size > 0 ? { fixedInputs: this.#fixed } : {}),
       outputs,
-      constants: this.#constants,
-      nodes: this.#nodes,
+      constants: this.#graph.constants,
+      nodes: this.#graph.nodes,
     };
-  }
-
-  #infer(head: Omit<Node, "outputs">, outputNames: readonly string[], where: string): Inferred {
-    // Rules may ask how many outputs there are, not what they are.
-    const outputs = outputNames.map((name): Value => ({ name, type: { dtype: "float32", shape: [] } }));
-    const askedFor = new Set<Value>();
-    this.#askedFor = askedFor;
-    const noting = <T>(value: Value, fact: T | undefined): T | undefined => {
-      if (fact === undefined) askedFor.add(value);
-      return fact;
-    };
-    const facts: Facts = {
-      constant: (value) => noting(value, this.#facts.constant(value)),
-      elements: (value) => noting(value, this.#facts.elements(value)),
-    };
-    try {
-      return inferNode({ ...head, outputs }, facts);
-    } catch (cause) {
-      if ([...askedFor].map((value) => this.#compute(value)).includes(true))
-        return this.#infer(head, outputNames, where);
-      if (cause instanceof LeafcutterError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new LeafcutterError(
-        {
-          code: "operator-invalid",
-          where,
-          message: `the types of the node do not work out (${reason})`,
-          advice: "The model file is inconsistent here.",
-        },
-        { cause },
-      );
-    }
-  }
-
-  /** Replaces the nodes behind `value` by their results, when they follow from what is known. */
-  #compute(value: Value): boolean {
-    const computed = computeKnown(value, this.#producers(), this.#facts);
-    if (!computed || computed.size === 0) return false;
-    for (const [node, results] of computed)
-      node.outputs.forEach((output, index) => {
-        const tensor = results[index];
-        if (!tensor) return;
-        this.#constants.set(output, tensor);
-        this.#facts.setConstant(output, tensor);
-      });
-    this.#nodes = this.#nodes.filter((node) => !computed.has(node));
-    return true;
-  }
-
-  #producers(): ReadonlyMap<Value, Node> {
-    return new Map(this.#nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   }
 
   #define(name: string, type: TensorType, where: string): Value {
