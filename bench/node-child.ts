@@ -13,6 +13,7 @@ import { measureRuns } from "./energy-of-runs.ts";
 import { type Feature, measureFeatures } from "./measure/features.ts";
 import { fetchBytes, type Importers, type Job, type JobResult, openAlone, runJob } from "./measure/job.ts";
 import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } from "./measure/kernel-bench.ts";
+import { type MatvecTime, measureMatvec } from "./measure/matvec.ts";
 import { repeat } from "./measure/repeat.ts";
 import { sessionFeatures } from "./measure/session-features.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
@@ -28,6 +29,7 @@ export type Order =
   | { readonly kind: "roof" }
   | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
+  | { readonly kind: "matvec" }
   | { readonly kind: "profile"; readonly identity: string }
   | { readonly kind: "visit"; readonly query: VisitQuery };
 
@@ -37,6 +39,7 @@ export type Answer =
   | { readonly kind: "roof"; readonly roof: Roof }
   | { readonly kind: "features"; readonly features: readonly Feature[] }
   | { readonly kind: "kernels"; readonly times: KernelTimes }
+  | { readonly kind: "matvec"; readonly times: readonly MatvecTime[] }
   | { readonly kind: "profile"; readonly times: ProfileTimes }
   | { readonly kind: "visit"; readonly visit: Visit; readonly peakBytes: number | null }
   | { readonly kind: "failed"; readonly reason: string };
@@ -160,6 +163,8 @@ async function answer(order: Order): Promise<Answer> {
     }
     case "kernels":
       return { kind: "kernels", times: measureKernels(order.families) };
+    case "matvec":
+      return { kind: "matvec", times: measureMatvec() };
     case "profile":
       return { kind: "profile", times: await measureProfile(order.identity) };
     case "visit":

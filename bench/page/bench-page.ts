@@ -2,6 +2,7 @@
 import { wrap } from "comlink";
 import type { Job, JobResult } from "../measure/job.ts";
 import type { KernelTimes, ProfileTimes } from "../measure/kernel-bench.ts";
+import type { MatvecTime } from "../measure/matvec.ts";
 import type { Roof } from "../roof.ts";
 import type { BenchWorker } from "./bench-worker.ts";
 import type { KernelsWorker } from "./kernels-worker.ts";
@@ -10,6 +11,7 @@ export interface BenchPage {
   runJob(job: Job): Promise<JobResult>;
   measureRoof(): Promise<Roof>;
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
+  measureMatvec(): Promise<readonly MatvecTime[]>;
   measureProfile(identity: string): Promise<ProfileTimes>;
   /** Opens one engine in a Worker that stays; the variant that runs. */
   openAlone(job: Job): Promise<string>;
@@ -42,6 +44,8 @@ const page: BenchPage = {
   measureRoof: () => withWorker<BenchWorker, Roof>(benchWorker(), (remote) => remote.measureRoof()),
   measureKernels: (families) =>
     withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
+  measureMatvec: () =>
+    withWorker<KernelsWorker, readonly MatvecTime[]>(kernelsWorker(), (remote) => remote.measureMatvec()),
   measureProfile: (identity) =>
     withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile(identity)),
   openAlone: (job) => {

@@ -38,6 +38,9 @@ const blockOpcode = 0x02;
 const loopOpcode = 0x03;
 const returnOpcode = 0x0f;
 
+/** v128.const of sixteen zero bytes. */
+const isZero = ({ code }: VectorConstant): boolean => code.slice(2).every((byte) => byte === 0);
+
 export class BodyBuilder {
   readonly #signature: AnySignature;
   readonly #typeIndex: (signature: AnySignature) => number;
@@ -89,6 +92,7 @@ export class BodyBuilder {
   /**
    * Runs `statements` with the constant vectors they use held in locals that are set in front of them, and that live
    * until the enclosing callback ends. For loops: engines that keep a constant where it is written then load it once.
+   * Zeros, which are one instruction everywhere, stay.
    */
   hoistConstants(statements: () => void): void {
     const start = this.#code.length;
@@ -97,7 +101,7 @@ export class BodyBuilder {
     const region = this.#code.splice(start);
     const held = new Map<string, Local<"v128">>();
     for (const item of region) {
-      if (!(item instanceof VectorConstant) || held.has(item.code.join())) continue;
+      if (!(item instanceof VectorConstant) || held.has(item.code.join()) || isZero(item)) continue;
       // A place of its own: those that are free now were in use inside the region.
       const local = new Local("v128", this, { kind: "slot", index: this.#slots.push("v128") - 1 });
       this.#scope.push(local);

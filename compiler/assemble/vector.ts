@@ -12,6 +12,7 @@ import {
   type Operand,
   toExpression,
   type ValueType,
+  VectorConstant,
 } from "./expression.ts";
 import { instructionSet, opcode } from "./instruction.ts";
 
@@ -54,7 +55,8 @@ function loadLane(count: number, code: number) {
 function lanesConstant<N extends number | bigint>(count: number, encodeLane: (lane: N) => Bytes) {
   return (...lanes: readonly N[]): Vector => {
     if (lanes.length !== count) throw new TypeError(`${lanes.length} lanes where ${count} are expected`);
-    return { type: "v128", code: [0xfd, 12, ...lanes.flatMap((lane) => [...encodeLane(lane)])] };
+    const bytes = lanes.flatMap((lane) => [...encodeLane(lane)]);
+    return { type: "v128", code: [new VectorConstant([0xfd, 12, ...bytes])] };
   };
 }
 

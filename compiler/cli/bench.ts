@@ -15,7 +15,7 @@ export function addBench(program: Command): void {
     .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
     .argument(
       "<target...>",
-      ".onnx files, model folders or package folders; or `kernels`: every kernel as a share of the roof; or `quality` and the folder of a language model (perplexity), `cifar` or `agreement` (networks that see pictures): what fewer bits do; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
+      ".onnx files, model folders or package folders; or `kernels` (and names of families, or `matvec`): every kernel as a share of the roof, and few rows by narrow weights beside float; or `quality` and the folder of a language model (perplexity), `cifar` or `agreement` (networks that see pictures): what fewer bits do; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
     )
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
     .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
@@ -82,10 +82,11 @@ interface BenchFlags extends EnergyFlags {
 
 async function bench(targets: readonly string[], flags: BenchFlags): Promise<void> {
   const wanted = oneOf("--in", flags.in, places);
-  if (targets.length === 1 && targets[0] === "kernels") {
+  if (targets[0] === "kernels") {
     const { runKernelBench } = await import("../../bench/kernels.ts");
     await runKernelBench({
       where: wanted[0] ?? "chromium",
+      families: targets.slice(1),
       ...(flags.json === undefined ? {} : { json: flags.json }),
       print: (line) => console.log(line),
     });

@@ -34,3 +34,23 @@ test("the loop computes the same, and each constant is written once", () => {
   expect(count(build(false).encode(), splatOfQuarter)).toBe(3);
   expect(count(build(true).encode(), splatOfQuarter)).toBe(1);
 });
+
+test("constants of sixteen bytes are held, zeros stay", () => {
+  const module = new ModuleBuilder({ memory: onePage });
+  module.function("run", { params: ["i32"], results: ["f32"], exported: true }, (body, rounds) => {
+    const total = body.local("v128", f32x4.const(1, 1, 1, 1));
+    body.hoistConstants(() =>
+      body.forRange(0, rounds, 1, () => {
+        for (let turn = 0; turn < 2; turn++) {
+          body.set(total, f32x4.mul(total, f32x4.const(2, 2, 2, 2)));
+          body.set(total, f32x4.add(total, f32x4.const(0, 0, 0, 0)));
+        }
+      }),
+    );
+    body.return(f32x4.extractLane(total, 0));
+  });
+  const bytes = module.encode();
+  expect(exportedFunction(instantiate(module).exports, "run")(3)).toBe(64);
+  expect(count(bytes, [0xfd, 12, 0, 0, 0, 0x40])).toBe(1);
+  expect(count(bytes, [0xfd, 12, 0, 0, 0, 0])).toBe(2);
+});

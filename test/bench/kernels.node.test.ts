@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { leastNanoseconds, renderKernels } from "../../bench/kernels.ts";
+import { leastNanoseconds, renderKernels, renderMatvec } from "../../bench/kernels.ts";
 import { type KernelTime, measureKernels } from "../../bench/measure/kernel-bench.ts";
 import { kernelCases } from "../../bench/measure/kernel-cases.ts";
 import { allFamilies, familyOf } from "../../compiler/kernels/families.ts";
@@ -43,4 +43,14 @@ test("a kernel's least time is set by arithmetic or by memory", () => {
   expect(leastNanoseconds(kernel({ flops: 60 }), roof)).toBe(10);
   expect(leastNanoseconds(kernel({ flops: 60, bytes: 3e6 }), roof)).toBe(1e5);
   expect(renderKernels({ kernels: [kernel({})], stepOverhead: 1, roof }, "node")).toMatch(/conv +6x8 .* 50 %$/m);
+});
+
+test("narrow weights stand beside float as ratios of medians", () => {
+  const times = [
+    { storage: "float32", least: 900, median: 1000 },
+    { storage: "int4", least: 300, median: 400 },
+  ] as const;
+  expect(renderMatvec([{ target: "wasm-relaxed", rows: 1, inner: 64, columns: 32, times }])).toMatch(
+    /^1x64x32 +wasm-relaxed +1\.00 µs +2\.50x$/m,
+  );
 });

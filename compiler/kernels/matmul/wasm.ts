@@ -206,7 +206,9 @@ class MatmulCode {
     const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
     const weights = body.local("i32", i32.add(panel, front));
     const reader = narrow ? narrowReader(narrow, body) : plainReader(vectors);
-    emitMultiply(body, target, [first, ...others], weights, sources, { inner }, reader);
+    const multiply = (): void => emitMultiply(body, target, [first, ...others], weights, sources, { inner }, reader);
+    if (narrow) body.hoistConstants(multiply);
+    else multiply();
     for (const set of others)
       set.forEach((row, i) => {
         row.forEach((sum, j) => {
