@@ -73,7 +73,7 @@ function selectStep(
 }
 
 /** The cheapest variant that accepts the problem; undefined when none does. */
-function selectVariant(
+export function selectVariant(
   family: Family<Problem>,
   problem: Problem,
   extent: (dim: Dim) => number,
