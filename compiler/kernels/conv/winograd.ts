@@ -12,10 +12,17 @@ import { f32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, operandDistances } from "../tile/finish.ts";
-import { emitMultiply, rowsOn } from "../tile/multiply.ts";
-import { takeRows } from "../tile/rows.ts";
+import { plainReader, rowsOn } from "../tile/multiply.ts";
 import { storeTile } from "../tile/store.ts";
-import { pointGap, points, width } from "../tile/winograd-tiles.ts";
+import { emitPointProducts } from "../tile/winograd-multiply.ts";
+import { pointGap, width } from "../tile/winograd-tiles.ts";
+import {
+  nearestLines,
+  outputPixels,
+  storeInputPoints,
+  storePoints,
+  transformBothWays,
+} from "../tile/winograd-transform.ts";
 import { RecordReader } from "../tile/words.ts";
 import { finishRow } from "./finish.ts";
 import type { ConvShape } from "./shape.ts";
@@ -97,30 +104,12 @@ class WinogradCode {
       const lastColumn = body.local("i32", i32.add(words.word("outputWidth"), 1));
       this.#tileRows(begin, end, (image, y) => {
         const start = body.local("i32", i32.add(words.word("input"), i32.mul(image, words.word("inputImage"))));
-        const rows = [0, 1, 2, 3].map((i) => {
-          const inside = body.local("i32", minimumS(body.local("i32", i32.add(y, i)), lastRow));
-          return body.local("i32", i32.add(start, i32.mul(inside, rowStep)));
-        });
+        const rows = nearestLines(body, y, lastRow, rowStep, start);
         body.forRange(0, words.word("outputWidth"), 2, (x) => {
-          const columns = [0, 1, 2, 3].map((j) => {
-            const inside = body.local("i32", minimumS(body.local("i32", i32.add(x, j)), lastColumn));
-            return body.local("i32", i32.mul(inside, pixelStep));
-          });
+          const columns = nearestLines(body, x, lastColumn, pixelStep);
           body.forRange(0, channelBytes, 16, (channel) => {
-            // Along the rows first, column by column: d0 - d2, d1 + d2, d2 - d1, d1 - d3.
-            const half = columns.map((column) => {
-              const offset = body.local("i32", i32.add(column, channel));
-              const d = rows.map((row) => body.local("v128", v128.load(i32.add(row, offset))));
-              return bilinear(d as unknown as Four).map((value) => body.local("v128", value));
-            });
-            const place = body.local("i32", i32.add(target, channel));
-            for (let i = 0; i < 4; i++) {
-              const d = half.map((column) => column[i]) as unknown as Four;
-              for (const value of bilinear(d)) {
-                body.v128Store(place, value);
-                body.set(place, i32.add(place, pointBytes));
-              }
-            }
+            const tile = { rows, columns, channel, load: v128.load };
+            storeInputPoints(body, f32x4, tile, i32.add(target, channel), pointBytes);
           });
           body.set(target, i32.add(target, channelBytes));
         });
@@ -142,54 +131,35 @@ class WinogradCode {
         const taps = [weights];
         for (let tap = 1; tap < 9; tap++) taps.push(body.local("i32", i32.add(taps[tap - 1] as Address, tapBytes)));
         const place = body.local("i32", target);
-        const columns = [0, 1, 2].map((s) =>
-          expanded(body, [0, 1, 2].map((r) => v128.load(taps[r * 3 + s] as Address)) as unknown as Three),
+        transformBothWays(
+          3,
+          (column) => [0, 1, 2].map((row) => v128.load(taps[row * 3 + column] as Address)),
+          (line) => expanded(body, line as Three),
+          (row) => storePoints(body, row, place, pointBytes),
         );
-        for (let i = 0; i < 4; i++)
-          for (const value of expanded(body, columns.map((column) => column[i]) as unknown as Three)) {
-            body.v128Store(place, value);
-            body.set(place, i32.add(place, pointBytes));
-          }
         body.set(target, i32.add(target, 16));
         body.branchIf(again, i32.ltS(body.tee(weights, i32.add(weights, 16)), end));
       });
     });
   }
 
-  /** M[point][tile][8] = V[point] U[point]. A ragged last group of tiles repeats its last tile. */
   #multiply(tiles: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const rows = rowsOn(this.#context.target, this.#shape.tile.rows);
+    const { target } = this.#context;
     body.scope(() => {
       const channels = words.local("channels");
       const channelBytes = body.local("i32", i32.shl(channels, 2));
-      const source = words.local("scratch");
-      const kernel = this.#region("kernels");
-      const target = this.#region("products");
-      body.forRange(0, points, 1, () => {
-        const left = body.local("i32", tiles);
-        body.loop((again) => {
-          const [sources = [], targets = []] = takeRows(body, rows, left, [
-            { at: source, step: channelBytes },
-            { at: target, step: width * 4 },
-          ]);
-          body.scope(() => {
-            const sums = sources.map(() =>
-              Array.from({ length: vectors }, () => body.local("v128", f32x4.const(0, 0, 0, 0))),
-            );
-            const weights = body.local("i32", kernel);
-            emitMultiply(body, this.#context.target, [sums], weights, sources, { inner: channels });
-            targets.forEach((address, i) => {
-              sums[i]?.forEach((sum, j) => {
-                body.v128Store(address, sum, { offset: j * 16 });
-              });
-            });
-          });
-          body.branchIf(again, i32.gtS(body.tee(left, i32.sub(left, rows)), 0));
-        });
-        for (const place of [source, target]) body.set(place, i32.add(place, pointGap));
-        body.set(kernel, i32.add(kernel, i32.add(i32.mul(channelBytes, width), pointGap)));
+      emitPointProducts(body, target, {
+        rows: rowsOn(target, this.#shape.tile.rows),
+        tiles,
+        source: words.local("scratch"),
+        kernel: this.#region("kernels"),
+        target: this.#region("products"),
+        channelBytes,
+        kernelBytes: i32.add(i32.mul(channelBytes, width), pointGap),
+        inner: channels,
+        reader: plainReader(vectors),
       });
     });
   }
@@ -219,19 +189,12 @@ class WinogradCode {
         body.forRange(0, columns, 2, (x) => {
           const pixels: Local<"v128">[][] = [[], [], [], []];
           for (let j = 0; j < vectors; j++) {
-            const place = body.local("i32", i32.add(source, j * 16));
-            const m = Array.from({ length: points }, () => {
-              const value = body.local("v128", v128.load(place));
-              body.set(place, i32.add(place, pointBytes));
-              return value;
-            });
-            const at = (i: number, k: number): Vector => m[i * 4 + k] as Vector;
-            const rows = [0, 1, 2, 3].map((k) => gathered(body, [0, 1, 2, 3].map((i) => at(i, k)) as unknown as Four));
             const bias = body.local("v128", v128.load(panel, { offset: j * 16 }));
-            for (let r = 0; r < 2; r++)
-              gathered(body, rows.map((row) => row[r]) as unknown as Four).forEach((value, c) => {
+            outputPixels(body, f32x4, i32.add(source, j * 16), pointBytes, 0, (row, r) => {
+              row.forEach((value, c) => {
                 pixels[r * 2 + c]?.push(body.local("v128", f32x4.add(value, bias)));
               });
+            });
           }
           const hasSecond = body.local("i32", i32.ltS(i32.add(x, 1), columns));
           const below = body.local("i32", i32.add(target, rowStep));
@@ -280,15 +243,6 @@ class WinogradCode {
 }
 
 type Three = readonly [Vector, Vector, Vector];
-type Four = readonly [Vector, Vector, Vector, Vector];
-
-/** A row of Bᵀ d. */
-const bilinear = ([d0, d1, d2, d3]: Four): Four => [
-  f32x4.sub(d0, d2),
-  f32x4.add(d1, d2),
-  f32x4.sub(d2, d1),
-  f32x4.sub(d1, d3),
-];
 
 /** A row of G g: g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2. */
 function expanded(body: BodyBuilder, [g0, g1, g2]: Three): readonly Local<"v128">[] {
@@ -298,9 +252,3 @@ function expanded(body: BodyBuilder, [g0, g1, g2]: Three): readonly Local<"v128"
   const middle = body.local("v128", f32x4.mul(g1, half));
   return [first, body.local("v128", f32x4.add(outer, middle)), body.local("v128", f32x4.sub(outer, middle)), last];
 }
-
-/** A row of Aᵀ m: m0 + m1 + m2, m1 - m2 - m3. */
-const gathered = (body: BodyBuilder, [m0, m1, m2, m3]: Four): readonly Local<"v128">[] => [
-  body.local("v128", f32x4.add(f32x4.add(m0, m1), m2)),
-  body.local("v128", f32x4.sub(f32x4.sub(m1, m2), m3)),
-];

@@ -10,11 +10,11 @@ import { i32, minimumS } from "../../assemble/scalar.ts";
 import { i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import type { WasmKernelContext } from "../contract.ts";
 import { finishBlock } from "./finish-block-i8.ts";
-import { emitMultiply } from "./multiply.ts";
 import { pairReader, pairsFirst } from "./panel-i8.ts";
 import type { IntegerShape } from "./product-i8.ts";
-import { takeRows } from "./rows.ts";
-import { pointGap, points, width } from "./winograd-tiles.ts";
+import { emitPointProducts } from "./winograd-multiply.ts";
+import { pointGap, width } from "./winograd-tiles.ts";
+import { nearestLines, outputPixels, storeInputPoints, storePoints, transformBothWays } from "./winograd-transform.ts";
 import { RecordReader } from "./words.ts";
 
 type Address = Local<"i32">;
@@ -119,27 +119,11 @@ class IntegerWinogradCode {
       const start = body.local("i32", i32.add(words.word("input"), i32.mul(image, words.word("inputImage"))));
       body.forRange(first, body.local("i32", i32.add(first, rows)), 1, (tileRow) => {
         const y = body.local("i32", i32.shl(tileRow, 1));
-        const lines = [0, 1, 2, 3].map((i) => {
-          const inside = body.local("i32", minimumS(body.local("i32", i32.add(y, i)), lastRow));
-          return body.local("i32", i32.add(start, i32.mul(inside, rowStep)));
-        });
+        const lines = nearestLines(body, y, lastRow, rowStep, start);
         body.forRange(0, words.word("outputWidth"), 2, (x) => {
-          const columns = [0, 1, 2, 3].map((j) => {
-            const inside = body.local("i32", minimumS(body.local("i32", i32.add(x, j)), lastColumn));
-            return body.local("i32", i32.mul(inside, pixelStep));
-          });
+          const columns = nearestLines(body, x, lastColumn, pixelStep);
           body.forRange(0, channels, 8, (channel) => {
-            const half = columns.map((column) => {
-              const offset = body.local("i32", i32.add(column, channel));
-              const d = lines.map((line) => body.local("v128", load(i32.add(line, offset))));
-              return bilinear(d as unknown as Four).map((value) => body.local("v128", value));
-            });
-            const place = body.local("i32", target);
-            for (let i = 0; i < 4; i++)
-              for (const value of bilinear(half.map((column) => column[i]) as unknown as Four)) {
-                body.v128Store(place, value);
-                body.set(place, i32.add(place, pointBytes));
-              }
+            storeInputPoints(body, i16x8, { rows: lines, columns, channel, load }, target, pointBytes);
             body.set(target, i32.add(target, 16));
           });
         });
@@ -169,14 +153,12 @@ class IntegerWinogradCode {
             [i16x8.extendLowI8x16S, i16x8.extendHighI8x16S].forEach((extend, pair) => {
               body.scope(() => {
                 const place = body.local("i32", target);
-                const columns = [0, 1, 2].map((s) =>
-                  expanded(body, [0, 1, 2].map((r) => extend(ordered[r * 3 + s] as Local<"v128">)) as unknown as Three),
+                transformBothWays(
+                  3,
+                  (column) => [0, 1, 2].map((row) => extend(ordered[row * 3 + column] as Local<"v128">)),
+                  (line) => expanded(body, line as Three),
+                  (row) => storePoints(body, row, place, pointBytes, (pair * vectors + j) * 16),
                 );
-                for (let i = 0; i < 4; i++)
-                  for (const value of expanded(body, columns.map((column) => column[i]) as unknown as Three)) {
-                    body.v128Store(place, value, { offset: (pair * vectors + j) * 16 });
-                    body.set(place, i32.add(place, pointBytes));
-                  }
               });
             });
           });
@@ -186,41 +168,23 @@ class IntegerWinogradCode {
     });
   }
 
-  /** M[point][tile][8] = V[point] U[point]. A ragged last group of tiles repeats its last tile. */
   #multiply(tiles: Address): void {
     const body = this.#body;
     const words = this.#words;
-    const { rows } = this.#shape.tile;
     body.scope(() => {
       const channels = words.local("channels");
       const pairs = body.local("i32", i32.shrU(channels, 1));
       const channelBytes = body.local("i32", i32.shl(channels, 1));
-      const source = words.local("wide");
-      const kernel = words.local("kernels");
-      const target = words.local("products");
-      const kernelBytes = body.local("i32", i32.add(i32.mul(channelBytes, width), pointGap));
-      body.forRange(0, points, 1, () => {
-        const left = body.local("i32", tiles);
-        body.loop((again) => {
-          const [sources = [], targets = []] = takeRows(body, rows, left, [
-            { at: source, step: channelBytes },
-            { at: target, step: width * 4 },
-          ]);
-          body.scope(() => {
-            const sums = sources.map(() => Array.from({ length: vectors }, () => body.local("v128", zero)));
-            const weights = body.local("i32", kernel);
-            const reader = pairReader(vectors);
-            emitMultiply(body, this.#context.target, [sums], weights, sources, { inner: pairs }, reader);
-            targets.forEach((address, i) => {
-              sums[i]?.forEach((sum, j) => {
-                body.v128Store(address, sum, { offset: j * 16 });
-              });
-            });
-          });
-          body.branchIf(again, i32.gtS(body.tee(left, i32.sub(left, rows)), 0));
-        });
-        for (const place of [source, target]) body.set(place, i32.add(place, pointGap));
-        body.set(kernel, i32.add(kernel, kernelBytes));
+      emitPointProducts(body, this.#context.target, {
+        rows: this.#shape.tile.rows,
+        tiles,
+        source: words.local("wide"),
+        kernel: words.local("kernels"),
+        target: words.local("products"),
+        channelBytes,
+        kernelBytes: body.local("i32", i32.add(i32.mul(channelBytes, width), pointGap)),
+        inner: pairs,
+        reader: pairReader(vectors),
       });
     });
   }
@@ -243,18 +207,10 @@ class IntegerWinogradCode {
           const below = body.local("i32", i32.add(target, rowBytes));
           biases.forEach((bias, j) => {
             body.scope(() => {
-              const place = body.local("i32", source);
-              const m = Array.from({ length: points }, () => {
-                const value = body.local("v128", v128.load(place, { offset: j * 16 }));
-                body.set(place, i32.add(place, pointBytes));
-                return value;
-              });
-              const columns = [0, 1, 2, 3].map((k) => gathered(body, [0, 1, 2, 3].map((i) => m[i * 4 + k]) as never));
-              [target, below].forEach((address, r) => {
-                const values = gathered(body, columns.map((column) => column[r]) as unknown as Four);
-                values.forEach((value, c) => {
+              outputPixels(body, i32x4, source, pointBytes, j * 16, (row, r) => {
+                row.forEach((value, c) => {
                   const sum = i32x4.add(i32x4.shrS(value, 2), bias);
-                  body.v128Store(address, sum, { offset: (c * vectors + j) * 16 });
+                  body.v128Store(r === 0 ? target : below, sum, { offset: (c * vectors + j) * 16 });
                 });
               });
             });
@@ -269,17 +225,6 @@ class IntegerWinogradCode {
 }
 
 type Three = readonly [Vector, Vector, Vector];
-type Four = readonly [Vector, Vector, Vector, Vector];
-
-const zero = i32x4.const(0, 0, 0, 0);
-
-/** A row of Bᵀ d, int16. */
-const bilinear = ([d0, d1, d2, d3]: Four): Four => [
-  i16x8.sub(d0, d2),
-  i16x8.add(d1, d2),
-  i16x8.sub(d2, d1),
-  i16x8.sub(d1, d3),
-];
 
 /** A row of 2 G g, int16: 2 g0, g0 + g1 + g2, g0 - g1 + g2, 2 g2. */
 function expanded(body: BodyBuilder, [g0, g1, g2]: Three): readonly Local<"v128">[] {
@@ -292,9 +237,3 @@ function expanded(body: BodyBuilder, [g0, g1, g2]: Three): readonly Local<"v128"
     body.local("v128", i16x8.add(last, last)),
   ];
 }
-
-/** A row of Aᵀ m, int32: m0 + m1 + m2, m1 - m2 - m3. */
-const gathered = (body: BodyBuilder, [m0, m1, m2, m3]: Four): readonly Local<"v128">[] => [
-  body.local("v128", i32x4.add(i32x4.add(m0, m1), m2)),
-  body.local("v128", i32x4.sub(i32x4.sub(m1, m2), m3)),
-];
