@@ -5,6 +5,8 @@
  */
 import { Command } from "commander";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import { formatInfeasibility } from "./budget/format-infeasibility.ts";
+import type { Infeasibility } from "./budget/outcome.ts";
 import { addBench } from "./cli/bench.ts";
 import { addCompile } from "./cli/compile.ts";
 import { addFeatures } from "./cli/features.ts";
@@ -34,7 +36,7 @@ Examples:
   leafcutter bench model.onnx --in chromium,node --peers ort --html report.html
   leafcutter features                                   what the browsers of this machine can do
 
-Sizes: kB, MB and GB are 10^3, 10^6 and 10^9 bytes. Exit codes: 0 done, 1 failed, 2 no package fits --max-size.
+Sizes: kB, MB and GB are 10^3, 10^6 and 10^9 bytes. Exit codes: 0 done, 1 failed, 2 nothing keeps the limits.
 \`leafcutter COMMAND --help\` has the options of a command and an example.`,
   );
 
@@ -53,5 +55,8 @@ try {
 } catch (error) {
   if (!(error instanceof LeafcutterError)) throw error;
   console.error(`leafcutter: ${error.message}`);
-  process.exitCode = error.code === "budget-infeasible" ? 2 : 1;
+  const isInfeasible = error.code === "budget-infeasible";
+  if (isInfeasible)
+    for (const line of formatInfeasibility(error.diagnostic.details as Infeasibility)) console.error(`  ${line}`);
+  process.exitCode = isInfeasible ? 2 : 1;
 }

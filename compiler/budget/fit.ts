@@ -12,10 +12,11 @@ import { languageModelOf } from "../quantize/language-model.ts";
 import type { NormStatistics } from "../quantize/norm-statistics.ts";
 import { calibrateOnOwnText } from "../quantize/own-text.ts";
 import { type PreparedGraph, prepare } from "../quantize/prepare.ts";
-import type { Scheme } from "../quantize/scheme.ts";
+import { type Scheme, schemeName } from "../quantize/scheme.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
 import type { EnergyCoefficients } from "./energy.ts";
+import { exceededBy, exceededByPrecision, exceededWhenRun, type Measured } from "./exceeded.ts";
 import { infeasible } from "./infeasible.ts";
 import { layerCosts } from "./layer-costs.ts";
 import { integerSchemes, type Layer, layersOf, weightSchemes } from "./layers.ts";
@@ -33,6 +34,7 @@ import {
 } from "./quantities.ts";
 import { type Candidate, Search, type SearchSettings } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
+import { solve } from "./solve.ts";
 import type { BudgetTools, Sample } from "./tools.ts";
 import { qualityScore, type Verified, Verifier } from "./verifier.ts";
 
@@ -153,7 +155,7 @@ class Fit {
       packages: this.#packages,
     };
     const search = new Search(settings);
-    const { candidate, verified } = await this.#choose({ choices, settings, search, verifier });
+    const { candidate, verified } = await this.#choose({ choices, settings, search, verifier, tried: [] });
     return {
       graph: applyPicks(choices, candidate.picks),
       layers,
@@ -230,9 +232,12 @@ class Fit {
     const { choices, search } = work;
     if (precision) {
       const picks = picksOfScheme(choices.layers, precision);
-      const candidate = await search.measure(picks);
-      if (!search.keeps(candidate)) throw await this.#infeasible(work);
-      return { candidate, verified: await this.#verify(work, picks) };
+      const choice = await this.#verify(work, await search.measure(picks));
+      const { limits, device } = this.#budget;
+      const measured = measuredOf(choice);
+      if (exceededBy(measured, limits).length > 0)
+        throw exceededByPrecision(schemeName(precision), measured, { limits, tier: device.energy.tier });
+      return choice;
     }
     const { quality, sliceDrop } = this.#limits;
     if (quality === undefined && sliceDrop === undefined) {
@@ -246,8 +251,8 @@ class Fit {
   async #bestVerified(work: Work): Promise<Choice> {
     let best: Choice | undefined;
     for (const candidate of work.search.fitting.slice(0, mostVerified)) {
-      const verified = await this.#verify(work, candidate.picks);
-      if (!best || verified.outputError < best.verified.outputError) best = { candidate, verified };
+      const choice = await this.#verify(work, candidate);
+      if (!best || choice.verified.outputError < best.verified.outputError) best = choice;
     }
     if (!best) throw await this.#infeasible(work);
     return best;
@@ -266,10 +271,10 @@ class Fit {
       const [candidate] = search.fitting;
       if (!candidate || tried.has(candidate.picks.join())) break;
       tried.add(candidate.picks.join());
-      const verified = await this.#verify(work, candidate.picks);
+      const choice = await this.#verify(work, candidate);
+      const { verified } = choice;
       const isGood = this.#isGood(verified);
-      if (isGood && (!best || (candidate.amounts[k] as number) < (best.candidate.amounts[k] as number)))
-        best = { candidate, verified };
+      if (isGood && (!best || (candidate.amounts[k] as number) < (best.candidate.amounts[k] as number))) best = choice;
       const score = qualityScore(verified);
       const isTight = lossOfQuality(Math.max(score, 1e-6)) > 0.7 * lossOfQuality(quality);
       if (isGood && (objective === "quality" || isTight)) break;
@@ -290,8 +295,8 @@ class Fit {
     const search = new Search({ ...work.settings, objective: indexOf.loss });
     await search.run(Number.POSITIVE_INFINITY);
     for (const candidate of search.fitting.slice(0, mostVerified)) {
-      const verified = await this.#verify(work, candidate.picks);
-      if (this.#isGood(verified)) return { candidate, verified };
+      const choice = await this.#verify(work, candidate);
+      if (this.#isGood(choice.verified)) return choice;
     }
     return undefined;
   }
@@ -301,17 +306,28 @@ class Fit {
     return qualityScore(verified) >= quality && (verified.quality.worstGroup?.drop ?? 0) <= sliceDrop;
   }
 
-  async #verify({ choices, verifier }: Work, picks: Picks): Promise<Verified> {
+  async #verify({ choices, verifier, tried }: Work, candidate: Candidate): Promise<Choice> {
     this.#budget.onProgress?.("verify", 0, 1);
-    return verifier.verify(applyPicks(choices, picks));
+    const choice = { candidate, verified: await verifier.verify(applyPicks(choices, candidate.picks)) };
+    tried.push(choice);
+    return choice;
   }
 
-  #infeasible({ choices, search }: Work): Promise<LeafcutterError> {
+  async #infeasible({ choices, search, settings, tried }: Work): Promise<LeafcutterError> {
+    const { problem } = search;
+    const { tier } = this.#budget.device.energy;
+    const loss = capacitiesOf(this.#limits)[indexOf.loss] as number;
+    const promised = solve({ ...problem, capacities: problem.capacities.with(indexOf.loss, loss) }, "any");
+    const [nearest] = tried.toSorted((left, right) => left.verified.outputError - right.verified.outputError);
+    if (promised.kind === "solved" && nearest) {
+      const original = { ...pointOf(settings.original, 1), sliceDrop: 0 };
+      return exceededWhenRun(measuredOf(nearest), original, { limits: this.#limits, tier });
+    }
     return infeasible({
       search,
       layers: choices.layers,
       limits: this.#limits,
-      tier: this.#budget.device.energy.tier,
+      tier,
       sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(choices, picks), size),
       pointOf: ({ amounts }: Candidate) => pointOf(amounts, qualityOfLoss(amounts[indexOf.loss] as number)),
     });
@@ -353,12 +369,19 @@ interface Work {
   readonly settings: SearchSettings;
   readonly search: Search;
   readonly verifier: Verifier;
+  /** All that was run. */
+  readonly tried: Choice[];
 }
 
 interface Choice {
   readonly candidate: Candidate;
   readonly verified: Verified;
 }
+
+const measuredOf = ({ candidate, verified }: Choice): Measured => ({
+  ...pointOf(candidate.amounts, qualityScore(verified)),
+  sliceDrop: verified.quality.worstGroup?.drop ?? 0,
+});
 
 const pointOf = (amounts: Amounts, quality: number): Point => ({
   size: amounts[indexOf.size] as number,

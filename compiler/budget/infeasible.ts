@@ -45,25 +45,28 @@ export async function infeasible(settings: InfeasibleSettings): Promise<Leafcutt
     const amount = picks && (await amountOf(k, picks, settings));
     best.push({ quantity, amount });
   }
-  const relaxations = best
-    .flatMap(({ quantity, amount }) =>
-      amount === undefined
-        ? []
-        : [{ quantity, amount, share: Math.abs(amount - limitOf(quantity)) / Math.abs(limitOf(quantity)) }],
-    )
-    .sort((left, right) => left.share - right.share)
-    .slice(0, mostRelaxations);
   const details: Infeasibility = {
     tier: settings.tier,
     limits: best.map(({ quantity }) => ({ quantity, limit: limitOf(quantity) })),
     conflict: found.conflict.map(limitedOf),
     best,
     nearest: pointOf(await search.measure(found.nearest.picks)),
-    relaxations,
+    relaxations: relaxationsOf(best, limits),
     proved: found.exact,
   };
   return new LeafcutterError(diagnosticOf(details));
 }
+
+/** Single limits to move to what is possible, the smallest move first. */
+export const relaxationsOf = (best: Infeasibility["best"], limits: Limits): Infeasibility["relaxations"] =>
+  best
+    .flatMap(({ quantity, amount }) => {
+      const limit = limits[quantity] ?? 0;
+      if (amount === undefined) return [];
+      return [{ quantity, amount, share: Math.abs(amount - limit) / Math.max(Math.abs(limit), Number.MIN_VALUE) }];
+    })
+    .sort((left, right) => left.share - right.share)
+    .slice(0, mostRelaxations);
 
 /** The least of quantity `k` that a plan with `picks` really has, as people say it. */
 async function amountOf(k: number, picks: Picks, settings: InfeasibleSettings): Promise<number> {
@@ -100,7 +103,7 @@ async function smallestSize(fewest: Picks, { search, layers, sizeOf }: Infeasibl
   return size;
 }
 
-function diagnosticOf(details: Infeasibility): LeafcutterError["diagnostic"] {
+export function diagnosticOf(details: Infeasibility): LeafcutterError["diagnostic"] {
   const { conflict, limits, best, nearest, relaxations, tier } = details;
   const kept = limits.filter(({ quantity }) => conflict.includes(quantity));
   const [alone] = kept;
@@ -113,9 +116,10 @@ function diagnosticOf(details: Infeasibility): LeafcutterError["diagnostic"] {
     isAlone && least !== undefined
       ? `${amountText(alone.quantity, least, tier)} at the ${alone.quantity === "size" ? "smallest" : "best"}`
       : `at the nearest ${limits
-          .map(
-            ({ quantity }) => `${limitName[quantity]} ${amountText(quantity, nearest[quantity as keyof Point], tier)}`,
-          )
+          .flatMap(({ quantity }) => {
+            const amount = nearest[quantity];
+            return amount === undefined ? [] : [`${limitName[quantity]} ${amountText(quantity, amount, tier)}`];
+          })
           .join(", ")}`;
   const relaxed = relaxations.map(worded).join(", or ");
   return {

@@ -80,8 +80,8 @@ export interface Infeasibility {
   readonly conflict: readonly Limited[];
   /** The best of each quantity with all other limits kept; undefined where the others alone exclude everything. */
   readonly best: readonly { readonly quantity: Limited; readonly amount: number | undefined }[];
-  /** The plan that exceeds the limits by the smallest common share. */
-  readonly nearest: Point;
+  /** The plan that exceeds the limits by the smallest common share, and what its worst slice drops where that was measured. */
+  readonly nearest: Point & { readonly sliceDrop?: number };
   /** Single limits to move, and to what; the smallest move (as a share of the limit) first. */
   readonly relaxations: readonly { readonly quantity: Limited; readonly amount: number; readonly share: number }[];
   /** Whether the solver proved all of it. */

@@ -75,10 +75,6 @@ export class Search {
       .sort((left, right) => (left.amounts[objective] as number) - (right.amounts[objective] as number));
   }
 
-  keeps({ amounts }: Candidate): boolean {
-    return this.#fits(amounts);
-  }
-
   /** Solves, measures the answer and learns, until what fits cannot become much better. `loss`: most of it. */
   async run(loss: number): Promise<void> {
     this.#capacities = this.#settings.capacities.map((capacity, k) => (k === indexOf.loss ? loss : capacity));

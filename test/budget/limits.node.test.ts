@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type FittedGraph, fitToBudget } from "../../compiler/budget/fit.ts";
+import { formatInfeasibility } from "../../compiler/budget/format-infeasibility.ts";
 import type { Infeasibility } from "../../compiler/budget/outcome.ts";
 import { syntheticSamples } from "../../compiler/budget/samples.ts";
 import { parseScheme } from "../../compiler/quantize/scheme.ts";
@@ -107,6 +108,35 @@ describe("quality", () => {
 });
 
 describe("what is not possible", () => {
+  test("one scheme for all layers that is not good enough: what it is, and that a choice would do", async () => {
+    const precision = parseScheme("int4/32");
+    if (!precision) throw new Error("int4/32 is a scheme");
+    const limits = { size: fakeSize(chain()), quality: 0.99999999 };
+    const error = await failure(fitToBudget(chain(), chainBudget({ precision, limits })));
+    expect(error.message).toMatch(
+      /precision int4\/32: .* expected quality at least 0\.9999999\d*; received quality 0\.99/,
+    );
+    const details = error.diagnostic.details as Infeasibility;
+    expect(details.conflict).toEqual(["quality"]);
+    expect(details.nearest.quality).toBeLessThan(limits.quality);
+    expect(formatInfeasibility(details).join("\n")).toMatch(
+      /x quality at least 0\.9999999.*\n.*nearest plan: .*quality 0\.99/,
+    );
+  });
+
+  test("a slice that loses more than the sums over the layers promise", async () => {
+    const graph = chain(false, 1);
+    const samples = syntheticSamples(graph, 2);
+    const limits = { size: fakeSize(graph) * 0.36, sliceDrop: -1 };
+    const truth = { groups: ["day", "night"] };
+    const error = await failure(fitToBudget(graph, chainBudget({ limits, samples, truth })));
+    const details = error.diagnostic.details as Infeasibility;
+    expect(error.code).toBe("budget-infeasible");
+    expect([...details.conflict].sort()).toEqual(["size", "sliceDrop"]);
+    expect(details.nearest.sliceDrop).toBeGreaterThan(-1);
+    expect(error.message).toMatch(/package size and drop of the worst slice/);
+  });
+
   test("two limits that exclude one another, and what would be enough", async () => {
     const limits = { size: fakeSize(chain()) * 0.4, quality: 0.9999999, latency: 100 };
     const error = await failure(fitToBudget(chain(), chainBudget({ limits })));

@@ -118,5 +118,8 @@ describe("leafcutter", { timeout: 120_000 }, () => {
     expect(impossible.code).toBe(2);
     expect(impossible.stderr).toMatch(/smallest|at least/);
     expect(impossible.stderr).toContain("[budget-infeasible]");
+    expect(impossible.stderr).toMatch(
+      /x package size at most 2000 bytes; \d+ bytes at the best.*nearest plan: .*enough:/s,
+    );
   });
 });
