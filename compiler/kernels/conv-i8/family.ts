@@ -3,13 +3,13 @@
  * through a border of the input's zero point. The range is rows of the output, or of tiles of them, of the whole batch.
  */
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import { type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { Buffer, Family, View } from "../contract.ts";
 import type { IntegerConvProblem } from "../problem.ts";
 import { bindIntegerProduct, type IntegerPlane, integerScratchBytes, integerWork } from "../tile/bind-i8.ts";
 import { hasFinish } from "../tile/finish-i8.ts";
 import { panelWidth } from "../tile/multiply.ts";
-import { windowHalo } from "../tile/window.ts";
+import { borderBytes, windowHalo } from "../tile/window.ts";
 import { hasIntegerWinograd } from "../tile/winograd-block-i8.ts";
 import { packIntegerConv } from "./pack.ts";
 import { type IntegerConvVariant, integerConvVariants } from "./variants.ts";
@@ -29,12 +29,11 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
   bind(variant, problem, [input, , , ...operands], [output], packed, scratch) {
     const { buffer, offset, strides } = input as View;
     const [image, row, pixel] = strides as readonly [Dim, Dim, Dim, Dim];
-    const border = addDims(multiplyDims(row, problem.padTop), multiplyDims(pixel, problem.padLeft));
     return bindIntegerProduct({
       name: `conv-i8 ${problem.kernelHeight}x${problem.kernelWidth} ${variant.name}`,
       tile: variant,
       window: problem,
-      input: { buffer, first: subtractDims(offset, border), image, row, pixel },
+      input: { buffer, first: subtractDims(offset, borderBytes(problem, input as View)), image, row, pixel },
       output: planeOf(output as View),
       operands: (operands as readonly View[]).map(planeOf),
       packed: packed as Buffer,

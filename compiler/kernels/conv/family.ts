@@ -21,8 +21,8 @@ import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { panelWidth } from "../tile/multiply.ts";
 import { panelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
-import { windowHalo } from "../tile/window.ts";
-import { addressWord, integerWord, operandWords } from "../tile/words.ts";
+import { windowHalo, windowWords } from "../tile/window.ts";
+import { integerWord, operandWords } from "../tile/words.ts";
 import { convExtents, packConv } from "./pack.ts";
 import type { ConvShape } from "./shape.ts";
 import { type ConvVariant, convVariants } from "./variants.ts";
@@ -102,36 +102,19 @@ function bindConv(
   const width = panelWidth(variant);
   const { channelsPerGroup, filtersPerGroup, depth } = convExtents(problem, width);
   const { kernelHeight, kernelWidth, outputHeight, outputWidth, batch, groups, storage, blocks } = problem;
-  const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
+  const [, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
   const tapBytes = multiplyDims(inputPixel, problem.dilationWidth);
   const runBytes = channelsPerGroup * 4;
   const contiguous = kernelWidth === 1 || sameDim(tapBytes, runBytes);
   const rowBytes = multiplyDims(inputRow, problem.dilationHeight);
   const walked = contiguous ? kernelWidth * runBytes : multiplyDims(tapBytes, kernelWidth);
-  const first = subtractDims(
-    input.offset,
-    addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
-  );
   const inputRowStep = multiplyDims(inputRow, problem.strideHeight);
   // A panel touches one or two cache lines of every output pixel.
   const touched = multiplyDims(outputWidth, 64);
   const blockBytes = Math.max(leastBlockBytes, cacheBytes - panelBytes("float32", width, depth));
   const block = variant.winograd && winogradBlock(problem);
   const named = [
-    addressWord("input", { buffer: input.buffer, offset: first }, "read"),
-    addressWord("weights", { buffer: packed, offset: 0 }, "read"),
-    addressWord("output", output, "write"),
-    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch")] : []),
-    integerWord("outputHeight", outputHeight),
-    integerWord("outputWidth", outputWidth),
-    integerWord("inputImage", inputImage),
-    integerWord("inputRowStep", inputRowStep),
-    integerWord("inputStep", multiplyDims(inputPixel, problem.strideWidth)),
-    integerWord("outputImage", output.strides[0] as Dim),
-    integerWord("outputRow", output.strides[1] as Dim),
-    integerWord("outputPixel", output.strides[2] as Dim),
-    integerWord("kernelHeight", kernelHeight),
-    integerWord("kernelWidth", kernelWidth),
+    ...windowWords(problem, { input, packed, output, scratch }),
     integerWord("run", contiguous ? kernelWidth * channelsPerGroup : channelsPerGroup),
     integerWord("tapJump", subtractDims(tapBytes, runBytes)),
     integerWord("rowJump", subtractDims(rowBytes, walked)),

@@ -5,13 +5,13 @@
 import type { DType } from "../../../runtime/format/dtype.ts";
 import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isVectorisable } from "../expression/vector.ts";
 import type { IntegerDepthwiseProblem } from "../problem.ts";
-import { windowHalo } from "../tile/window.ts";
-import { addressWord, integerWord, operandWords } from "../tile/words.ts";
+import { windowHalo, windowWords } from "../tile/window.ts";
+import { integerWord, operandWords } from "../tile/words.ts";
 import { layoutOf, packIntegerDepthwise, panelBytesOf } from "./pack.ts";
 import type { IntegerDepthwiseShape, PixelOperand } from "./shape.ts";
 import { type IntegerDepthwiseVariant, integerDepthwiseVariants, panelChannels, unrolledTaps } from "./variants.ts";
@@ -67,27 +67,11 @@ function bindIntegerDepthwise(
 ): BoundStep {
   const { batch, outputHeight, outputWidth, outputChannels, kernelHeight, kernelWidth } = problem;
   const { strideWidth, dilationWidth, inputType, outputType } = problem;
-  const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
-  const first = subtractDims(
-    input.offset,
-    addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
-  );
+  const [, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
   const named = [
-    addressWord("input", { buffer: input.buffer, offset: first }, "read"),
-    addressWord("weights", { buffer: packed, offset: 0 }, "read"),
-    addressWord("output", output, "write"),
-    integerWord("outputHeight", outputHeight),
-    integerWord("outputWidth", outputWidth),
+    ...windowWords(problem, { input, packed, output }),
     integerWord("channels", outputChannels),
-    integerWord("inputImage", inputImage),
-    integerWord("inputRowStep", multiplyDims(inputRow, problem.strideHeight)),
-    integerWord("inputStep", multiplyDims(inputPixel, strideWidth)),
     integerWord("inputPixel", inputPixel),
-    integerWord("outputImage", output.strides[0] as Dim),
-    integerWord("outputRow", output.strides[1] as Dim),
-    integerWord("outputPixel", output.strides[2] as Dim),
-    integerWord("kernelHeight", kernelHeight),
-    integerWord("kernelWidth", kernelWidth),
     integerWord("rowPairs", Math.floor(kernelHeight / 2)),
     integerWord("kernelRow", multiplyDims(inputRow, problem.dilationHeight)),
     integerWord("tapStep", multiplyDims(inputPixel, dilationWidth)),

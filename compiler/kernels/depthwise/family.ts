@@ -4,15 +4,15 @@
  */
 
 import type { Tensor } from "../../../runtime/format/tensor.ts";
-import { addDims, type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
+import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { DepthwiseProblem } from "../problem.ts";
 import { epilogueForm, isEpilogue } from "../tile/finish.ts";
 import { panelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
-import { windowHalo } from "../tile/window.ts";
-import { addressWord, integerWord, operandWords } from "../tile/words.ts";
+import { windowHalo, windowWords } from "../tile/window.ts";
+import { integerWord, operandWords } from "../tile/words.ts";
 import { packDepthwise } from "./pack.ts";
 import { type DepthwiseVariant, depthwiseVariants, depthwiseWidth } from "./variants.ts";
 import { type DepthwiseShape, emitDepthwise } from "./wasm.ts";
@@ -61,28 +61,11 @@ function bindDepthwise(
 ): BoundStep {
   const { batch, outputHeight, outputWidth, outputChannels, kernelHeight, kernelWidth, storage } = problem;
   const { strideWidth, dilationWidth } = problem;
-  const [inputImage, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
-  const first = subtractDims(
-    input.offset,
-    addDims(multiplyDims(inputRow, problem.padTop), multiplyDims(inputPixel, problem.padLeft)),
-  );
+  const [, inputRow, inputPixel] = input.strides as readonly [Dim, Dim, Dim, Dim];
   const named = [
-    addressWord("input", { buffer: input.buffer, offset: first }, "read"),
-    addressWord("weights", { buffer: packed, offset: 0 }, "read"),
-    addressWord("output", output, "write"),
-    ...(scratch ? [addressWord("scratch", { buffer: scratch, offset: 0 }, "scratch")] : []),
-    integerWord("outputHeight", outputHeight),
-    integerWord("outputWidth", outputWidth),
+    ...windowWords(problem, { input, packed, output, scratch }),
     integerWord("channels", outputChannels),
-    integerWord("inputImage", inputImage),
-    integerWord("inputRowStep", multiplyDims(inputRow, problem.strideHeight)),
-    integerWord("inputStep", multiplyDims(inputPixel, strideWidth)),
     integerWord("inputPixel", inputPixel),
-    integerWord("outputImage", output.strides[0] as Dim),
-    integerWord("outputRow", output.strides[1] as Dim),
-    integerWord("outputPixel", output.strides[2] as Dim),
-    integerWord("kernelHeight", kernelHeight),
-    integerWord("kernelWidth", kernelWidth),
     integerWord("kernelRow", multiplyDims(inputRow, problem.dilationHeight)),
     integerWord("tapStep", multiplyDims(inputPixel, dilationWidth)),
     integerWord("taps", tapsOf(problem)),
