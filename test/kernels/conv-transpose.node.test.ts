@@ -6,15 +6,10 @@ import { binary, constant, type Expression, input, unary } from "../../runtime/f
 import { leafcutterConvTranspose } from "../../runtime/reference/leafcutter-conv.ts";
 import { checkProduct, randomTensor, targets } from "./product.ts";
 import { stored, storedInBlocks } from "./storage.ts";
+import { type Window, windowAttributes, windowFields } from "./window.ts";
 
-interface Window {
-  readonly batch?: number;
-  readonly size: readonly [number, number];
+interface Form extends Window {
   readonly channels: readonly [input: number, output: number];
-  readonly kernel: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly pads?: readonly [number, number, number, number];
   /** Further rows and columns behind. */
   readonly more?: number;
   readonly groups?: number;
@@ -29,7 +24,7 @@ interface Window {
 const relu = binary("maximum", input(0), constant(0));
 const sum = binary("add", unary("tanh", input(0)), input(1));
 
-const cases: Readonly<Record<string, Window>> = {
+const cases: Readonly<Record<string, Form>> = {
   "2x2 stride 2": { size: [4, 7], channels: [8, 16], kernel: [2, 2], stride: 2 },
   "4x4 stride 2": {
     batch: 2,
@@ -83,27 +78,16 @@ const cases: Readonly<Record<string, Window>> = {
   },
 };
 
-function build(window: Window) {
-  const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
+function build(window: Form) {
+  const { size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
   const { more = 0, operands = [], storage = "float32", blocks } = window;
   const extent = (axis: 0 | 1): number =>
     (size[axis] - 1) * stride + (kernel[axis] - 1) * dilation + 1 - pads[axis] - pads[axis + 2]! + more;
-  const outputShape = [batch, extent(0), extent(1), channels[1]];
+  const fields = windowFields(window, extent);
+  const outputShape = [fields.batch, extent(0), extent(1), channels[1]];
   const problem: ConvTransposeProblem = {
     family: "conv-transpose",
-    batch,
-    inputHeight: size[0],
-    inputWidth: size[1],
-    outputHeight: extent(0),
-    outputWidth: extent(1),
-    kernelHeight: kernel[0],
-    kernelWidth: kernel[1],
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pads[0],
-    padLeft: pads[1],
+    ...fields,
     groups,
     inputChannels: channels[0],
     outputChannels: channels[1],
@@ -114,7 +98,7 @@ function build(window: Window) {
   const random = randomTensor([channels[0], channels[1] / groups, ...kernel], 2);
   const weights = blocks ? storedInBlocks(random, blocks.kind, 0, blocks) : stored(random, storage, 1);
   const tensors = [
-    randomTensor([batch, ...size, channels[0]], 1),
+    randomTensor([fields.batch, ...size, channels[0]], 1),
     weights.tensor,
     randomTensor([channels[1]], 3),
     ...operands.map((shape, k) => randomTensor(shape, 4 + k)),
@@ -122,11 +106,7 @@ function build(window: Window) {
   const [expected] = leafcutterConvTranspose({
     version: 1,
     attributes: {
-      strides: [stride, stride],
-      dilations: [dilation, dilation],
-      pads: [...pads],
-      group: groups,
-      kernel_shape: [...kernel],
+      ...windowAttributes(window, groups),
       outputShape: [extent(0), extent(1)],
       ...(window.epilogue ? { epilogue: window.epilogue } : {}),
     },

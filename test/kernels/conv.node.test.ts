@@ -2,14 +2,14 @@
 import { describe, test } from "vitest";
 import { convFamily } from "../../compiler/kernels/conv/family.ts";
 import { binary, constant, input, unary } from "../../runtime/format/expression.ts";
-import { convolutionCase, type Layout, type Window } from "./convolution-case.ts";
+import { type ConvolutionForm, convolutionCase, type Layout } from "./convolution-case.ts";
 import { checkProduct, targets } from "./product.ts";
 
 const relu = binary("maximum", input(0), constant(0));
 const silu = binary("multiply", input(0), unary("sigmoid", input(0)));
 const residual = binary("maximum", binary("add", input(0), input(1)), constant(0));
 
-const cases: Readonly<Record<string, Window & Layout>> = {
+const cases: Readonly<Record<string, ConvolutionForm & Layout>> = {
   "3x3": { size: [7, 9], channels: [8, 16], kernel: [3, 3], pads: [1, 1, 1, 1] },
   "3x3, many panels": { size: [12, 13], channels: [64, 37], kernel: [3, 3], pads: [1, 1, 1, 1], bias: true },
   "3x3, unpadded batch": { batch: 2, size: [9, 8], channels: [12, 16], kernel: [3, 3], epilogue: silu },

@@ -5,15 +5,10 @@ import type { Expression } from "../../runtime/format/expression.ts";
 import { leafcutterConv } from "../../runtime/reference/leafcutter-conv.ts";
 import { type ProductCase, randomTensor } from "./product.ts";
 import { stored, storedInBlocks } from "./storage.ts";
+import { type Window, windowAttributes, windowFields } from "./window.ts";
 
-export interface Window {
-  readonly batch?: number;
-  readonly size: readonly [number, number];
+export interface ConvolutionForm extends Window {
   readonly channels: readonly [input: number, output: number];
-  readonly kernel: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly pads?: readonly [number, number, number, number];
   readonly groups?: number;
   readonly bias?: boolean;
   readonly epilogue?: Expression;
@@ -26,25 +21,12 @@ export interface Window {
 export type Layout = Pick<ProductCase<ConvProblem, Variant>, "sideChannels" | "inputSideChannels" | "outputHalo">;
 
 /** The problem's window and operands, and the reference's result. */
-export function convolutionCase(window: Window & Layout) {
-  const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = window;
-  const extent = (axis: 0 | 1): number =>
-    Math.floor((size[axis] + pads[axis] + pads[axis + 2]! - (kernel[axis] - 1) * dilation - 1) / stride) + 1;
+export function convolutionCase(window: ConvolutionForm & Layout) {
+  const { channels, kernel, groups = 1 } = window;
+  const fields = windowFields(window);
   const storage = window.storage ?? "float32";
   const problem = {
-    batch,
-    inputHeight: size[0],
-    inputWidth: size[1],
-    outputHeight: extent(0),
-    outputWidth: extent(1),
-    kernelHeight: kernel[0],
-    kernelWidth: kernel[1],
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pads[0],
-    padLeft: pads[1],
+    ...fields,
     inputChannels: channels[0],
     outputChannels: channels[1],
     storage,
@@ -55,7 +37,7 @@ export function convolutionCase(window: Window & Layout) {
   const { blocks } = window;
   const weights = blocks ? storedInBlocks(random, blocks.kind, 1, blocks) : stored(random, storage, 0);
   const tensors = [
-    randomTensor([batch, ...size, channels[0]], 1),
+    randomTensor([fields.batch, ...window.size, channels[0]], 1),
     weights.tensor,
     window.bias === false ? undefined : randomTensor([channels[1]], 3),
     ...(window.operands ?? []).map((shape, k) => randomTensor(shape, 4 + k)),
@@ -63,11 +45,7 @@ export function convolutionCase(window: Window & Layout) {
   const [expected] = leafcutterConv({
     version: 1,
     attributes: {
-      strides: [stride, stride],
-      dilations: [dilation, dilation],
-      pads: [...pads],
-      group: groups,
-      kernel_shape: [...kernel],
+      ...windowAttributes(window, groups),
       ...(window.epilogue ? { epilogue: window.epilogue } : {}),
     },
     inputs: tensors,
@@ -80,7 +58,7 @@ export function convolutionCase(window: Window & Layout) {
     ...(blocks ? { inBlocks: { storage: blocks.kind, blocks: { ...blocks, bias: window.bias !== false } } } : {}),
     item: {
       tensors,
-      outputShape: [batch, extent(0), extent(1), channels[1]],
+      outputShape: [fields.batch, fields.outputHeight, fields.outputWidth, channels[1]],
       ...(weights.storage ? { storage: weights.storage } : {}),
       ...(sideChannels === undefined ? {} : { sideChannels }),
       ...(inputSideChannels === undefined ? {} : { inputSideChannels }),

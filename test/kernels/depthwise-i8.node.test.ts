@@ -11,18 +11,13 @@ import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
 import { targets } from "./product.ts";
 import { runSteps } from "./run.ts";
 import { collect, denseBuffer, gappedBuffer, noise, scatter, sizeOf } from "./tensors.ts";
+import { type Window, windowFields } from "./window.ts";
 
 type Type = "float32" | "int32" | "int8" | "uint8";
 
-interface Case {
-  readonly batch?: number;
-  readonly size: readonly [number, number];
+interface Case extends Window {
   readonly channels: number;
   readonly multiplier?: number;
-  readonly kernel: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly pads?: readonly [number, number, number, number];
   readonly input?: "int8" | "uint8";
   readonly padValue?: number;
   readonly bias?: boolean;
@@ -214,25 +209,11 @@ function definition(problem: IntegerDepthwiseProblem, x: Tensor, w: Tensor, bias
 }
 
 function setUp(one: Case) {
-  const { batch = 1, size, channels, multiplier = 1, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0] } = one;
-  const extent = (axis: 0 | 1): number =>
-    Math.floor((size[axis] + pads[axis] + pads[axis + 2]! - (kernel[axis] - 1) * dilation - 1) / stride) + 1;
+  const { size, channels, multiplier = 1, kernel } = one;
   const outputChannels = channels * multiplier;
   const problem: IntegerDepthwiseProblem = {
     family: "depthwise-i8",
-    batch,
-    inputHeight: size[0],
-    inputWidth: size[1],
-    outputHeight: extent(0),
-    outputWidth: extent(1),
-    kernelHeight: kernel[0],
-    kernelWidth: kernel[1],
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pads[0],
-    padLeft: pads[1],
+    ...windowFields(one),
     inputChannels: channels,
     outputChannels,
     padValue: one.padValue ?? 0,
@@ -242,7 +223,7 @@ function setUp(one: Case) {
     operandTypes: (one.operands ?? []).map(([dtype]) => dtype),
     outputType: one.output ?? "int32",
   };
-  const x = random(problem.inputType, [batch, ...size, channels], 1);
+  const x = random(problem.inputType, [one.batch ?? 1, ...size, channels], 1);
   const weights = random("int8", [outputChannels, 1, ...kernel], 2);
   const bias = one.bias === false ? undefined : random("int32", [outputChannels], 3);
   const operands = (one.operands ?? []).map(([dtype, shape], k) => random(dtype, shape, 4 + k));

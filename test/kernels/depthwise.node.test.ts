@@ -2,7 +2,7 @@
 import { describe, test } from "vitest";
 import { depthwiseFamily } from "../../compiler/kernels/depthwise/family.ts";
 import { binary, constant, input, unary } from "../../runtime/format/expression.ts";
-import { convolutionCase, type Layout, type Window } from "./convolution-case.ts";
+import { type ConvolutionForm, convolutionCase, type Layout } from "./convolution-case.ts";
 import { checkProduct, targets } from "./product.ts";
 
 const relu = binary("maximum", input(0), constant(0));
@@ -10,7 +10,7 @@ const silu = binary("multiply", input(0), unary("sigmoid", input(0)));
 const residual = binary("maximum", binary("add", input(0), input(1)), constant(0));
 const around = [1, 1, 1, 1] as const;
 
-const cases: Readonly<Record<string, Window & Layout>> = {
+const cases: Readonly<Record<string, ConvolutionForm & Layout>> = {
   "3x3": { size: [7, 9], channels: [16, 16], kernel: [3, 3], pads: around, groups: 16 },
   "3x3, ragged channels": {
     size: [6, 8],

@@ -5,6 +5,7 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import { tensorOfNumbers } from "../../runtime/reference/numbers.ts";
 import { type IntegerCase, type IntegerLayout, integers } from "./integer-product.ts";
 import { noise } from "./tensors.ts";
+import { type Window, windowFields } from "./window.ts";
 
 /** saturate(round(value) + zero). */
 export const quantized = (value: Expression, zero: number, dtype: "int8" | "uint8"): Expression => {
@@ -24,14 +25,8 @@ export const scalesOf = (count: number): Tensor =>
     noise(count, 9).map((value) => 0.001 * (1 + value / 4)),
   );
 
-interface Convolution extends IntegerLayout {
-  readonly batch?: number;
-  readonly size: readonly [number, number];
+interface Convolution extends Window, IntegerLayout {
   readonly channels: readonly [input: number, output: number];
-  readonly kernel: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly pads?: readonly [number, number, number, number];
   readonly groups?: number;
   readonly bias?: boolean;
   readonly input?: "int8" | "uint8";
@@ -43,31 +38,18 @@ interface Convolution extends IntegerLayout {
 }
 
 export function integerConvCase(form: Convolution): IntegerCase<IntegerConvProblem> {
-  const { batch = 1, size, channels, kernel, stride = 1, dilation = 1, pads = [0, 0, 0, 0], groups = 1 } = form;
-  const extent = (axis: 0 | 1): number =>
-    Math.floor((size[axis] + pads[axis] + pads[axis + 2]! - (kernel[axis] - 1) * dilation - 1) / stride) + 1;
+  const { size, channels, kernel, groups = 1 } = form;
+  const fields = windowFields(form);
   const { input: inputType = "uint8", bits = 8, padValue = 3, operands = [], epilogue } = form;
   const tensors = [
-    integers(inputType, [batch, ...size, channels[0]], 1, bits),
+    integers(inputType, [fields.batch, ...size, channels[0]], 1, bits),
     integers("int8", [channels[1], channels[0] / groups, ...kernel], 2),
     form.bias === false ? undefined : integers("int32", [channels[1]], 3),
     ...operands,
   ];
   const problem: IntegerConvProblem = {
     family: "conv-i8",
-    batch,
-    inputHeight: size[0],
-    inputWidth: size[1],
-    outputHeight: extent(0),
-    outputWidth: extent(1),
-    kernelHeight: kernel[0],
-    kernelWidth: kernel[1],
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pads[0],
-    padLeft: pads[1],
+    ...fields,
     inputChannels: channels[0],
     outputChannels: channels[1],
     groups,
@@ -82,7 +64,7 @@ export function integerConvCase(form: Convolution): IntegerCase<IntegerConvProbl
   return {
     problem,
     tensors,
-    outputShape: [batch, extent(0), extent(1), channels[1]],
+    outputShape: [fields.batch, fields.outputHeight, fields.outputWidth, channels[1]],
     ...(sideChannels === undefined ? {} : { sideChannels }),
     ...(inputSideChannels === undefined ? {} : { inputSideChannels }),
     ...(outputHalo ? { outputHalo } : {}),
