@@ -143,7 +143,7 @@ function rowOf(result: EngineResult, { target, where, cold }: RowContext): Row {
   const common = {
     model: target.name,
     engine: result.engine,
-    precision: result.engine === "leafcutter" ? target.precision : "float32",
+    precision: result.engine === "leafcutter" ? target.precision : "as given",
     where,
     threads: result.threads,
     // Pages are visited with one thread.
@@ -353,7 +353,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
             base: server.url,
             ...mountTarget(server, target, twins.tfjs),
             backend,
-            rounded: target.precision !== "float32",
+            rounded: target.rounded ?? false,
             ...(target.steps ? { steps: target.steps } : {}),
             peers: peers.map((peer) => engineOf[peer]),
             threads,

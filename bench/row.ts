@@ -26,7 +26,7 @@ export type Profile = NonNullable<Stats["steps"]>;
 export interface Row {
   readonly model: string;
   readonly engine: EngineName;
-  /** Storage of the weights. */
+  /** How the weights are stored; a peer has the model as it is given. */
   readonly precision: string;
   readonly variant: string;
   readonly where: Where;

@@ -123,7 +123,7 @@ async function start(): Promise<void> {
   const inputs = images[0]?.inputs ?? {};
   const targets: readonly Target[] = [
     { name: "cifar10", package: whole.files, model, precision: "float32", inputs },
-    { name: "cifar10 at 40 %", package: small.files, precision: storages.join("+"), inputs },
+    { name: "cifar10 at 40 %", package: small.files, precision: storages.join("+"), rounded: true, inputs },
   ];
   const html = resolve(root, "report.html");
   console.log("measuring, about a minute");

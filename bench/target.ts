@@ -27,8 +27,10 @@ export interface Target {
   readonly inputs: Tensors;
   /** Outputs that the data set expects. */
   readonly expected?: Tensors;
-  /** How the weights are stored: "float32", or every type that is used. */
+  /** How the weights are stored: "int8", or every form that holds a considerable part: "int4/32+int8". */
   readonly precision: string;
+  /** Weights were rounded by intent: outputs differ from the model's. */
+  readonly rounded?: boolean;
   /** How the outputs of a quantised model are graded. */
   readonly steps?: OutputSteps;
   /** Milliseconds of a run on one thread by the device profile of the compile. */
@@ -73,13 +75,13 @@ async function openModel(model: string, name: string, options: TargetOptions): P
     const steps = outputSteps(
       await importOnnx(fileSource(model), { ...sampled, ...(options.dims ? { dims: options.dims } : {}) }),
     );
-    const storages = new Set(report.storage.map(({ storage }) => storage));
     return {
       name,
       package: files,
       model,
       ...tensorsOf(manifest, set, manifest.states ? await portNames(fileSource(model)) : manifest),
-      precision: storages.size === 0 ? "float32" : [...storages].sort().join("+"),
+      precision: precisionOf(manifest),
+      rounded: report.storage.some(({ storage }) => storage !== "float32"),
       ...(options.device ? { predictedMs: report.predicted.milliseconds } : {}),
       ...(steps ? { steps } : {}),
     };
@@ -110,8 +112,22 @@ async function openPackage(folder: string): Promise<Target> {
       inputs: [...manifest.inputs, ...(manifest.states ?? [])],
       outputs: [...manifest.outputs, ...(manifest.states ?? []).map(({ output }) => ({ name: output }))],
     }),
-    precision: manifest.provenance.options.maxSize === undefined ? "float32" : "mixed",
+    precision: precisionOf(manifest),
+    rounded: Object.keys(manifest.provenance.options).some((option) => roundingOptions.test(option)),
   };
+}
+
+/** Options by which a compile may round weights. */
+const roundingOptions = /^(max|min)[A-Z]|^(precision|objective)$/;
+
+/** A form that holds less is not worth a name: biases of integer layers, scales, small tables. */
+const leastShare = 0.05;
+
+/** Forms of the weights that hold a considerable part of their bytes, the largest first. */
+function precisionOf({ weights = [] }: Manifest): string {
+  const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  const named = weights.filter(({ bytes }, index) => index === 0 || bytes >= leastShare * total);
+  return named.length === 0 ? "none" : named.map(({ form }) => form).join("+");
 }
 
 const unnamed = (tensors: DataSet["inputs"]): Tensors =>

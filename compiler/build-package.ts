@@ -15,9 +15,11 @@ import type { Graph } from "./graph/graph.ts";
 import type { CostTable } from "./kernels/cost-table.ts";
 import { modelTest, modelTestInputs, withKernelProbes } from "./package/known-answers.ts";
 import { type PackagedFiles, packageFiles } from "./package/package.ts";
+import { roundingNoise } from "./package/rounding-noise.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import type { Plan } from "./plan/plan.ts";
 import type { StatePair } from "./plan/states.ts";
+import { weightForms } from "./plan/weight-forms.ts";
 
 export interface Built {
   readonly plan: Plan;
@@ -53,7 +55,8 @@ export async function buildPackage(graph: Graph, settings: BuildSettings): Promi
   const program = withKernelProbes(generated.program, plan, engine);
   const { inputs, bindings } = modelTestInputs(program);
   const outputs = await outputsOf(engine, inputs);
-  const selfTest = outputs && modelTest(outputs, bindings);
+  const selfTest =
+    outputs && modelTest(outputs, bindings, roundingNoise(program, plan, engine, { inputs, bindings, outputs }));
   engine.dispose();
   const packaged = await packageFiles({
     name,
@@ -65,6 +68,7 @@ export async function buildPackage(graph: Graph, settings: BuildSettings): Promi
     threads: (settings.threads ?? isWorthThreads(plan)) ? generateThreadWalk() : undefined,
     shaders: webgpu ? generateShaders(generated.kernels) : undefined,
     weights: plan.weights,
+    forms: weightForms(graph, plan),
     selfTest,
     provenance,
   });

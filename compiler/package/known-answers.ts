@@ -10,13 +10,8 @@ import type { KernelProbe, KernelStep, Program } from "../../runtime/format/prog
 import { fillRandom } from "../../runtime/format/random.ts";
 import { type Tensor, viewOf } from "../../runtime/format/tensor.ts";
 import type { Plan } from "../plan/plan.ts";
-
-/** What a probe needs of an engine whose symbols are at their upper bounds. */
-export interface KernelRunner {
-  readonly memory: WebAssembly.Memory;
-  /** Runs iterations 0..units of kernel step `step` (an index into program.steps). */
-  runStep(step: number, units: number): void;
-}
+import type { KernelRunner } from "./kernel-runner.ts";
+import type { RoundingNoise } from "./rounding-noise.ts";
 
 const samplesOfKernel = 6;
 const fillLimit = 16 * 1024;
@@ -149,10 +144,23 @@ export function modelTestInputs(program: Program): {
   return { seed, bindings, inputs };
 }
 
-/** Sampled outputs of a run on `modelTestInputs`. undefined when no output has a finite value to compare. */
+/** Of the largest value: what floats of different engines differ by. */
+const floatNoise = 2e-3;
+/** Roundings of another engine may move an output further than those tried here. */
+const noiseMargin = 2;
+/** Of a quantised model that could not be tried. */
+const unknownNoise: RoundingNoise = { largest: 0.1, rootMeanSquare: 0.1 };
+/** More would find no fault. */
+const mostNoise = { largest: 0.5, rootMeanSquare: 0.3 } as const;
+
+/**
+ * Sampled outputs of a run on `modelTestInputs`. undefined when no output has a finite value to compare. `noise`: how far roundings move the outputs
+ * (roundingNoise).
+ */
 export function modelTest(
   outputs: Readonly<Record<string, Tensor>>,
   bindings: Readonly<Record<string, number>>,
+  noise: RoundingNoise = unknownNoise,
 ): SelfTest | undefined {
   const all = Object.entries(outputs).filter(([, { dtype }]) => dtype !== "float16" && dtype !== "bfloat16");
   const floats = all.filter(([, { dtype }]) => isFloat(dtype));
@@ -166,5 +174,14 @@ export function modelTest(
       : [{ name, indices, values: indices.map((i) => Number(Number(data[i]).toPrecision(6))) }];
   });
   if (sampled.length === 0) return undefined;
-  return { seed, bindings, outputs: sampled, absolute: 2e-3, relative: 1e-2 };
+  const within = (name: keyof RoundingNoise): number =>
+    Number(Math.max(floatNoise, Math.min(mostNoise[name], noiseMargin * noise[name])).toPrecision(3));
+  return {
+    seed,
+    bindings,
+    outputs: sampled,
+    absolute: within("largest"),
+    relative: 1e-2,
+    ...(noise.largest === 0 ? {} : { rootMeanSquare: within("rootMeanSquare") }),
+  };
 }

@@ -24,6 +24,7 @@ export interface PackageContents {
   readonly threads?: Uint8Array | undefined;
   readonly shaders?: ShaderSet | undefined;
   readonly weights: readonly PlannedWeight[];
+  readonly forms: Manifest["weights"] & object;
   readonly selfTest?: SelfTest | undefined;
   readonly provenance: Provenance;
 }
@@ -86,6 +87,7 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
     ...(threads ? { threads } : {}),
     ...(shaders ? { shaders } : {}),
     shards,
+    weights: contents.forms,
     ...(contents.selfTest ? { selfTest: contents.selfTest } : {}),
     provenance: contents.provenance,
   };

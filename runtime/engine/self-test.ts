@@ -26,6 +26,7 @@ function compare(test: SelfTest, outputs: Readonly<Record<string, Tensor>>): str
     const tensor = outputs[name];
     if (tensor === undefined) return `output ${name} is missing`;
     const largest = values.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
+    let [errors, squares] = [0, 0];
     for (const [sample, index] of indices.entries()) {
       const expected = values[sample] ?? 0;
       const element = tensor.data[index];
@@ -34,6 +35,12 @@ function compare(test: SelfTest, outputs: Readonly<Record<string, Tensor>>): str
       if (!(Math.abs(received - expected) <= allowed)) {
         return `${name}[${index}] is ${received}, expected ${expected} within ${allowed}`;
       }
+      errors += (received - expected) ** 2;
+      squares += expected ** 2;
+    }
+    const { rootMeanSquare: share } = test;
+    if (share !== undefined && errors > share * share * squares) {
+      return `${name} is ${Math.sqrt(errors / squares)} of itself away from what is expected, more than ${share}`;
     }
   }
   return undefined;

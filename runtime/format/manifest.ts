@@ -60,6 +60,14 @@ export interface SelfTest {
   }[];
   readonly absolute: number;
   readonly relative: number;
+  /** When there: besides, for each output, root(mean (a - b)^2) <= rootMeanSquare * root(mean b^2) over its samples. */
+  readonly rootMeanSquare?: number;
+}
+
+/** Bytes of the weights that are stored in one form: "float32", "float16", "int8", "int4/32" (blocks of 32), … */
+export interface WeightForm {
+  readonly form: string;
+  readonly bytes: number;
 }
 
 export interface Provenance {
@@ -88,6 +96,8 @@ export interface Manifest {
   readonly shaders?: FileReference;
   /** In order they fill the program's weight region; each at most 4 MiB. */
   readonly shards: readonly FileReference[];
+  /** What the shards hold, by falling bytes; for people. */
+  readonly weights?: readonly WeightForm[];
   readonly selfTest?: SelfTest;
   readonly provenance: Provenance;
 }

@@ -41,6 +41,8 @@ function shard(value: unknown, where: string): void {
   if (contentBytes !== undefined) reader.fail(`${where}.contentBytes`, "no compressed shard", contentBytes);
 }
 
+const maximumForms = 64;
+
 function selfTest(value: unknown, symbols: Symbols, outputs: readonly PortDescription[]): void {
   const where = "selfTest";
   const test = reader.object(value, where);
@@ -49,7 +51,8 @@ function selfTest(value: unknown, symbols: Symbols, outputs: readonly PortDescri
   for (const { name, lower, upper } of symbols.values()) {
     reader.integer(bindings[name], `${where}.bindings.${name}`, lower, upper);
   }
-  for (const name of ["absolute", "relative"] as const) {
+  for (const name of ["absolute", "relative", "rootMeanSquare"] as const) {
+    if (name === "rootMeanSquare" && test[name] === undefined) continue;
     if (reader.number(test[name], `${where}.${name}`) < 0) reader.fail(`${where}.${name}`, "0 or more", test[name]);
   }
   const counts = reader.list(test.outputs, `${where}.outputs`, outputs.length, (item, place) => {
@@ -114,6 +117,13 @@ export function validateManifest(value: unknown): Manifest {
   if (manifest.threads !== undefined) file(manifest.threads, "threads");
   if (manifest.shaders !== undefined) file(manifest.shaders, "shaders");
   reader.list(manifest.shards, "shards", maximumShards, shard);
+  if (manifest.weights !== undefined) {
+    reader.list(manifest.weights, "weights", maximumForms, (item, where) => {
+      const { form, bytes } = reader.object(item, where);
+      reader.string(form, `${where}.form`);
+      reader.integer(bytes, `${where}.bytes`, 0, 2 ** 32);
+    });
+  }
   if (manifest.selfTest !== undefined) selfTest(manifest.selfTest, symbols, outputs);
   provenance(manifest.provenance);
   return value as Manifest;

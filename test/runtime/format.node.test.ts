@@ -218,6 +218,14 @@ test("whatever replaces a value of a program, the answer is a program or a typed
 });
 
 const files = await tinyPackage({ threads: new Uint8Array(8) });
+const selfTestOf = (rootMeanSquare: number) => ({
+  seed: 1,
+  bindings: { batch: 1 },
+  outputs: [],
+  absolute: 0,
+  relative: 0,
+  rootMeanSquare,
+});
 const manifest: unknown = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
 
 test.each<[name: string, path: (string | number)[], value: unknown, place: string]>([
@@ -226,6 +234,9 @@ test.each<[name: string, path: (string | number)[], value: unknown, place: strin
   ["a path that is the folder", ["program", "path"], "..", "program.path"],
   ["an absolute address", ["modules", 0, "path"], "https://example.org", "modules[0].path"],
   ["a hash of another length", ["program", "sha256"], "abc", "program.sha256"],
+  ["a form of weights that is no text", ["weights"], [{ form: 8, bytes: 1 }], "weights[0].form"],
+  ["less than no weights", ["weights"], [{ form: "int8", bytes: -1 }], "weights[0].bytes"],
+  ["a tolerance below 0", ["selfTest"], { ...selfTestOf(-1) }, "selfTest.rootMeanSquare"],
   ["a shard over 4 MiB", ["shards", 1, "bytes"], 4 * 1024 * 1024 + 1, "shards[1].bytes"],
   ["a compressed shard", ["shards", 0, "contentBytes"], 4, "shards[0].contentBytes"],
   ["more content than DEFLATE can hold", ["program", "contentBytes"], 2 ** 27, "program.contentBytes"],
