@@ -6,20 +6,21 @@ import { compile } from "../../compiler/compile.ts";
 import { fileSource } from "../../compiler/file-source.ts";
 import { runSelfTest } from "../../runtime/engine/self-test.ts";
 import { openWasmEngine } from "../../runtime/engine/wasm.ts";
-import type { SelfTest } from "../../runtime/format/manifest.ts";
+import { contentOf } from "../../runtime/format/inflate.ts";
+import type { FileReference, SelfTest } from "../../runtime/format/manifest.ts";
 import type { Program } from "../../runtime/format/program.ts";
 
 const path = resolve("../shared/models/squeezenet_v1.1_qdq/model.onnx");
 
 async function opened() {
   const { files, manifest } = await compile(fileSource(path), { batchFromSample: true });
-  const fileOf = (name: string): Uint8Array => files.get(name) as Uint8Array;
-  const program = JSON.parse(new TextDecoder().decode(fileOf(manifest.program.path))) as Program;
-  const module = manifest.modules.find(({ variant }) => variant === "wasm-simd")?.path ?? "";
-  const engine = await openWasmEngine({ program, module: fileOf(module) });
+  const fileOf = (file: FileReference): Promise<Uint8Array> => contentOf(file, files.get(file.path) as Uint8Array);
+  const program = JSON.parse(new TextDecoder().decode(await fileOf(manifest.program))) as Program;
+  const module = manifest.modules.find(({ variant }) => variant === "wasm-simd") as FileReference;
+  const engine = await openWasmEngine({ program, module: await fileOf(module) });
   let at = 0;
   for (const shard of manifest.shards) {
-    engine.writeWeights(at, fileOf(shard.path));
+    engine.writeWeights(at, await fileOf(shard));
     at += shard.bytes;
   }
   return { engine, program, manifest, selfTest: manifest.selfTest as SelfTest };
