@@ -12,7 +12,8 @@ import type { DimBinding } from "../compiler/import/onnx/dimensions.ts";
 import { importOnnx, portNames } from "../compiler/import/onnx/import.ts";
 import type { StateNames } from "../compiler/plan/states.ts";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
-import type { PortDescription } from "../runtime/format/manifest.ts";
+import { contentOf } from "../runtime/format/inflate.ts";
+import type { FileReference, PortDescription } from "../runtime/format/manifest.ts";
 import { placesText } from "../runtime/format/placement.ts";
 import type { Program } from "../runtime/format/program.ts";
 import type { ShaderSet } from "../runtime/format/shader.ts";
@@ -106,7 +107,7 @@ async function verifyFolder(folder: string, options: VerifyOptions, run: Runner)
     const inputs = group.map((set) => byPort(ports.inputs, set.inputs, folder));
     const runs = await run({ files, inputs, backend, threads });
     variant = threads === 1 ? runs.variant : `${runs.variant}, ${runs.threads} threads`;
-    where = placesOf(files, manifest, runs.variant);
+    where = await placesOf(files, manifest, runs.variant);
     if (!["auto", "wasm", runs.variant].includes(backend)) difference ??= `runs on ${runs.variant}: ${runs.reason}`;
     if (runs.threads !== threads) difference ??= `runs on ${runs.threads} threads instead of ${threads}`;
     group.forEach((set, index) => {
@@ -131,10 +132,15 @@ async function stepsOf(folder: string, first: DataSet, { dims }: VerifyOptions):
   return outputSteps(graph);
 }
 
-function placesOf(files: Package["files"], { program, shaders }: Package["manifest"], variant: string): string {
-  const read = <T>(path: string): T => JSON.parse(new TextDecoder().decode(files.get(path))) as T;
-  const set = shaders && variant === "webgpu" ? read<ShaderSet>(shaders.path).shaders : [];
-  return placesText(read<Program>(program.path), set);
+async function placesOf(
+  files: Package["files"],
+  { program, shaders }: Package["manifest"],
+  variant: string,
+): Promise<string> {
+  const read = async <T>(file: FileReference): Promise<T> =>
+    JSON.parse(new TextDecoder().decode(await contentOf(file, files.get(file.path) ?? new Uint8Array()))) as T;
+  const set = shaders && variant === "webgpu" ? (await read<ShaderSet>(shaders)).shaders : [];
+  return placesText(await read<Program>(program), set);
 }
 
 /** Whether a package made for `first` serves `set`: the same shapes, and the values that the ports fix. */
