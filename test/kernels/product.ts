@@ -181,8 +181,9 @@ export function checkProduct<P extends Problem, V extends Variant>(
   item: ProductCase<P, V>,
   expected: Float32Array,
   range: number,
+  tolerance = 1e-5,
 ): void {
   const whole = runProduct(target, item);
-  expect(largestError(whole, expected)).toBeLessThan(1e-5);
+  expect(largestError(whole, expected)).toBeLessThan(tolerance);
   if (range > 1) expect(runProduct(target, item, [Math.ceil(range / 3)])).toEqual(whole);
 }

@@ -17,11 +17,12 @@ import {
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { MatmulProblem, StoredWeights } from "../problem.ts";
-import { weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
+import { weightForm, weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
 import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
 import { packBias, packMatmul, readPackedMatmul } from "./pack.ts";
+import { preparedBytes } from "./prepare-rows.ts";
 import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
 import { emitMatmul, fewRows, type MatmulShape } from "./wasm.ts";
 import { matmulWgsl } from "./wgsl.ts";
@@ -54,8 +55,13 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   packKey: (_, { dynamicB, transposeB, storage }) => `${dynamicB} ${transposeB} ${storage}`,
   readPacked: (_, problem, index, packed) =>
     index === 1 && !problem.dynamicB ? readPackedMatmul(problem, packed) : undefined,
-  scratchBytes: ({ overPanels }, problem) =>
-    overPanels || problem.dynamicB ? 0 : weightScratchBytes(problem, matmulWidth, problem.inner),
+  scratchBytes({ rows, overPanels }, problem) {
+    const { dynamicB, inner } = problem;
+    if (dynamicB) return 0;
+    if (!overPanels) return weightScratchBytes(problem, matmulWidth, inner);
+    const form = weightForm(problem);
+    return form === "float32" || form === "int8" ? 0 : preparedBytes(form, rows, inner as number);
+  },
   bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>
     bindMatmul(
       variant,
@@ -134,7 +140,7 @@ function bindMatmul(
     order,
     sets: variant.sets,
     ...weights,
-    ...(weights.blocks && variant.overPanels ? { rest: depth % 4 } : {}),
+    ...(scratch && variant.overPanels ? { rest: depth % 4 } : {}),
     dynamicB,
     epilogue: problem.epilogue,
     form: epilogueForm(problem.epilogue, operands.length, isAligned(output, operands, matmulWidth)),

@@ -14,11 +14,13 @@ import { weightForm } from "../tile/block-layout.ts";
 import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
-import { narrowReader } from "../tile/panel.ts";
+import { byteReader, halfBias, halfPairReader, panelFront } from "../tile/panel.ts";
 import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
-import { multiplyRow, multiplyRows } from "./blocks.ts";
+import { multiplyBlocks } from "./blocks.ts";
+import { ordered } from "./order.ts";
+import { quantiseRows, rowScale, scaleRows } from "./prepare-rows.ts";
 import { matmulWidth } from "./variants.ts";
 
 export interface MatmulShape extends StoredWeights {
@@ -26,7 +28,7 @@ export interface MatmulShape extends StoredWeights {
   /** What the range counts: panels of B with all rows of A in one tile, panels with any rows of A, or rows of A. */
   readonly order: "tile" | "panels" | "rows";
   readonly sets: number;
-  /** Steps behind the last four, where weights in blocks are read once. */
+  /** Steps behind the last four, where rows of A are prepared for narrow weights. */
   readonly rest?: number;
   /** B is computed at run time: no bias in front of its panels. */
   readonly dynamicB: boolean;
@@ -76,6 +78,7 @@ class MatmulCode {
     const columns = words.local("columns");
     const rows = this.#shape.order === "tile" ? body.local("i32", this.#shape.rows) : words.local("rowsPerB");
     const first = body.local("i32", 0);
+    if (this.#shape.order === "tile" && words.has("scratch")) this.#prepareRows();
     body.forRange(begin, end, 1, (panel) => {
       const column = body.local("i32", i32.mul(panel, matmulWidth));
       const b = body.local("i32", i32.add(words.word("b"), i32.mul(panel, words.word("panelBytes"))));
@@ -83,6 +86,20 @@ class MatmulCode {
         ? body.local("i32", i32.add(words.word("bias"), i32.mul(panel, words.word("biasStep"))))
         : undefined;
       this.#panel(first, rows, b, bias, column, columns);
+    });
+  }
+
+  /** All rows of A, before the first panel. */
+  #prepareRows(): void {
+    const body = this.#body;
+    const words = this.#words;
+    const form = weightForm(this.#shape);
+    const { rows: count, rest = 0 } = this.#shape;
+    body.scope(() => {
+      const first = words.local("a");
+      const rows = { count, first, step: words.local("aRow"), inner: words.local("inner"), rest };
+      if (typeof form === "object") quantiseRows(body, form, rows, words.local("scratch"));
+      else scaleRows(body, rows, words.local("scratch"));
     });
   }
 
@@ -129,9 +146,12 @@ class MatmulCode {
       // A panel that is read once is widened on the way.
       const panel =
         order === "tile" ? b : readyWeights(this.#context, this.#shape, matmulWidth, body, b, scratch, inner, inner);
-      const aStep = words.local("aRow");
+      // Rows prepared for float16 lie one behind another.
+      const isPrepared = order === "tile" && this.#shape.storage === "float16";
+      const aStep = isPrepared ? body.local("i32", i32.shl(inner, 2)) : words.local("aRow");
       const cStep = words.local("cRow");
-      const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
+      const aStart = isPrepared ? words.word("scratch") : words.word("a");
+      const a = body.local("i32", i32.add(aStart, i32.mul(begin, aStep)));
       const c = body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(begin, cStep)));
       const left = body.local("i32", i32.sub(end, begin));
       const tile = (count: number): void => {
@@ -187,25 +207,23 @@ class MatmulCode {
     const body = this.#body;
     const { target } = this.#context;
     const rows = sources.length;
-    const { sets, dynamicB, order, rest = 0 } = this.#shape;
+    const { sets, dynamicB, order } = this.#shape;
     const vectors = matmulWidth / 4;
     const weightsAs = order === "tile" ? weightForm(this.#shape) : "float32";
     if (typeof weightsAs === "object")
-      return rows === 1
-        ? multiplyRow(body, target, weightsAs, panel, sources[0] as Address, inner, rest)
-        : multiplyRows(body, target, weightsAs, panel, sources, inner, sets);
-    const narrow = weightsAs === "float32" ? undefined : weightsAs;
+      return multiplyBlocks(body, target, weightsAs, panel, this.#prepared(), inner, rows);
     const zero = f32x4.const(0, 0, 0, 0);
     const biased = biasAccumulators(body, { rows, vectors }, bias);
-    // The sum of int8 weights is scaled before the bias joins it.
-    const scaled = narrow === "int8";
+    // The sum of narrow weights is scaled before the bias joins it.
+    const narrow = weightsAs !== "float32";
     const zeros = (): readonly (readonly Local<"v128">[])[] =>
       biased.map((row) => row.map(() => body.local("v128", zero)));
-    const first = scaled ? zeros() : biased;
+    const first = narrow ? zeros() : biased;
     const others = Array.from({ length: sets - 1 }, zeros);
-    const front = dynamicB ? 0 : matmulWidth * (scaled ? 8 : 4);
+    const front = dynamicB ? 0 : panelFront(weightsAs, matmulWidth);
     const weights = body.local("i32", i32.add(panel, front));
-    const reader = narrow ? narrowReader(narrow, body) : plainReader(vectors);
+    const reader =
+      weightsAs === "float32" ? plainReader(vectors) : weightsAs === "float16" ? halfPairReader() : byteReader(body);
     const multiply = (): void => emitMultiply(body, target, [first, ...others], weights, sources, { inner }, reader);
     if (narrow) body.hoistConstants(multiply);
     else multiply();
@@ -216,14 +234,23 @@ class MatmulCode {
           if (total) body.set(total, f32x4.add(total, sum));
         });
       });
-    if (scaled)
-      first.forEach((row, i) => {
-        row.forEach((sum, j) => {
-          const scale = v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
-          body.set(sum, multiplyAdd(target, sum, scale, biased[i]?.[j] ?? zero));
-        });
+    if (!narrow) return first;
+    return first.map((row, i) => {
+      const [a = zero, b = zero] = row;
+      const columns = weightsAs === "float16" ? ordered(a, b) : [a, b];
+      return columns.map((sum, j) => {
+        const scale =
+          weightsAs === "float16"
+            ? f32x4.splat(halfBias / rowScale)
+            : v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
+        return body.local("v128", multiplyAdd(target, sum, scale, biased[i]?.[j] ?? zero));
       });
-    return first;
+    });
+  }
+
+  /** Rows of A as narrow weights read them. */
+  #prepared(): Address {
+    return this.#words.local("scratch");
   }
 
   /** The epilogue over the columns just written. */

@@ -9,7 +9,6 @@ import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { symmetricZero } from "../../graph/blocks.ts";
 import { nf4Code } from "../../graph/nf4.ts";
 import { type BlockWeights, blockLayout } from "./block-layout.ts";
-import type { PanelReader } from "./multiply.ts";
 import { halfLanes } from "./panel.ts";
 
 type Vector = Expression<"v128">;
@@ -133,21 +132,4 @@ export function nibbleLanes(
       return [i32x4.extendLowI16x8S(eight), i32x4.extendHighI16x8S(eight)].map((lanes) => f32x4.convertI32x4S(lanes));
     });
   });
-}
-
-/** Panels of eight columns step by step, without their scale: q - zero in its place (`zeros` are placed), or the code. */
-export function blockReader(
-  body: BodyBuilder,
-  target: WasmTarget,
-  kind: BlockWeights["kind"],
-  zeros: readonly Vector[],
-): PanelReader {
-  return {
-    stepBytes: 4,
-    read: (weights, offset) => {
-      if (kind === "int4") return zeros.map((zero, j) => f32x4.sub(inPlace(weights, offset + j * 2), zero));
-      const [low, high] = nibbles(body, v128.load32Zero(weights, { offset }));
-      return widened(codes(body, target, interleaved(low, high, 0))[0]);
-    },
-  };
 }

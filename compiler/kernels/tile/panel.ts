@@ -9,7 +9,7 @@ import { numberToFloat16 } from "../../../runtime/format/half.ts";
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression, FunctionReference, Local } from "../../assemble/expression.ts";
 import { i32 } from "../../assemble/scalar.ts";
-import { f32x4, i8x16, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
+import { f32x4, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { Packed, WasmKernelContext } from "../contract.ts";
 import type { PlainStorage } from "../problem.ts";
@@ -151,34 +151,31 @@ export function halfLanes(upper: Expression<"v128">): Expression<"v128"> {
   return f32x4.mul(placed, f32x4.const(bias, bias, bias, bias));
 }
 
-/** Weights of a narrow panel widened in registers, int8 without their scale: for panels that are read only once. */
-export function narrowReader(storage: "float16" | "int8", body: BodyBuilder): PanelReader {
-  if (storage === "float16")
-    return {
-      stepBytes: 16,
-      read: (weights, offset) => {
-        const halves = body.local("v128", v128.load(weights, { offset }));
-        const zero = i32x4.const(0, 0, 0, 0);
-        return [0, 8].map((first) =>
-          halfLanes(
-            i8x16.shuffle(
-              zero,
-              halves,
-              // The interleaving that is one instruction everywhere.
-              [0, 2, 4, 6].flatMap((half) => [0, 1, 16, 17].map((byte) => first + half + byte)),
-            ),
-          ),
-        );
-      },
-    };
-  return {
-    stepBytes: 8,
-    read: (weights, offset) => {
-      const words = body.local("v128", v128.load8x8S(weights, { offset }));
-      return [i32x4.extendLowI16x8S(words), i32x4.extendHighI16x8S(words)].map((lanes) => f32x4.convertI32x4S(lanes));
-    },
-  };
-}
+/** int8 weights of eight columns in registers, without their scale: for panels that are read only once. */
+export const byteReader = (body: BodyBuilder): PanelReader => ({
+  stepBytes: 8,
+  read: (weights, offset) => {
+    const words = body.local("v128", v128.load8x8S(weights, { offset }));
+    return [i32x4.extendLowI16x8S(words), i32x4.extendHighI16x8S(words)].map((lanes) => f32x4.convertI32x4S(lanes));
+  },
+});
+
+/** How much too small `halfPairReader` leaves its weights. */
+export const halfBias = 2 ** 112;
+
+/**
+ * float16 weights of eight columns in registers, the even ones and the odd ones, each in the upper half of its lane (the even
+ * ones from two bytes before, where a panel's bias or other weights lie), exact but for `halfBias`.
+ */
+export const halfPairReader = (): PanelReader => ({
+  stepBytes: 16,
+  read: (weights, offset) =>
+    [offset - 2, offset].map((at) => {
+      const upper = at < 0 ? v128.load(i32.sub(weights, -at)) : v128.load(weights, { offset: at });
+      const mask = 0x8fffe000 | 0;
+      return v128.and(i32x4.shrS(upper, 3), i32x4.const(mask, mask, mask, mask));
+    }),
+});
 
 /** Panels of `vectors` * 4 columns of any storage, widened in registers; int8 by `scales`, one vector per four columns. */
 export function anyReader(storage: PlainStorage, vectors: number, scales: readonly Expression<"v128">[]): PanelReader {
