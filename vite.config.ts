@@ -168,7 +168,7 @@ function browserProjects(): TestProjectInlineConfiguration[] {
     extends: true,
     /** A dependency found in the middle of a run would reload the page under the tests. */
     optimizeDeps: {
-      include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf"],
+      include: ["comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf", "fflate"],
       exclude: ["onnxruntime-web"],
     },
     test: {

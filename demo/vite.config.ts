@@ -33,7 +33,7 @@ export default defineConfig({
   build: { target: "es2022", assetsInlineLimit: 0 },
   /** What only workers import is not found by the scan of the page; onnxruntime-web finds its WASM beside itself. */
   optimizeDeps: {
-    include: ["comlink", "comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf"],
+    include: ["comlink", "comlink/dist/esm/comlink.mjs", "comlink/dist/esm/node-adapter.mjs", "pbf", "fflate"],
     exclude: ["onnxruntime-web"],
   },
 });

@@ -1,6 +1,7 @@
 /**
  * Files of a package: shards, program, modules, manifest. Deterministic: the same input gives the same bytes.
  */
+import { deflateSync } from "fflate";
 import {
   type FileReference,
   type Manifest,
@@ -13,7 +14,7 @@ import type { Program } from "../../runtime/format/program.ts";
 import { Sha256 } from "../../runtime/format/sha256.ts";
 import type { ShaderSet } from "../../runtime/format/shader.ts";
 import type { PlannedWeight } from "../plan/plan.ts";
-import { deflate } from "./deflate.ts";
+
 import { cutShards } from "./shards.ts";
 
 export interface PackageContents {
@@ -59,7 +60,7 @@ export async function packageFiles(contents: PackageContents): Promise<PackagedF
     return { path: name, bytes: bytes.byteLength, sha256: hash };
   };
   const addDeflated = async (path: string, content: Uint8Array): Promise<FileReference> => ({
-    ...(await add(deflate(content), `${path}.deflate`)),
+    ...(await add(deflateSync(content, { level: 9 }), `${path}.deflate`)),
     contentBytes: content.byteLength,
   });
   const { program } = contents;
