@@ -119,7 +119,8 @@ function libraryEnvironment(entries: readonly string[], where: "page" | "node"):
         preserveEntrySignatures: "allow-extension",
         output: {
           chunkFileNames: `${dirname(entries[0] ?? "")}/chunks/[name]-[hash].js`,
-          minify: where === "page",
+          // Names stay in what Node runs: its stack traces are read.
+          minify: where === "page" || { compress: false, mangle: false, codegen: true },
         },
       },
     },
