@@ -296,14 +296,19 @@ export class BodyBuilder {
       ...unsigned(this.#slots.filter((slot) => slot === type).length),
       valueTypeCode(type),
     ]);
-    const bytes = this.#code.flatMap((item): Bytes => {
-      if (typeof item === "number") return [item];
+    const bytesOf = (item: Exclude<CodeItem, number>): Bytes => {
       if (item instanceof FunctionReference) return unsigned(functionIndex(item));
       if (item instanceof VectorConstant) return item.code;
       const { kind, index } = item.place;
       return unsigned(kind === "parameter" ? index : (indices.get(index) ?? index));
-    });
-    return [...vector(groups), ...bytes, ...this.#ending(), 0x0b];
+    };
+    const bytes: number[] = [...vector(groups)];
+    for (const item of this.#code) {
+      if (typeof item === "number") bytes.push(item);
+      else bytes.push(...bytesOf(item));
+    }
+    bytes.push(...this.#ending(), 0x0b);
+    return bytes;
   }
 
   /** A function with results must not fall off its end, so a body without a final return ends in a trap. */

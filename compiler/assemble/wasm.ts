@@ -140,6 +140,11 @@ export class ModuleBuilder {
     if (this.#table ?? this.#importedTable) throw new Error("the module already has a table");
   }
 
+  /** Functions declared so far. */
+  get functionCount(): number {
+    return this.#definitions.length;
+  }
+
   /** Encoded body size in bytes of every defined function, in order of declaration. */
   functionSizes(): readonly { readonly name: string; readonly bytes: number }[] {
     return this.#bodies().map((bytes, index) => ({
@@ -151,10 +156,10 @@ export class ModuleBuilder {
   /** The module's bytes. Throws when a function has no body or is larger than `maximumFunctionBytes`. */
   encode(): Uint8Array<ArrayBuffer> {
     const bodies = this.#bodies();
-    for (const { name, bytes } of this.functionSizes()) {
-      if (bytes > maximumFunctionBytes) {
-        throw new RangeError(`function ${name} takes ${bytes} bytes, more than ${maximumFunctionBytes}: split it`);
-      }
+    for (const [index, { length }] of bodies.entries()) {
+      const name = this.#definitions[index]?.reference.name;
+      if (length > maximumFunctionBytes)
+        throw new RangeError(`function ${name} takes ${length} bytes, more than ${maximumFunctionBytes}: split it`);
     }
     const imports = this.#imports.map(({ module, reference }) => [
       ...encodeName(module),

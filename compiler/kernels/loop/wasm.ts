@@ -43,7 +43,7 @@ interface Point {
 
 export function emitLoop(context: WasmKernelContext, shape: LoopShape): FunctionReference {
   return context.module.function(
-    `loop_${context.module.functionSizes().length}`,
+    `loop_${context.module.functionCount}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => new LoopEmitter(context, shape, body, record).emit(begin, end),
   );

@@ -25,7 +25,7 @@ const words = ["input", "output", "scale", "shift", "length", "channels", "epsil
 
 export function emitNorm(context: WasmKernelContext, shape: NormShape): FunctionReference {
   return context.module.function(
-    `norm_${context.module.functionSizes().length}`,
+    `norm_${context.module.functionCount}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const args = recordLocals(body, record, words);

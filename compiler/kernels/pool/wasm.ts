@@ -28,7 +28,7 @@ interface Group {
 
 export function emitPool(context: WasmKernelContext, shape: PoolShape): FunctionReference {
   return context.module.function(
-    `pool_${context.module.functionSizes().length}`,
+    `pool_${context.module.functionCount}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const args = recordLocals(body, record, poolWords);

@@ -38,7 +38,7 @@ export function emitRecurrent(
   names: readonly string[],
 ): FunctionReference {
   return context.module.function(
-    `recurrent_${context.module.functionSizes().length}`,
+    `recurrent_${context.module.functionCount}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const code = new RecurrentCode(context, problem, rows, body, new RecordReader(body, record, names));

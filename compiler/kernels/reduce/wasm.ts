@@ -34,7 +34,7 @@ const combinations = {
 
 export function emitReduce(context: WasmKernelContext, shape: ReduceShape): FunctionReference {
   return context.module.function(
-    `reduce_${context.module.functionSizes().length}`,
+    `reduce_${context.module.functionCount}`,
     { params: ["i32", "i32", "i32"], results: [] },
     (body, record, begin, end) => {
       const args = recordLocals(body, record, words);
