@@ -18,20 +18,12 @@ import { describeOutcome } from "./describe-outcome.ts";
 import type { EnergyCoefficients } from "./energy.ts";
 import { exceededBy, exceededByPrecision, exceededWhenRun, type Measured } from "./exceeded.ts";
 import { infeasible } from "./infeasible.ts";
-import { layerCosts } from "./layer-costs.ts";
+import { layerCosts, type OptionCosts } from "./layer-costs.ts";
 import { integerSchemes, type Layer, layersOf, weightSchemes } from "./layers.ts";
 import type { BudgetOutcome, Point } from "./outcome.ts";
 import { applyPicks, type Choices, type Picks, picksOfScheme } from "./picks.ts";
 import type { Truth } from "./quality.ts";
-import {
-  capacitiesOf,
-  indexOf,
-  type Limits,
-  lossOfQuality,
-  type Objective,
-  objectiveIndex,
-  qualityOfLoss,
-} from "./quantities.ts";
+import { capacitiesOf, indexOf, type Limits, lossOfQuality, type Objective, objectiveIndex } from "./quantities.ts";
 import { type Candidate, Search, type SearchSettings } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
 import { solve } from "./solve.ts";
@@ -129,33 +121,26 @@ class Fit {
     const verifier = await Verifier.open(this.#graph, this.#budget.samples, this.#budget.truth, this.#budget);
     const choices = await this.#choices(verifier);
     const { layers } = choices;
-    const losses = await measureSensitivity(choices, {
-      samples: verifier.samples,
-      expected: verifier.expected,
-      open: this.#budget.open,
-      onProgress: (done, total) => this.#budget.onProgress?.("measure layers", done, total),
-    });
     const costs = layerCosts(choices, this.#budget);
-    const items = costs.map((row, layer) =>
-      row.map(({ bytes, memoryBytes, milliseconds, millijoules }, option) => [
-        losses[layer]?.[option] ?? 0,
-        bytes,
-        memoryBytes,
-        milliseconds,
-        millijoules,
-      ]),
-    );
     const settings: SearchSettings = {
       choices,
-      items,
+      items: itemsOf(costs),
       objective: objectiveIndex(objective),
       capacities,
       original,
       tools: this.#budget,
       packages: this.#packages,
     };
-    const search = new Search(settings);
-    const { candidate, verified } = await this.#choose({ choices, settings, search, verifier, tried: [] });
+    await this.#refuseHopeless({ choices, settings, verifier, tried: [] });
+    const losses = await measureSensitivity(choices, {
+      samples: verifier.samples,
+      expected: verifier.expected,
+      open: this.#budget.open,
+      onProgress: (done, total) => this.#budget.onProgress?.("measure layers", done, total),
+    });
+    const weighed = { ...settings, items: itemsOf(costs, losses) };
+    const search = new Search(weighed);
+    const { candidate, verified } = await this.#choose({ choices, settings: weighed, search, verifier, tried: [] });
     return {
       graph: applyPicks(choices, candidate.picks),
       layers,
@@ -313,7 +298,18 @@ class Fit {
     return choice;
   }
 
-  async #infeasible({ choices, search, settings, tried }: Work): Promise<LeafcutterError> {
+  /** What no choice can keep whatever it does to the outputs is refused before anything is measured. */
+  async #refuseHopeless(work: Omit<Work, "search">): Promise<void> {
+    const { quality, sliceDrop } = this.#limits;
+    if (quality !== undefined || sliceDrop !== undefined || this.#budget.precision) return;
+    const search = new Search(work.settings);
+    if (solve(search.problem, "any").kind === "solved") return;
+    await search.run(Number.POSITIVE_INFINITY);
+    if (search.fitting.length === 0 && solve(search.problem, "any").kind === "infeasible")
+      throw await this.#infeasible({ ...work, search });
+  }
+
+  async #infeasible({ choices, search, settings, verifier, tried }: Work): Promise<LeafcutterError> {
     const { problem } = search;
     const { tier } = this.#budget.device.energy;
     const loss = capacitiesOf(this.#limits)[indexOf.loss] as number;
@@ -329,7 +325,8 @@ class Fit {
       limits: this.#limits,
       tier,
       sizeOf: (picks, size) => this.#budget.sizeOf(applyPicks(choices, picks), size),
-      pointOf: ({ amounts }: Candidate) => pointOf(amounts, qualityOfLoss(amounts[indexOf.loss] as number)),
+      pointOf: async ({ amounts, picks }: Candidate) =>
+        pointOf(amounts, qualityScore(await verifier.verify(applyPicks(choices, picks)))),
     });
   }
 
@@ -382,6 +379,21 @@ const measuredOf = ({ candidate, verified }: Choice): Measured => ({
   ...pointOf(candidate.amounts, qualityScore(verified)),
   sliceDrop: verified.quality.worstGroup?.drop ?? 0,
 });
+
+/** [layer][option], without losses where those are not known. */
+const itemsOf = (
+  costs: readonly (readonly OptionCosts[])[],
+  losses?: readonly (readonly number[])[],
+): SearchSettings["items"] =>
+  costs.map((row, layer) =>
+    row.map(({ bytes, memoryBytes, milliseconds, millijoules }, option) => [
+      losses?.[layer]?.[option] ?? 0,
+      bytes,
+      memoryBytes,
+      milliseconds,
+      millijoules,
+    ]),
+  );
 
 const pointOf = (amounts: Amounts, quality: number): Point => ({
   size: amounts[indexOf.size] as number,

@@ -1,6 +1,6 @@
 /**
  * The error of a budget that nothing keeps: the whole explanation as data (Infeasibility), the part that helps most in words.
- * Costs are those of plans and packages really made; quality is by the sums over the layers.
+ * Costs are those of plans and packages really made; the nearest plan is also run.
  */
 
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
@@ -14,8 +14,10 @@ import { type Picks, uniformPicks } from "./picks.ts";
 import { indexOf, type Limits, qualityOfLoss, quantities } from "./quantities.ts";
 import type { Candidate, Search } from "./search.ts";
 
-/** Bytes that the kernels of a kind can bring at most: a module has at most 60 KB, and there are two. */
-const mostKernelBytes = 120_000;
+/** Bytes that the kernels of a kind can bring at most: a module takes at most about 15 KB, and there are two. */
+const mostKernelBytes = 30_000;
+/** Packages made in search of the smallest. */
+const mostPackages = 12;
 const mostRelaxations = 3;
 
 const limitedOf = (k: number): Limited => {
@@ -31,7 +33,7 @@ export interface InfeasibleSettings {
   readonly tier: EnergyTier;
   /** Bytes of the package of these picks that states `size` as its limit. */
   sizeOf(picks: Picks, size: number): Promise<number>;
-  pointOf(candidate: Candidate): Point;
+  pointOf(candidate: Candidate): Promise<Point>;
 }
 
 export async function infeasible(settings: InfeasibleSettings): Promise<LeafcutterError> {
@@ -50,7 +52,7 @@ export async function infeasible(settings: InfeasibleSettings): Promise<Leafcutt
     limits: best.map(({ quantity }) => ({ quantity, limit: limitOf(quantity) })),
     conflict: found.conflict.map(limitedOf),
     best,
-    nearest: pointOf(await search.measure(found.nearest.picks)),
+    nearest: await pointOf(await search.measure(found.nearest.picks)),
     relaxations: relaxationsOf(best, limits),
     proved: found.exact,
   };
@@ -85,9 +87,10 @@ async function smallestSize(fewest: Picks, { search, layers, sizeOf }: Infeasibl
   const others = capacities.with(indexOf.size, Number.POSITIVE_INFINITY);
   const sums = (picks: Picks): Amounts => sumsOf(items, picks, quantities.length);
   const bytesOf = (picks: Picks): number => sums(picks)[indexOf.size] as number;
-  const candidates = [fewest, ...uniformPicks(layers).filter((picks) => fits(sums(picks), others))].filter(
-    (picks) => bytesOf(picks) <= bytesOf(fewest) + mostKernelBytes,
-  );
+  const uniform = uniformPicks(layers)
+    .filter((picks) => fits(sums(picks), others) && bytesOf(picks) <= bytesOf(fewest) + mostKernelBytes)
+    .sort((left, right) => bytesOf(left) - bytesOf(right));
+  const candidates = [fewest, ...uniform].slice(0, mostPackages);
   let best: Candidate | undefined;
   const sizeOfCandidate = ({ amounts }: Candidate): number => amounts[indexOf.size] as number;
   for (const picks of candidates) {

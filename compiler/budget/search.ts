@@ -14,6 +14,9 @@ const mostRounds = 8;
 const unknown = 0.005;
 /** Share of the size limit that everything but the weights takes in a small package. */
 const smallWeights = 0.1;
+/** Picks of one scheme per family that are planned, and by which share sums over layers may be above what their plans take. */
+const mostUniform = 24;
+const overestimate = 0.25;
 /** Plans made to exchange options of single layers. */
 const mostExchanges = 40;
 
@@ -163,14 +166,22 @@ export class Search {
     const uniform = uniformPicks(choices.layers)
       .map((picks) => ({ picks, sums: sums(picks) }))
       .filter(({ sums }) => (sums[indexOf.size] as number) <= size && (sums[indexOf.loss] as number) <= loss)
+      .filter(({ sums }) => this.#isNear(sums))
       .sort((left, right) => (left.sums[objective] as number) - (right.sums[objective] as number));
-    for (const { picks, sums } of uniform) {
+    for (const { picks, sums } of uniform.slice(0, mostUniform)) {
       const [least] = this.fitting;
       const known = least && sumsOf(items, least.picks, quantities.length)[objective];
       if (!this.#isMixed && known !== undefined && (sums[objective] as number) >= known) return;
       await this.measure(picks);
     }
     if (this.#isMixed) await this.#refine();
+  }
+
+  /** Whether plans whose layers take `sums` may fit. */
+  #isNear(sums: Amounts): boolean {
+    return sums.every(
+      (sum, k) => sum + (this.#rest[k] as number) <= (1 + overestimate) * (this.#capacities[k] as number),
+    );
   }
 
   /** Whether time or energy matters, which depend on what the neighbours of a layer have. */
