@@ -1,6 +1,7 @@
 /** What `compile` can be told. Everything has a default; what shapes the package stands in its manifest's provenance. */
 import type { Manifest } from "../runtime/format/manifest.ts";
 import type { DeviceProfile } from "./budget/device-profile.ts";
+import type { Metric } from "./budget/metric.ts";
 import type { Objective } from "./budget/quantities.ts";
 import type { Sample } from "./budget/tools.ts";
 import type { DimBinding, SampleShape } from "./import/onnx/dimensions.ts";
@@ -49,8 +50,11 @@ export interface BudgetOptions {
    * model's. Default 0.99 when something else than quality is the objective.
    */
   readonly minQuality?: number;
-  /** Most points (hundredths) of accuracy, or of agreement without labels, that any group of samples may lose. */
+  /** Most points (hundredths) of accuracy, or of agreement without labels, that any group may lose; of a metric, its unit. */
   readonly maxSliceDrop?: number;
+  /** Least of `metric`, where higher is better; most of it, where lower is. */
+  readonly minMetric?: number;
+  readonly maxMetric?: number;
   /** What is to be best. Default quality. */
   readonly objective?: Objective;
   /** One scheme for all layers that can have it, instead of a choice per layer. */
@@ -67,8 +71,10 @@ export interface BudgetOptions {
   readonly calibrationStore?: CalibrationStore;
   /** Workers that calibrate; default one a processor (at most 8), or none for little work. The package is the same with any. */
   readonly workers?: number;
-  /** The right class of each sample. */
-  readonly labels?: readonly number[];
+  /** The right class of each sample, or what `metric` reads. */
+  readonly labels?: readonly unknown[];
+  /** A measure of your own, on outputs, labels and samples; then it is what quality and slices are told in. */
+  readonly metric?: Metric;
   /** The slice that each sample belongs to. */
   readonly groups?: readonly string[];
 }

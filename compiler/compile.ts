@@ -3,6 +3,7 @@
  * Reads as a table of contents: one call per arrow of the design.
  */
 
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { costsOf } from "./budget/device-profile.ts";
 import { type FittedGraph, fitToBudget } from "./budget/fit.ts";
@@ -31,6 +32,7 @@ import { makeReport, type Report } from "./report.ts";
 export { LeafcutterError } from "../runtime/format/diagnostic.ts";
 export type { DeviceProfile } from "./budget/device-profile.ts";
 export { parseDeviceProfile } from "./budget/device-profile.ts";
+export { type Metric, metricFrom } from "./budget/metric.ts";
 export type { BudgetOutcome, Infeasibility } from "./budget/outcome.ts";
 export type { Sample } from "./budget/tools.ts";
 export type { BudgetOptions, CompileOptions } from "./compile-options.ts";
@@ -101,7 +103,7 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
       precision: options.precision,
       samples: samples?.samples,
       norms: normStatistics(imported),
-      truth: { labels: samples?.labels, groups: samples?.groups },
+      truth: { labels: samples?.labels, groups: samples?.groups, metric: options.metric },
       device,
       observing: {
         ...(ranges ? { method: ranges } : {}),
@@ -133,13 +135,31 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
   return { ...built.packaged, report };
 }
 
+/** Throws option-invalid for limits on a metric that is not there, or that is better the other way. */
+function checkMetric({ metric, minMetric, maxMetric, samples }: BudgetOptions): void {
+  const { higherIsBetter = true, name } = metric ?? {};
+  const refuse = (where: string, message: string, advice: string): LeafcutterError =>
+    new LeafcutterError({ code: "option-invalid", where, message, advice });
+  const limit = minMetric === undefined ? "maxMetric" : "minMetric";
+  if (!metric && (minMetric ?? maxMetric) !== undefined)
+    throw refuse(limit, "a limit on a metric needs the metric", "Give the module of the metric, too (--metric).");
+  if (metric && samples === undefined)
+    throw refuse("metric", "a metric needs samples", "Give samples that it is measured on (--calibrate).");
+  if ((minMetric !== undefined && !higherIsBetter) || (maxMetric !== undefined && higherIsBetter))
+    throw refuse(
+      limit,
+      `the metric ${name} is better when ${higherIsBetter ? "higher" : "lower"}`,
+      higherIsBetter ? "Use a least value (--min-metric)." : "Use a largest value (--max-metric).",
+    );
+}
+
 function unusedNotes(options: CompileOptions): readonly string[] {
   const isUnused = !hasBudget(options) && (options.samples !== undefined || options.ranges !== undefined);
   return isUnused ? ["without a limit, an objective or a precision the samples are not used"] : [];
 }
 
 function limitsOf(options: BudgetOptions): Limits {
-  const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop } = options;
+  const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop, minMetric, maxMetric } = options;
   return {
     ...(maxSize === undefined ? {} : { size: maxSize }),
     ...(maxMemory === undefined ? {} : { memory: maxMemory }),
@@ -147,13 +167,19 @@ function limitsOf(options: BudgetOptions): Limits {
     ...(maxEnergy === undefined ? {} : { energy: maxEnergy }),
     ...(minQuality === undefined ? {} : { quality: minQuality }),
     ...(maxSliceDrop === undefined ? {} : { sliceDrop: maxSliceDrop }),
+    ...(minMetric === undefined ? {} : { minMetric }),
+    ...(maxMetric === undefined ? {} : { maxMetric }),
   };
 }
 
 async function samplesOf(graph: Graph, options: BudgetOptions): Promise<SampleSet | undefined> {
-  const { samples, labels, groups } = options;
+  const { samples, labels, groups, metric } = options;
+  checkMetric(options);
   if (typeof samples === "function") return samples(graph.inputs);
-  return samples?.length ? checkSamples({ samples, labels, groups }, graph.inputs, "samples") : undefined;
+  if (samples === undefined) return undefined;
+  return checkSamples({ samples, labels, groups }, graph.inputs, "samples", {
+    labelsAre: metric ? "anything" : "classes",
+  });
 }
 
 function totalBytes(files: ReadonlyMap<string, Uint8Array>): number {

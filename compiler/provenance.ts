@@ -23,6 +23,8 @@ const plain = [
   "maxEnergy",
   "minQuality",
   "maxSliceDrop",
+  "minMetric",
+  "maxMetric",
   "objective",
   "ranges",
   "acceptPrior",
@@ -37,6 +39,8 @@ const limits = [
   "maxEnergy",
   "minQuality",
   "maxSliceDrop",
+  "minMetric",
+  "maxMetric",
   "objective",
   "precision",
 ] as const satisfies readonly (keyof BudgetOptions)[];
@@ -79,6 +83,7 @@ function givenOptions(options: CompileOptions): Readonly<Record<string, Given>> 
     if (value !== undefined && value !== false) given[name] = value;
   }
   if (options.threads === false) given.threads = false;
+  if (options.metric) given.metric = [options.metric.name, options.metric.identity].filter(Boolean).join(" ");
   if (options.precision) given.precision = schemeName(options.precision);
   for (const [dim, binding] of Object.entries(options.dims ?? {}))
     given[`dim ${dim}`] = typeof binding === "object" ? `${binding.lower}..${binding.upper}` : binding;

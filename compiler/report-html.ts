@@ -167,10 +167,29 @@ function qualitySection({ quality }: BudgetOutcome): string {
       ["cosine", "SQNR", "first class agrees", "of the first five", "divergence"],
     ),
   );
-  const { worstGroup } = quality;
-  const worst = worstGroup
-    ? `<p>The group that loses most is <b>${escapeHtml(worstGroup.name)}</b>: ${short(worstGroup.drop)} points on ${worstGroup.samples} samples.</p>`
-    : "";
+  const { worstGroup, perplexity, metric, groups } = quality;
+  const unit = metric?.unit ?? "points";
+  const value = (score: number): string =>
+    `${short(score)}${metric?.unit === undefined ? "" : ` ${escapeHtml(metric.unit)}`}`;
+  const worst = [
+    perplexity
+      ? `<p>Perplexity on ${perplexity.tokens} tokens of the samples: <b>${perplexity.quantised.toFixed(3)}</b>, ${perplexity.reference.toFixed(3)} before.</p>`
+      : "",
+    metric
+      ? `<p>${escapeHtml(metric.name)} (better when ${metric.higherIsBetter ? "higher" : "lower"}): <b>${value(metric.quantised)}</b>, ${value(metric.reference)} before.</p>`
+      : "",
+    worstGroup
+      ? `<p>The group that loses most is <b>${escapeHtml(worstGroup.name)}</b>: ${short(worstGroup.drop)} ${escapeHtml(unit)} on ${worstGroup.samples} samples.</p>`
+      : "",
+    groups.length > 1
+      ? table(
+          ["group", "samples", "drop"],
+          groups.map(({ name, samples, drop }) =>
+            row(name, [`${samples}`, `${short(drop)} ${escapeHtml(unit)}`], ["samples", "drop"]),
+          ),
+        )
+      : "",
+  ].join("");
   return `<section><h2>Outputs against the model's own</h2><p class="quiet">On ${quality.samples} sample${quality.samples === 1 ? "" : "s"}.</p>
 ${table(["output", "cosine", "SQNR", "first class agrees", "of the first five", "divergence"], rows)}${worst}</section>`;
 }

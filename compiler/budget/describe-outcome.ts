@@ -93,6 +93,12 @@ function limitsOf({ limits, chosen, quality, search, objective }: Found): readon
     const value = quality.worstGroup?.drop ?? 0;
     outcomes.push({ quantity: "sliceDrop", limit: limits.sliceDrop, value, slack: limits.sliceDrop - value });
   }
+  for (const quantity of ["minMetric", "maxMetric"] as const) {
+    const limit = limits[quantity];
+    const value = quality.metric?.quantised;
+    if (limit !== undefined && value !== undefined)
+      outcomes.push({ quantity, limit, value, slack: Math.abs(value - limit) });
+  }
   return outcomes;
 }
 

@@ -9,8 +9,14 @@ import { amountText, limitName, limitText } from "./limit-text.ts";
 import type { Infeasibility, Limited, Point } from "./outcome.ts";
 import type { Limits } from "./quantities.ts";
 
-/** What was measured of one choice; `sliceDrop` in points. */
-export type Measured = Point & { readonly sliceDrop: number };
+/** What was measured of one choice; `sliceDrop` in points or the metric's unit. */
+export type Measured = Point & { readonly sliceDrop: number; readonly metric?: number | undefined };
+
+/** Infinitely good where it was not measured. */
+export const amountOf = (measured: Measured, quantity: Limited): number => {
+  if (quantity === "minMetric") return measured.metric ?? Number.POSITIVE_INFINITY;
+  return quantity === "maxMetric" ? (measured.metric ?? Number.NEGATIVE_INFINITY) : measured[quantity];
+};
 
 /** What the limits and amounts are told with. */
 interface Settings {
@@ -18,15 +24,21 @@ interface Settings {
   readonly tier: EnergyTier;
 }
 
-const atLeast = (quantity: Limited): boolean => quantity === "quality";
+const atLeast = (quantity: Limited): boolean => quantity === "quality" || quantity === "minMetric";
 
 /** Limits that `measured` does not keep, in the order of `limits`. */
 export const exceededBy = (measured: Measured, limits: Limits): readonly Limited[] =>
   (Object.keys(limits) as Limited[]).filter((quantity) => {
     const limit = limits[quantity];
     if (limit === undefined) return false;
-    return atLeast(quantity) ? measured[quantity] < limit : measured[quantity] > limit;
+    const amount = amountOf(measured, quantity);
+    return atLeast(quantity) ? amount < limit : amount > limit;
   });
+
+const nearestOf = ({ metric, ...point }: Measured): Infeasibility["nearest"] => ({
+  ...point,
+  ...(metric === undefined ? {} : { minMetric: metric, maxMetric: metric }),
+});
 
 const limitedBy = (limits: Limits): Infeasibility["limits"] =>
   (Object.keys(limits) as Limited[]).flatMap((quantity) => {
@@ -37,12 +49,12 @@ const limitedBy = (limits: Limits): Infeasibility["limits"] =>
 /** All layers have the scheme `name`, and that is `measured`: every limit that it exceeds stands alone. */
 export function exceededByPrecision(name: string, measured: Measured, { limits, tier }: Settings): LeafcutterError {
   const conflict = exceededBy(measured, limits);
-  const best = conflict.map((quantity) => ({ quantity, amount: measured[quantity] }));
+  const best = conflict.map((quantity) => ({ quantity, amount: amountOf(measured, quantity) }));
   const details: Infeasibility = {
     limits: limitedBy(limits),
     conflict,
     best,
-    nearest: measured,
+    nearest: nearestOf(measured),
     relaxations: conflict.length === 1 ? relaxationsOf(best, limits) : [],
     proved: true,
     tier,
@@ -54,7 +66,7 @@ export function exceededByPrecision(name: string, measured: Measured, { limits, 
     where: `precision ${name}`,
     message: "one scheme for all layers does not keep the limits",
     expected: text((quantity) => limitText(quantity, limits[quantity] ?? 0)),
-    received: text((quantity) => amountText(quantity, measured[quantity], tier)),
+    received: text((quantity) => amountText(quantity, amountOf(measured, quantity), tier)),
     advice: "Leave the precision out, so that every layer gets the scheme that fits, or move these limits.",
     details,
   });
@@ -69,7 +81,7 @@ export function exceededWhenRun(measured: Measured, original: Measured, { limits
   const paid = exceededBy(original, limits);
   const best = limitedBy(limits).map(({ quantity }) => ({
     quantity,
-    amount: missed.includes(quantity) ? measured[quantity] : original[quantity],
+    amount: amountOf(missed.includes(quantity) ? measured : original, quantity),
   }));
   const conflict = limitedBy(limits)
     .map(({ quantity }) => quantity)
@@ -78,7 +90,7 @@ export function exceededWhenRun(measured: Measured, original: Measured, { limits
     limits: limitedBy(limits),
     conflict,
     best,
-    nearest: measured,
+    nearest: nearestOf(measured),
     relaxations: relaxationsOf(
       best.filter(
         ({ quantity }) =>

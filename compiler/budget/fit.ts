@@ -22,13 +22,12 @@ import { layerCosts, type OptionCosts } from "./layer-costs.ts";
 import { integerSchemes, type Layer, layersOf, weightSchemes } from "./layers.ts";
 import type { BudgetOutcome, Point } from "./outcome.ts";
 import { applyPicks, type Choices, type Picks, picksOfScheme } from "./picks.ts";
-import type { Truth } from "./quality.ts";
 import { capacitiesOf, indexOf, type Limits, lossOfQuality, type Objective, objectiveIndex } from "./quantities.ts";
 import { type Candidate, Search, type SearchSettings } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
 import { solve } from "./solve.ts";
 import type { BudgetTools, Sample } from "./tools.ts";
-import { qualityScore, type Verified, Verifier } from "./verifier.ts";
+import { qualityScore, spread, type Verified, Verifier, type VerifierTruth } from "./verifier.ts";
 
 export interface Budget extends BudgetTools {
   readonly limits: Limits;
@@ -39,7 +38,7 @@ export interface Budget extends BudgetTools {
   readonly samples: readonly Sample[] | undefined;
   /** Statistics of the imported model's batch norms, for calibration without samples. */
   readonly norms?: NormStatistics;
-  readonly truth: Truth;
+  readonly truth: VerifierTruth;
   readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
   /** Integer kernels for what stands between QuantizeLinear and DequantizeLinear. */
   toIntegers(graph: Graph): Graph;
@@ -75,6 +74,8 @@ export interface Calibrated {
 const usualQuality = 0.99;
 /** Samples of which ranges of activations are taken. */
 const mostCalibrating = 32;
+/** Floating-point operations that calibration may take for them, beyond the samples that are verified. */
+const calibrationFlops = 1e11;
 /** Fewer are worth a note. */
 const fewSamples = 8;
 /** Candidates that are run. */
@@ -105,9 +106,11 @@ class Fit {
   constructor(graph: Graph, budget: Budget) {
     this.#graph = graph;
     this.#budget = budget;
-    const { limits, objective } = budget;
+    const { limits, objective, precision } = budget;
     this.#limits =
-      objective === "quality" || limits.quality !== undefined ? limits : { ...limits, quality: usualQuality };
+      objective === "quality" || precision || limits.quality !== undefined
+        ? limits
+        : { ...limits, quality: usualQuality };
     this.#packages = limits.size !== undefined || objective === "size";
   }
 
@@ -116,9 +119,13 @@ class Fit {
     this.#refusePrior();
     const original = await this.#amountsOf(this.#graph);
     const capacities = capacitiesOf(this.#limits);
-    if (fits(original, capacities) && objective === "quality" && !precision)
-      return { graph: this.#graph, layers: [], picks: [] };
+    const isEnough = fits(original, capacities) && objective === "quality" && !precision;
+    if (isEnough && this.#measuredLimit === undefined) return { graph: this.#graph, layers: [], picks: [] };
     const verifier = await Verifier.open(this.#graph, this.#budget.samples, this.#budget.truth, this.#budget);
+    const reference = await verifier.reference();
+    if (isEnough && this.#keepsMetric(reference)) return { graph: this.#graph, layers: [], picks: [] };
+    const own: Measured = { ...pointOf(original, 1), sliceDrop: 0, metric: reference };
+    if (isEnough) throw exceededWhenRun(own, own, { limits: this.#limits, tier: this.#budget.device.energy.tier });
     const choices = await this.#choices(verifier);
     const { layers } = choices;
     const costs = layerCosts(choices, this.#budget);
@@ -164,7 +171,7 @@ class Fit {
   }
 
   /** int8 activations where they can help: they save time, energy and memory, but no bytes of the package. */
-  async #choices({ samples }: Verifier): Promise<Choices> {
+  async #choices(verifier: Verifier): Promise<Choices> {
     const { objective, precision, samples: given, norms, open, observing, toIntegers, onProgress } = this.#budget;
     const { latency, energy, memory } = this.#limits;
     const integers =
@@ -186,7 +193,7 @@ class Fit {
     // Only int8 activations have a scale that all channels share.
     const ready = schemes.some(({ kind }) => kind === "int8") ? prepare : calibrateOnly;
     const { graph, calibration } = isCalibrated
-      ? await ready(this.#graph, samples.slice(0, mostCalibrating), {
+      ? await ready(this.#graph, this.#calibrating(verifier), {
           open,
           ...observing,
           source: given ? "samples" : "synthetic inputs",
@@ -197,6 +204,13 @@ class Fit {
       : { graph: this.#graph, calibration: undefined };
     if (calibration) this.#calibrated = { source: calibration.source, samples: calibration.samples, ranges };
     return { graph, layers: layersOf(graph, schemes, calibration), calibration, toIntegers };
+  }
+
+  /** As many samples as time allows, from all over those that there are: neighbours are often alike. */
+  #calibrating({ samples, flops }: Verifier): readonly Sample[] {
+    const given = this.#budget.samples ?? samples;
+    const affordable = Math.max(samples.length, Math.floor(calibrationFlops / Math.max(1, flops)));
+    return spread(given.length, Math.min(mostCalibrating, affordable)).map((place) => given[place] as Sample);
   }
 
   /** Without samples a language model's own text tells which of its weights matter. */
@@ -225,7 +239,7 @@ class Fit {
       return choice;
     }
     const { quality, sliceDrop } = this.#limits;
-    if (quality === undefined && sliceDrop === undefined) {
+    if (quality === undefined && sliceDrop === undefined && this.#measuredLimit === undefined) {
       await search.run(Number.POSITIVE_INFINITY);
       return this.#bestVerified(work);
     }
@@ -264,7 +278,7 @@ class Fit {
       const isTight = lossOfQuality(Math.max(score, 1e-6)) > 0.7 * lossOfQuality(quality);
       if (isGood && (objective === "quality" || isTight)) break;
       const drop = sliceDrop > 0 ? (verified.quality.worstGroup?.drop ?? 0) / sliceDrop : 0;
-      const measured = Math.max((1 - score) / Math.max(1e-9, 1 - quality), drop);
+      const measured = Math.max((1 - score) / Math.max(1e-9, 1 - quality), drop, this.#metricShare(verified));
       const sum = Math.min(allowed, candidate.amounts[indexOf.loss] as number);
       allowed = isGood
         ? Math.min(4 * allowed, (0.9 * allowed) / Math.max(measured, 0.25))
@@ -288,7 +302,32 @@ class Fit {
 
   #isGood(verified: Verified): boolean {
     const { quality = 0, sliceDrop = Number.POSITIVE_INFINITY } = this.#limits;
-    return qualityScore(verified) >= quality && (verified.quality.worstGroup?.drop ?? 0) <= sliceDrop;
+    return (
+      qualityScore(verified) >= quality &&
+      (verified.quality.worstGroup?.drop ?? 0) <= sliceDrop &&
+      this.#metricShare(verified) <= 1
+    );
+  }
+
+  get #measuredLimit(): number | undefined {
+    return this.#limits.minMetric ?? this.#limits.maxMetric;
+  }
+
+  /** What the metric lost, as a share of what it may lose; 0 without a limit. */
+  #metricShare({ quality: { metric } }: Verified): number {
+    const limit = this.#measuredLimit;
+    if (!metric || limit === undefined) return 0;
+    const sign = metric.higherIsBetter ? 1 : -1;
+    const lost = sign * (metric.reference - metric.quantised);
+    const allowed = sign * (metric.reference - limit);
+    return lost <= allowed
+      ? Math.max(0, lost / Math.max(allowed, 1e-12))
+      : Math.max(1.01, lost / Math.max(allowed, 1e-3 * Math.abs(limit), 1e-12));
+  }
+
+  #keepsMetric(score: number | undefined): boolean {
+    const { minMetric = Number.NEGATIVE_INFINITY, maxMetric = Number.POSITIVE_INFINITY } = this.#limits;
+    return score === undefined || (score >= minMetric && score <= maxMetric);
   }
 
   async #verify({ choices, verifier, tried }: Work, candidate: Candidate): Promise<Choice> {
@@ -316,7 +355,8 @@ class Fit {
     const promised = solve({ ...problem, capacities: problem.capacities.with(indexOf.loss, loss) }, "any");
     const [nearest] = tried.toSorted((left, right) => left.verified.outputError - right.verified.outputError);
     if (promised.kind === "solved" && nearest) {
-      const original = { ...pointOf(settings.original, 1), sliceDrop: 0 };
+      const metric = nearest.verified.quality.metric?.reference;
+      const original = { ...pointOf(settings.original, 1), sliceDrop: 0, metric };
       return exceededWhenRun(measuredOf(nearest), original, { limits: this.#limits, tier });
     }
     return infeasible({
@@ -339,7 +379,8 @@ class Fit {
   /** Few samples make ranges that others leave. */
   #notes(): readonly string[] {
     const { source, samples } = this.#calibrated ?? {};
-    if (source !== "samples" || samples === undefined || samples >= fewSamples) return [];
+    const given = this.#budget.samples?.length ?? 0;
+    if (source !== "samples" || samples === undefined || given >= fewSamples) return [];
     return [
       `${samples} calibration sample${samples === 1 ? " is" : "s are"} few: 32 or more, as different as those of use, make ranges and quality surer`,
     ];
@@ -378,6 +419,7 @@ interface Choice {
 const measuredOf = ({ candidate, verified }: Choice): Measured => ({
   ...pointOf(candidate.amounts, qualityScore(verified)),
   sliceDrop: verified.quality.worstGroup?.drop ?? 0,
+  metric: verified.quality.metric?.quantised,
 });
 
 /** [layer][option], without losses where those are not known. */

@@ -2,7 +2,7 @@
 import { amountText, limitName, limitText } from "./limit-text.ts";
 import type { Infeasibility, Limited } from "./outcome.ts";
 
-const quantities: readonly Limited[] = ["size", "memory", "latency", "energy", "quality", "sliceDrop"];
+const quantities: readonly Limited[] = ["size", "memory", "latency", "energy", "quality", "sliceDrop", "minMetric"];
 
 const short = (value: number): string => String(Number(value.toPrecision(3)));
 

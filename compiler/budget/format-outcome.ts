@@ -2,10 +2,12 @@
 import { type EnergyTier, millijoulesText, sourceText } from "./energy.ts";
 import { amountText, limitName, limitText } from "./limit-text.ts";
 import type { BudgetOutcome, Limited, LimitOutcome, Point } from "./outcome.ts";
+import type { OutputQuality, Quality } from "./quality.ts";
 import type { Objective } from "./quantities.ts";
 
 const mostPoints = 9;
 const mostLayers = 5;
+const mostOutputs = 6;
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(3)} MB`;
 const short = (value: number): string => String(Number(value.toPrecision(3)));
@@ -17,6 +19,7 @@ export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
     `  as it was  ${pointText(original, energy.tier)}`,
     `  chosen     ${pointText(chosen, energy.tier)}`,
     `  energy ${sourceText(energy)}`,
+    ...qualityLines(outcome.quality),
     ...outcome.limits.map((limit) => `  ${limitLine(limit, objective, energy.tier)}`),
     ...frontLines(outcome),
     ...layerLines(outcome),
@@ -25,6 +28,51 @@ export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
 
 const pointText = ({ size, memory, latency, energy, quality }: Point, tier: EnergyTier): string =>
   `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${millijoulesText(energy, tier)}, quality ${quality.toFixed(5)}`;
+
+const percent = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
+const from = (before: string, after: string): string => `${after} (${before} before)`;
+
+/** What was measured by running, output by output, then what is known of the right answers. */
+function qualityLines({
+  samples,
+  outputs,
+  accuracy,
+  perplexity,
+  metric,
+  worstGroup,
+  groups,
+}: Quality): readonly string[] {
+  const ofOutput = ({ name, cosine, sqnr, classes }: OutputQuality): string => {
+    const top = classes
+      ? `, first class agrees ${percent(classes.agreement)}, of the first ${classes.top} ${percent(classes.topFive)}, KL divergence ${short(classes.divergence)} nats`
+      : "";
+    return `  ${name}: cosine ${cosine.toFixed(6)}, SQNR ${Number.isFinite(sqnr) ? `${short(sqnr)} dB` : "without noise"}${top}`;
+  };
+  const more =
+    outputs.length > mostOutputs ? [`  and ${outputs.length - mostOutputs} outputs more (all in the report)`] : [];
+  const unit = metric ? (metric.unit === undefined ? " points" : ` ${metric.unit}`) : " points";
+  const value = (score: number): string => `${short(score)}${metric?.unit === undefined ? "" : ` ${metric.unit}`}`;
+  return [
+    `  outputs against the model's own, on ${samples} sample${samples === 1 ? "" : "s"}:`,
+    ...[...outputs.slice(0, mostOutputs).map(ofOutput), ...more].map((line) => `  ${line}`),
+    ...(accuracy ? [`  accuracy ${from(percent(accuracy.reference), percent(accuracy.quantised))}`] : []),
+    ...(perplexity
+      ? [
+          `  perplexity ${from(perplexity.reference.toFixed(3), perplexity.quantised.toFixed(3))} on ${perplexity.tokens} tokens`,
+        ]
+      : []),
+    ...(metric
+      ? [
+          `  ${metric.name} ${from(value(metric.reference), value(metric.quantised))}, better when ${metric.higherIsBetter ? "higher" : "lower"}`,
+        ]
+      : []),
+    ...(worstGroup
+      ? [
+          `  of ${groups.length} groups ${worstGroup.name} loses most: ${short(worstGroup.drop)}${unit} on ${worstGroup.samples} samples`,
+        ]
+      : []),
+  ];
+}
 
 /** Of a difference. */
 const amount = (quantity: Limited, value: number, tier: EnergyTier): string => {

@@ -9,6 +9,8 @@ export const limitName: Readonly<Record<Limited, string>> = {
   energy: "energy",
   quality: "quality",
   sliceDrop: "drop of the worst slice",
+  minMetric: "metric",
+  maxMetric: "metric",
 };
 
 /** Two digits of what is missing to 1, which are the ones that matter. */
@@ -33,8 +35,11 @@ export function amountText(quantity: Limited, amount: number, tier?: EnergyTier)
       return qualityText(amount);
     case "sliceDrop":
       return `${digits(amount)} points`;
+    case "minMetric":
+    case "maxMetric":
+      return digits(amount);
   }
 }
 
 export const limitText = (quantity: Limited, limit: number, tier?: EnergyTier): string =>
-  `${quantity === "quality" ? "at least" : "at most"} ${amountText(quantity, limit, tier)}`;
+  `${quantity === "quality" || quantity === "minMetric" ? "at least" : "at most"} ${amountText(quantity, limit, tier)}`;

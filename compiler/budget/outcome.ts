@@ -5,7 +5,7 @@ import type { Quality } from "./quality.ts";
 import type { Objective, Quantity } from "./quantities.ts";
 
 /** A quantity as people say it: quality instead of loss. */
-export type Limited = Exclude<Quantity, "loss"> | "quality" | "sliceDrop";
+export type Limited = Exclude<Quantity, "loss"> | "quality" | "sliceDrop" | "minMetric" | "maxMetric";
 
 /**
  * Every quantity of one choice: bytes of the package, bytes of memory, milliseconds and millijoules of a run, and
@@ -81,7 +81,7 @@ export interface Infeasibility {
   /** The best of each quantity with all other limits kept; undefined where the others alone exclude everything. */
   readonly best: readonly { readonly quantity: Limited; readonly amount: number | undefined }[];
   /** The plan that exceeds the limits by the smallest common share, and what its worst slice drops where that was measured. */
-  readonly nearest: Point & { readonly sliceDrop?: number };
+  readonly nearest: Point & { readonly sliceDrop?: number; readonly minMetric?: number; readonly maxMetric?: number };
   /** Single limits to move, and to what; the smallest move (as a share of the limit) first. */
   readonly relaxations: readonly { readonly quantity: Limited; readonly amount: number; readonly share: number }[];
   /** Whether the solver proved all of it. */

@@ -5,12 +5,29 @@
 import { isFloat } from "../../runtime/format/dtype.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import { readerOf } from "../../runtime/reference/element.ts";
+import type { LanguageModel } from "../quantize/language-model.ts";
+import { surprise } from "../quantize/perplexity.ts";
 import type { Sample } from "./tools.ts";
 
 /** What is known about the samples besides their inputs. */
 export interface Truth {
-  readonly labels?: readonly number[] | undefined;
+  /** Classes, for accuracy, when all are whole numbers; anything else only a metric reads. */
+  readonly labels?: readonly unknown[] | undefined;
   readonly groups?: readonly string[] | undefined;
+  /** Whose logits say what is likely behind each token of its samples. */
+  readonly language?: Pick<LanguageModel, "logits" | "vocabulary"> | undefined;
+}
+
+/** The same of a measure, of the float model and the quantised one. */
+export interface Measured {
+  readonly reference: number;
+  readonly quantised: number;
+}
+
+export interface MeasuredMetric extends Measured {
+  readonly name: string;
+  readonly unit?: string;
+  readonly higherIsBetter: boolean;
 }
 
 /** Measures of one output, over all samples. */
@@ -29,15 +46,11 @@ export interface OutputQuality {
     readonly agreement: number;
     readonly sureAgreement: number;
     readonly sure: number;
+    /** Five, or all classes when there are fewer. */
+    readonly top: number;
     readonly topFive: number;
     readonly divergence: number;
   };
-}
-
-/** Share of samples whose first class is the label, of the float model and the quantised one. */
-export interface Accuracy {
-  readonly reference: number;
-  readonly quantised: number;
 }
 
 export interface Quality {
@@ -45,16 +58,31 @@ export interface Quality {
   readonly outputs: readonly OutputQuality[];
   /** Mean of the outputs' cosines, 0 at least: one number for a limit. */
   readonly score: number;
-  readonly accuracy?: Accuracy;
-  /**
-   * The group that loses most: in accuracy where there are labels, else in agreement of the first class, else in cosine.
-   * `drop` is in points (hundredths).
-   */
-  readonly worstGroup?: { readonly name: string; readonly samples: number; readonly drop: number };
+  /** Share of samples whose first class is the label. */
+  readonly accuracy?: Measured;
+  /** Of a language model on the samples' own tokens: exp of the mean of -ln p(token | those before it). */
+  readonly perplexity?: Measured & { readonly tokens: number };
+  /** The user's own. */
+  readonly metric?: MeasuredMetric;
+  readonly groups: readonly GroupQuality[];
+  /** The group that loses most. */
+  readonly worstGroup?: GroupQuality;
+}
+
+/**
+ * What a group loses: of the user's metric where there is one (in its unit), else in accuracy where there are labels, else in
+ * agreement of the first class, else in cosine. `drop` is in points (hundredths) but for a metric with a unit.
+ */
+export interface GroupQuality {
+  readonly name: string;
+  readonly samples: number;
+  readonly drop: number;
 }
 
 const surely = 0.1;
 const top = 5;
+/** Positions of a text whose likeliest tokens are compared. */
+const mostPositions = 32;
 
 /** Collects one sample after the other, so that outputs need not be kept. */
 export class QualityMeter {
@@ -62,19 +90,23 @@ export class QualityMeter {
   readonly #outputs = new Map<string, OutputSums>();
   readonly #groups = new Map<string, GroupSums>();
   readonly #all = newGroup();
+  readonly #classes: readonly number[] | undefined;
+  readonly #text = { reference: 0, quantised: 0, tokens: 0 };
   #samples = 0;
 
   constructor(truth: Truth = {}) {
     this.#truth = truth;
+    this.#classes = classesOf(truth.labels);
   }
 
-  /** The outputs of the next sample. */
-  add(expected: Sample, received: Sample): void {
+  /** The outputs of the next sample; a language model's tokens are in the sample itself. */
+  add(expected: Sample, received: Sample, sample: Sample = {}): void {
     const index = this.#samples++;
     const group = this.#truth.groups?.[index];
     const sums = group === undefined ? undefined : (this.#groups.get(group) ?? newGroup());
     if (group !== undefined && sums) this.#groups.set(group, sums);
-    const label = this.#truth.labels?.[index];
+    const label = this.#classes?.[index];
+    const { language } = this.#truth;
     const names = Object.keys(expected).filter((name) => isFloat((expected[name] as Tensor).dtype));
     for (const [position, name] of names.entries()) {
       const known = this.#outputs.get(name) ?? newOutput();
@@ -84,10 +116,17 @@ export class QualityMeter {
       const cosine = addSignal(known, left, right);
       const extent = (expected[name] as Tensor).shape.at(-1) ?? 1;
       const isClasses = extent > 1 && extent === left.length;
-      if (isClasses) addClasses(known, left, right);
+      const isText = name === language?.logits && extent === language.vocabulary;
+      if (isText) this.#addText(left, right, extent, sample);
+      const agreement = isText ? addRows(known, left, right, extent) : 0;
+      if (isClasses && !isText) addClasses(known, left, right);
       for (const to of sums ? [sums, this.#all] : [this.#all]) {
         to.cosines += cosine / names.length;
-        if (!isClasses || position > 0) continue;
+        if (isText && position === 0) {
+          to.agreeing += agreement;
+          to.classified++;
+        }
+        if (!isClasses || isText || position > 0) continue;
         const [first, ours] = [indexOfLargest(left), indexOfLargest(right)];
         to.agreeing += first === ours ? 1 : 0;
         to.rightReference += first === label ? 1 : 0;
@@ -99,13 +138,30 @@ export class QualityMeter {
     if (sums) sums.samples++;
   }
 
+  #addText(left: ArrayLike<number>, right: ArrayLike<number>, vocabulary: number, sample: Sample): void {
+    const { input_ids: ids, attention_mask: mask } = sample;
+    if (!ids) return;
+    const [tokens, seen] = [numbersOf(ids), mask && numbersOf(mask)];
+    // Padding is no text, on whichever side it stands.
+    for (let at = 0; at + 1 < tokens.length && (at + 1) * vocabulary <= left.length; at++) {
+      if (seen?.length === tokens.length && (seen[at] === 0 || seen[at + 1] === 0)) continue;
+      const next = tokens[at + 1] as number;
+      this.#text.reference += surprise(left, at * vocabulary, vocabulary, next);
+      this.#text.quantised += surprise(right, at * vocabulary, vocabulary, next);
+      this.#text.tokens++;
+    }
+  }
+
   finish(): Quality {
     const outputs = [...this.#outputs].map(([name, sums]) => finishOutput(name, sums, this.#samples));
     const count = Math.max(1, this.#samples);
-    const labelled = this.#truth.labels !== undefined && this.#all.classified > 0;
-    const worst = [...this.#groups]
-      .map(([name, group]) => ({ name, samples: group.samples, drop: 100 * dropOf(group, labelled) }))
-      .toSorted((a, b) => b.drop - a.drop)[0];
+    const labelled = this.#classes !== undefined && this.#all.classified > 0;
+    const groups = [...this.#groups].map(([name, group]) => ({
+      name,
+      samples: group.samples,
+      drop: 100 * dropOf(group, labelled),
+    }));
+    const { tokens } = this.#text;
     return {
       samples: this.#samples,
       outputs,
@@ -118,10 +174,29 @@ export class QualityMeter {
             },
           }
         : {}),
-      ...(worst ? { worstGroup: worst } : {}),
+      ...(tokens > 0
+        ? {
+            perplexity: {
+              reference: Math.exp(this.#text.reference / tokens),
+              quantised: Math.exp(this.#text.quantised / tokens),
+              tokens,
+            },
+          }
+        : {}),
+      ...withWorst(groups),
     };
   }
 }
+
+/** All groups, and the one that loses most. */
+export function withWorst(groups: readonly GroupQuality[]): Pick<Quality, "groups" | "worstGroup"> {
+  const [worst] = groups.toSorted((a, b) => b.drop - a.drop);
+  return { groups, ...(worst ? { worstGroup: worst } : {}) };
+}
+
+/** undefined where labels are anything else than classes. */
+const classesOf = (labels: readonly unknown[] | undefined): readonly number[] | undefined =>
+  labels?.every((label): label is number => Number.isInteger(label) && (label as number) >= 0) ? labels : undefined;
 
 interface GroupSums {
   samples: number;
@@ -155,6 +230,7 @@ interface OutputSums {
   agreeing: number;
   sure: number;
   sureAgreeing: number;
+  top: number;
   topFive: number;
   divergence: number;
 }
@@ -167,6 +243,7 @@ const newOutput = (): OutputSums => ({
   agreeing: 0,
   sure: 0,
   sureAgreeing: 0,
+  top: 0,
   topFive: 0,
   divergence: 0,
 });
@@ -206,9 +283,24 @@ function addClasses(sums: OutputSums, left: ArrayLike<number>, right: ArrayLike<
   sums.agreeing += agrees ? 1 : 0;
   sums.sure += margin > surely ? 1 : 0;
   sums.sureAgreeing += margin > surely && agrees ? 1 : 0;
+  sums.top = order.length;
   sums.topFive += order.filter((index) => ours.includes(index)).length / order.length;
   for (const [i, value] of p.entries())
     if (value > 0) sums.divergence += value * Math.log(value / Math.max(q[i] as number, Number.MIN_VALUE));
+}
+
+/** Some positions of a text, at equal distances; answers with the share of those whose first token agrees. */
+function addRows(sums: OutputSums, left: ArrayLike<number>, right: ArrayLike<number>, extent: number): number {
+  const rows = Math.floor(left.length / extent);
+  const taken = Math.min(rows, mostPositions);
+  const before = sums.agreeing;
+  for (let i = 0; i < taken; i++) {
+    const start = Math.floor((i * rows) / taken) * extent;
+    const rowOf = (values: ArrayLike<number>): ArrayLike<number> =>
+      Array.prototype.slice.call(values, start, start + extent) as number[];
+    addClasses(sums, rowOf(left), rowOf(right));
+  }
+  return taken === 0 ? 1 : (sums.agreeing - before) / taken;
 }
 
 /** Values that are probabilities already, or the softmax of them. */
@@ -256,6 +348,7 @@ function finishOutput(name: string, sums: OutputSums, samples: number): OutputQu
             agreement: sums.agreeing / sums.classified,
             sure: sums.sure,
             sureAgreement: sums.sure === 0 ? 1 : sums.sureAgreeing / sums.sure,
+            top: sums.top,
             topFive: sums.topFive / sums.classified,
             divergence: sums.divergence / sums.classified,
           },

@@ -22,8 +22,11 @@ export interface Limits {
   readonly energy?: number;
   /** Least quality, 0 to 1. */
   readonly quality?: number;
-  /** Most points (hundredths) of accuracy or agreement that any group of samples may lose. */
+  /** Most that any group of samples may lose: points (hundredths) of accuracy or agreement, or the unit of the user's metric. */
   readonly sliceDrop?: number;
+  /** Least of the user's metric, where higher is better; most of it, where lower is. */
+  readonly minMetric?: number;
+  readonly maxMetric?: number;
 }
 
 export const objectives = ["quality", "latency", "energy", "size"] as const;

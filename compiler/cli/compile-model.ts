@@ -11,16 +11,20 @@ import { type CompileOptions, compile, type Package, parseDeviceProfile, type Ra
 import { diskFolder, fileSource } from "../file-source.ts";
 import { readDataSets } from "../import/data-set.ts";
 import type { InputValues } from "../import/onnx/fixed-input.ts";
-import type { Picture } from "../import/samples/picture.ts";
+import type { LabelFile } from "../import/samples/labels.ts";
+import { preprocessFields, presets } from "../import/samples/preprocess.ts";
 import { readSamples } from "../import/samples/read-samples.ts";
 import type { SamplePort, SampleSet } from "../import/samples/sample-set.ts";
 import type { StateNames } from "../plan/states.ts";
 import type { Scheme } from "../quantize/scheme.ts";
 import { calibrationFolder, usualCalibrationFolder } from "./calibration-folder.ts";
+import { decodePicture } from "./decode-picture.ts";
+import { loadMetric } from "./load-metric.ts";
 import { dimOption, stateOption } from "./options.ts";
 import {
   type Dims,
   parseEnergy,
+  parseNumber,
   parseObjective,
   parsePoints,
   parsePrecision,
@@ -32,7 +36,7 @@ import {
   parseValue,
 } from "./parse.ts";
 import { progressBar } from "./progress-bar.ts";
-import { readText } from "./read-text.ts";
+import { readBytes, readText, unreadable } from "./read-text.ts";
 
 export interface CompileFlags {
   readonly dim?: Dims;
@@ -44,6 +48,9 @@ export interface CompileFlags {
   readonly maxEnergy?: number;
   readonly minQuality?: number;
   readonly maxSliceDrop?: number;
+  readonly metric?: string;
+  readonly minMetric?: number;
+  readonly maxMetric?: number;
   readonly objective?: Objective;
   readonly precision?: Scheme;
   readonly device?: string;
@@ -65,42 +72,39 @@ export interface CompileFlags {
 /** Samples used at most: more make neither ranges nor quality much surer. */
 const mostSamples = 500;
 
-const textOf = (flag: string, path: string | undefined): Promise<string | undefined> =>
-  path === undefined ? Promise.resolve(undefined) : readText(flag, path);
+async function fileOf(flag: string, path: string | undefined): Promise<LabelFile | undefined> {
+  if (path === undefined) return undefined;
+  return { name: basename(path), bytes: await readBytes(flag, path) };
+}
+
+/** A preset's name and JSON stand for themselves; anything else is a file. */
+async function preprocessingOf(text: string | undefined): Promise<string | undefined> {
+  const isInline = text === undefined || text.trim().startsWith("{") || Object.hasOwn(presets, text.trim());
+  return isInline ? text : readText("--preprocess", text);
+}
 
 /** Samples of a folder, or of one file. */
 async function readCalibration(path: string, ports: readonly SamplePort[], flags: CompileFlags): Promise<SampleSet> {
-  const isFile = await stat(path).then(
-    (status) => status.isFile(),
-    () => false,
-  );
+  const status = await stat(path).catch((cause: unknown) => {
+    throw unreadable("--calibrate", path, cause);
+  });
+  const isFile = status.isFile();
   const folder = diskFolder(isFile ? dirname(path) : path);
   const [labels, groups, preprocess] = await Promise.all([
-    textOf("--labels", flags.labels),
-    textOf("--groups", flags.groups),
-    textOf("--preprocess", flags.preprocess),
+    fileOf("--labels", flags.labels),
+    fileOf("--groups", flags.groups),
+    preprocessingOf(flags.preprocess),
   ]);
   const source = { folder, name: path, ...(isFile ? { file: basename(path) } : {}) };
-  return readSamples(source, ports, { labels, groups, preprocess, most: mostSamples, decode: decodePicture });
-}
-
-async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
-  const { default: sharp } = await import("sharp");
-  try {
-    const picture = sharp(bytes).removeAlpha().toColourspace("srgb").raw();
-    const { data, info } = await picture.toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3, data };
-  } catch (cause) {
-    throw new LeafcutterError(
-      {
-        code: "option-invalid",
-        where: name,
-        message: "the picture cannot be decoded",
-        expected: ".png, .jpg or .webp",
-      },
-      { cause },
-    );
-  }
+  const labelsAre = flags.metric === undefined ? "classes" : "anything";
+  return readSamples(source, ports, {
+    labels,
+    labelsAre,
+    groups,
+    preprocess,
+    most: mostSamples,
+    decode: decodePicture,
+  });
 }
 
 async function readManifest(path: string): Promise<Manifest> {
@@ -119,6 +123,19 @@ export async function compileOptions(model: string, flags: CompileFlags): Promis
   const beside = await readDataSets(diskFolder(dirname(model)));
   const { name, dim, state, value, device, calibrate, ranges, workers, calibrationCache: kept } = flags;
   const { maxSize, maxMemory, maxLatency, maxEnergy, minQuality, maxSliceDrop, objective, precision, threads } = flags;
+  const { metric, minMetric, maxMetric } = flags;
+  for (const [flag, needed] of [
+    ["labels", "calibrate"],
+    ["groups", "calibrate"],
+    ["preprocess", "calibrate"],
+  ] as const)
+    if (flags[flag] !== undefined && flags[needed] === undefined)
+      throw new LeafcutterError({
+        code: "option-invalid",
+        where: `--${flag}`,
+        message: "it says something of samples, and there are none",
+        advice: `Give them with --${needed}.`,
+      });
   return {
     ...(name === undefined ? {} : { name }),
     ...(dim ? { dims: dim } : {}),
@@ -131,6 +148,9 @@ export async function compileOptions(model: string, flags: CompileFlags): Promis
     ...(maxEnergy === undefined ? {} : { maxEnergy }),
     ...(minQuality === undefined ? {} : { minQuality }),
     ...(maxSliceDrop === undefined ? {} : { maxSliceDrop }),
+    ...(metric === undefined ? {} : { metric: await loadMetric(metric) }),
+    ...(minMetric === undefined ? {} : { minMetric }),
+    ...(maxMetric === undefined ? {} : { maxMetric }),
     ...(objective ? { objective } : {}),
     ...(precision ? { precision } : {}),
     ...(device === undefined ? {} : { device: parseDeviceProfile(await readText("--device", device), device) }),
@@ -199,7 +219,7 @@ export function withCompileOptions(command: Command): Command {
     .addOption(
       new Option(
         "--max-slice-drop <points>",
-        "most points that any group of samples may lose: of accuracy with labels, of agreement without",
+        "most points that any group of samples may lose: of accuracy with labels, of agreement without; of a metric, in its unit",
       ).argParser(parsePoints),
     )
     .addOption(
@@ -218,9 +238,21 @@ export function withCompileOptions(command: Command): Command {
       "--calibrate <path>",
       "samples on which layers are weighed and quality is measured: a folder of test_data_set_N, .npy files, pictures (a folder for each group) or JSON lines; CIFAR-10 and IDX files (default: seeded synthetic inputs)",
     )
-    .option("--labels <file>", "the right class of each sample, one a line")
-    .option("--groups <file>", "the group of each sample, one a line")
-    .option("--preprocess <file>", "how pictures become inputs, as JSON (default: what the model's input says)")
+    .option(
+      "--labels <file>",
+      "the right class of each sample: a line each, .json (a list, or an object by file name), .npy or .csv",
+    )
+    .option("--groups <file>", "the group of each sample, in a file like that of labels (default: folders of pictures)")
+    .option(
+      "--preprocess <how>",
+      `how pictures become inputs: imagenet (middle of the picture, mean and deviation of ImageNet), tensorflow (-1 to 1), unit (0 to 1), bytes (0 to 255), JSON such as '{"preset":"imagenet","size":[224,224],"channels":"BGR"}', or a file of it; fields: ${preprocessFields} (default: what the model's input says)`,
+    )
+    .option(
+      "--metric <module>",
+      "a measure of your own: a JavaScript module whose default export is { name, unit, higherIsBetter, perSample, score(outputs, labels, samples) } or such a function; see the compiler's README",
+    )
+    .addOption(new Option("--min-metric <value>", "least of the metric").argParser(parseNumber))
+    .addOption(new Option("--max-metric <value>", "most of a metric that is better when lower").argParser(parseNumber))
     .addOption(
       new Option(
         "--ranges <method>",

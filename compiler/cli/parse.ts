@@ -98,6 +98,13 @@ export function parsePrecision(text: string): Scheme {
   return scheme;
 }
 
+/** `--min-metric -0.5`. */
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("Expected a number.");
+  return value;
+}
+
 /** `--ranges percentile:99.9`. */
 export function parseRanges(text: string): RangeMethod {
   const method = parseRangeMethod(text);

@@ -1,20 +1,24 @@
-/** Text files that options name. */
+/** A file that an option of the command line names. */
 import { readFile } from "node:fs/promises";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 
 /** Throws file-missing. */
-export async function readText(flag: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw new LeafcutterError(
-      {
-        code: "file-missing",
-        where: `${flag} ${path}`,
-        message: "the file cannot be read",
-        received: error instanceof Error ? error.message : String(error),
-      },
-      { cause: error },
-    );
-  }
-}
+export const readText = async (flag: string, path: string): Promise<string> =>
+  new TextDecoder().decode(await readBytes(flag, path));
+
+/** Throws file-missing. */
+export const readBytes = (flag: string, path: string): Promise<Uint8Array> =>
+  readFile(path).catch((cause: unknown) => {
+    throw unreadable(flag, path, cause);
+  });
+
+export const unreadable = (flag: string, path: string, cause: unknown): LeafcutterError =>
+  new LeafcutterError(
+    {
+      code: "file-missing",
+      where: `${flag} ${path}`,
+      message: "the file cannot be read",
+      received: cause instanceof Error ? cause.message : String(cause),
+    },
+    { cause },
+  );

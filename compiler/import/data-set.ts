@@ -2,6 +2,7 @@
  * The data sets that lie beside a model as ONNX's own tests lay them out: folders test_data_set_0, test_data_set_1…
  * with input_0.pb, output_0.pb… (serialised TensorProto). Which tensor is which port: match-ports.ts.
  */
+import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Tensor } from "../../runtime/format/tensor.ts";
 import type { NamedTensor } from "./match-ports.ts";
 import { readTensorProto } from "./onnx/tensor.ts";
@@ -32,13 +33,24 @@ export async function readDataSets(folder: Folder): Promise<readonly DataSet[]> 
       const tensors: DataTensor[] = [];
       for (const file of numbered(files, pattern)) {
         const path = `${name}/${file.name}`;
-        tensors.push({ ...readTensorProto(await folder.read(path), path), index: file.number });
+        tensors.push({ ...readNamed(await folder.read(path), path), index: file.number });
       }
       return tensors;
     };
     sets.push({ name, inputs: await read(/^input_(\d+)\.pb$/), outputs: await read(/^output_(\d+)\.pb$/) });
   }
   return sets;
+}
+
+/** Errors name the file, whatever part of it is wrong. */
+function readNamed(bytes: Uint8Array, path: string): ReturnType<typeof readTensorProto> {
+  try {
+    return readTensorProto(bytes, path);
+  } catch (error) {
+    if (!(error instanceof LeafcutterError) || error.diagnostic.where?.includes(path)) throw error;
+    const where = [path, error.diagnostic.where].filter(Boolean).join(", ");
+    throw new LeafcutterError({ ...error.diagnostic, where }, { cause: error });
+  }
 }
 
 function numbered(

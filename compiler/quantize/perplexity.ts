@@ -22,20 +22,20 @@ export async function perplexity(
     const seen = Array.from(window).slice(0, -1);
     const logits = (await execution.run(model.sample(seen)))[model.logits]?.data as Float32Array;
     for (let at = 0; at < seen.length; at++)
-      loss += surprise(logits.subarray(at * model.vocabulary, (at + 1) * model.vocabulary), window[at + 1] as number);
+      loss += surprise(logits, at * model.vocabulary, model.vocabulary, window[at + 1] as number);
     tokens += seen.length;
     onWindow?.(++done);
   }
   return { perplexity: Math.exp(loss / tokens), tokens };
 }
 
-/** -ln of the token's probability under the softmax of `logits`. */
-function surprise(logits: Float32Array, token: number): number {
+/** -ln of the token's probability under the softmax of the `count` logits from `start` on. */
+export function surprise(logits: ArrayLike<number>, start: number, count: number, token: number): number {
   let most = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) most = Math.max(most, logits[i] as number);
+  for (let i = start; i < start + count; i++) most = Math.max(most, logits[i] as number);
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] as number) - most);
-  return Math.log(sum) + most - (logits[token] as number);
+  for (let i = start; i < start + count; i++) sum += Math.exp((logits[i] as number) - most);
+  return Math.log(sum) + most - (logits[start + token] as number);
 }
 
 /** Windows of `context` + 1 tokens, one after the other: each starts with the token that the one before predicted last. */

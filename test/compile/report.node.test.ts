@@ -21,7 +21,7 @@ const budget: BudgetOutcome = {
   limits: [{ quantity: "size", limit: 1.1e6, value: 1e6, slack: 1e5, price: { by: 1e5, gain: 0.03 } }],
   original,
   chosen,
-  quality: { samples: 3, outputs: [{ name: "y", cosine: 0.999, sqnr: 31 }], score: 0.999 },
+  quality: { samples: 3, outputs: [{ name: "y", cosine: 0.999, sqnr: 31 }], groups: [], score: 0.999 },
   layers: [
     {
       layer: "conv <script>",

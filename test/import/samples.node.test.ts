@@ -38,6 +38,7 @@ const read = (
   options: SampleOptions = {},
 ) => readSamples({ folder: folderOf(files), name: "samples" }, ports, options);
 
+const file = (name: string, text: string) => ({ name, bytes: new TextEncoder().encode(text) });
 const numbers = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
 
 describe("files of samples", () => {
@@ -71,7 +72,10 @@ describe("files of samples", () => {
     const ports = [port("x", "float32", [2, 2]), port("ids", "int64", [2])];
     const lines =
       '{"x": [[1, 2], [3, 4]], "ids": [5, 6]}\n\n{"x": {"data": [1, 2, 3, 4], "shape": [2, 2]}, "ids": [7, 8]}\n';
-    const set = await read({ "s.jsonl": lines }, ports, { labels: "3\n1\n", groups: "day\nnight" });
+    const set = await read({ "s.jsonl": lines }, ports, {
+      labels: file("l.txt", "3\n1\n"),
+      groups: file("g.txt", "day\nnight"),
+    });
     expect(set.samples[1]).toEqual({
       x: tensorOf("float32", [2, 2], [1, 2, 3, 4]),
       ids: tensorOf("int64", [2], [7, 8]),
@@ -122,6 +126,37 @@ describe("files of samples", () => {
     );
   });
 
+  test("folders of .npy files of the one input are groups; labels of some of many are theirs", async () => {
+    const one = (value: number) => writeNpy(tensorOf("float32", [2], [value, 0]));
+    const files = { "day/a.npy": one(1), "day/b.npy": one(2), "night/c.npy": one(3), "night/d.npy": one(4) };
+    const options = { most: 2, labels: file("l.csv", "file,label\nc.npy,7\na.npy,8\nb.npy,0\nd.npy,0\n") };
+    const set = await read(files, [port("x", "float32", [1, 2])], options);
+    expect(set).toMatchObject({ groups: ["day", "night"], labels: [8, 7] });
+    expect(set.samples.map(({ x }) => x?.data[0])).toEqual([1, 3]);
+  });
+
+  test("integers of another width are taken where they fit", async () => {
+    const ports = [port("ids", "int64", [2])];
+    const set = await read({ "ids.npy": writeNpy(tensorOf("int32", [2], [5, -6])) }, ports);
+    expect(set.samples[0]?.ids).toEqual(tensorOf("int64", [2], [5, -6]));
+  });
+
+  test("presets of preprocessing, changed by fields", () => {
+    const image = { name: "x", dtype: "float32" as const, shape: [1, 3, 2, 2] };
+    expect(parsePreprocessing("imagenet", image)).toMatchObject({
+      size: [2, 2],
+      resize: "shorter",
+      std: [0.229, 0.224, 0.225],
+    });
+    expect(parsePreprocessing('{"preset":"tensorflow","channels":"BGR"}', image)).toMatchObject({
+      mean: [0.5, 0.5, 0.5],
+      channels: "BGR",
+    });
+    expect(parsePreprocessing("bytes", image)).toMatchObject({ scale: 1 });
+    const grey = parsePreprocessing("imagenet", { ...image, shape: [1, 1, 2, 2] });
+    expect(grey.mean[0]).toBeCloseTo(0.449, 3);
+  });
+
   test("test_data_set folders, and the same content has the same hash", async ({ skip }) => {
     const folder = "../shared/demo-models/digits";
     if (!existsSync(folder)) skip("../shared is absent");
@@ -143,13 +178,13 @@ describe("what is wrong with samples is said", () => {
       "too few",
       { "x.npy": npy([1, 2], [1, 2]) },
       { least: 2 },
-      "there are too few samples; expected at least 2; received 1",
+      "there are too few samples; expected at least 2; 32 or more are wise; received 1",
     ],
     [
       "NaN",
       { "a.npy": npy([1, 2], [1, Number.NaN]) },
       {},
-      "sample 0, input x: a value is not finite; expected numbers; received NaN at element 1",
+      "sample 0 (a.npy), input x: a value is not finite; expected numbers; received NaN at element 1",
     ],
     [
       "a wrong shape",
@@ -160,10 +195,15 @@ describe("what is wrong with samples is said", () => {
     [
       "labels",
       { "x.npy": npy([1, 2], [1, 2]) },
-      { labels: "1\n2" },
-      "the labels do not match the samples; expected 1 labels; received 2",
+      { labels: file("l.txt", "1\n2") },
+      "l.txt: there are not as many of them as samples; expected 1, one for each sample; received 2",
     ],
-    ["a label that is no number", { "x.npy": npy([1, 2], [1, 2]) }, { labels: "cat" }, "a label is no class"],
+    [
+      "a label that is no number",
+      { "x.npy": npy([1, 2], [1, 2]) },
+      { labels: file("l.txt", "cat") },
+      "sample 0: its label is no class",
+    ],
     ["an input that is missing", { "s.jsonl": "{}" }, {}, "an input is missing; expected x"],
     [
       "an input too many",
@@ -173,6 +213,15 @@ describe("what is wrong with samples is said", () => {
     ],
     ["ragged arrays", { "s.jsonl": '{"x":[[1,2],[1]]}' }, {}, "s.jsonl:1, x: the arrays are ragged"],
     ["nothing", { "readme.txt": "" }, {}, "there are no samples here"],
+    ["an empty folder", {}, {}, "there are no samples here"],
+    ["infinity", { "s.jsonl": '{"x":[[1,1e999]]}' }, {}, "sample 0, input x: a value is not finite"],
+    ["a cut .npy", { "x.npy": npy([1, 2], [1, 2]).subarray(0, 130) }, {}, "x.npy: the data does not fill the shape"],
+    ["a .npy of text", { "x.npy": "hello" }, {}, "x.npy: this is not a .npy file"],
+    ["another type", { "x.npy": writeNpy(tensorOf("int64", [1, 2], [1, 2])) }, {}, "expected float32; received int64"],
+    ["a cut .pb", { "test_data_set_0/input_0.pb": Uint8Array.of(8, 1, 74, 40, 1) }, {}, "test_data_set_0/input_0.pb"],
+    ["cut JSON lines", { "s.jsonl": '{"x":[[1,2]]}\n{"x":[[1,' }, {}, "s.jsonl:2: the line is not JSON"],
+    ["a cut IDX file", { "x-idx3-ubyte": Uint8Array.of(0, 0, 8, 3, 0, 0) }, {}, "this is not an IDX file of pictures"],
+    ["a cut .gz", { "x-idx3-ubyte.gz": Uint8Array.of(31, 139, 8) }, {}, "the file is not gzip, or ends early"],
     ["a broken CIFAR file", { "x.bin": new Uint8Array(10) }, {}, "this is not a CIFAR-10 binary file"],
     ["a broken IDX file", { "x-idx3-ubyte": new Uint8Array(20) }, {}, "this is not an IDX file of pictures"],
     ["a model that takes no picture", { "x.bin": new Uint8Array(3073) }, {}, "the model does not take one picture"],
@@ -180,11 +229,43 @@ describe("what is wrong with samples is said", () => {
     await expect(read(files as Record<string, Uint8Array | string>, ports, options)).rejects.toThrow(message);
   });
 
+  test("inputs of different numbers of samples, and files of which input", async () => {
+    const two = [port("a", "float32", [1, 2]), port("b", "float32", [1, 2])];
+    const stacks = { "a.npy": npy([3, 2], numbers(0, 6)), "b.npy": npy([2, 2], numbers(0, 4)) };
+    await expect(read(stacks, two)).rejects.toThrow(
+      "b.npy: files that belong together do not hold equally many samples; expected 3",
+    );
+    await expect(read({ "c.npy": npy([1, 2], [1, 2]) }, two)).rejects.toThrow("c.npy: the model has several inputs");
+  });
+
+  test("a picture that cannot be decoded, and groups of which some samples have none", async () => {
+    const decode = async (_: Uint8Array, name: string) => {
+      if (name === "cats/2.png") throw new Error(`${name} is broken`);
+      return { width: 2, height: 2, channels: 3 as const, data: new Uint8Array(12) };
+    };
+    await expect(read({ "cats/1.png": "", "cats/2.png": "" }, [picture], { decode })).rejects.toThrow("cats/2.png");
+    const mixed = read({ "1.png": "", "cats/1.png": "" }, [picture], { decode });
+    await expect(mixed).rejects.toThrow("some samples are in folders, which are their groups, and some are not");
+    const said = await read({ "1.png": "", "cats/1.png": "" }, [picture], {
+      decode,
+      groups: file("g.txt", "dogs\ncats"),
+    });
+    expect(said.groups).toEqual(["dogs", "cats"]);
+  });
+
+  test("the file of a bad sample is named", async () => {
+    const files = { "day/1.npy": npy([1, 2], [1, 2]), "day/2.npy": npy([1, 2], [1, Number.POSITIVE_INFINITY]) };
+    await expect(read(files, ports)).rejects.toThrow(
+      /sample 1 \(day\/2.npy\), input x: a value is not finite.*Infinity at element 1/,
+    );
+  });
+
   test.each([
     ['{"size":[0,2]}', "size is wrong"],
     ['{"std":0}', "std is wrong"],
     ['{"mena":0}', "a field is not known"],
     ['{"resize":"stretch","crop":"center"}', "crop is not known"],
+    ['{"preset":"caffee"}', "the preset is not known"],
     ["[]", "the preprocessing is not an object"],
     ["{", "the preprocessing is not JSON"],
   ])("preprocessing %s", (text, message) => {

@@ -48,10 +48,25 @@ export function defaultPreprocessing({ dtype, shape }: ImagePort): Preprocessing
   };
 }
 
-const fields = ["size", "resize", "crop", "mean", "std", "scale", "layout", "channels"] as const;
+/** Conventions of training, by name; the size and layout are the input's own. */
+export const presets: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  /** torchvision's and timm's: the middle of the picture, mean and deviation of ImageNet. */
+  imagenet: { resize: "shorter", scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  /** -1 to 1, as TensorFlow's MobileNet and Inception take them. */
+  tensorflow: { scale: 1 / 255, mean: 0.5, std: 0.5 },
+  /** 0 to 1. */
+  unit: { scale: 1 / 255, mean: 0, std: 1 },
+  /** 0 to 255. */
+  bytes: { scale: 1, mean: 0, std: 1 },
+};
+
+export const preprocessFields =
+  "size, resize (shorter, stretch), mean, std, scale, layout (NCHW, NHWC), channels (RGB, BGR, grey)";
+
+const fields = ["preset", "size", "resize", "crop", "mean", "std", "scale", "layout", "channels"] as const;
 
 /**
- * The declaration in `text` (JSON), what it leaves out taken from the input. Throws option-invalid that names the field.
+ * The declaration in `text` (a preset's name, or JSON, which may name a preset to change), what it leaves out taken from the input. Throws option-invalid that names the field.
  * `crop` may say "center" or "none": "shorter" cuts the middle out, "stretch" has nothing to cut.
  */
 export function parsePreprocessing(text: string, port: ImagePort): Preprocessing {
@@ -62,18 +77,21 @@ export function parsePreprocessing(text: string, port: ImagePort): Preprocessing
       message,
       expected,
       received,
-      advice: 'Write e.g. {"size":[224,224],"resize":"shorter","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}.',
+      advice: `Write ${Object.keys(presets).join(", ")}, or e.g. {"size":[224,224],"resize":"shorter","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}.`,
     });
   };
   let declared: unknown;
   try {
-    declared = JSON.parse(text);
+    declared = Object.hasOwn(presets, text.trim()) ? { preset: text.trim() } : JSON.parse(text);
   } catch (cause) {
     fail("the preprocessing is not JSON", "an object", cause instanceof Error ? cause.message : "something else");
   }
   if (typeof declared !== "object" || declared === null || Array.isArray(declared))
     return fail("the preprocessing is not an object", "an object", JSON.stringify(declared));
-  const given = declared as Readonly<Record<string, unknown>>;
+  const { preset, ...own } = declared as Readonly<Record<string, unknown>>;
+  if (preset !== undefined && !(typeof preset === "string" && Object.hasOwn(presets, preset)))
+    fail("the preset is not known", Object.keys(presets).join(", "), JSON.stringify(preset));
+  const given: Readonly<Record<string, unknown>> = { ...presets[String(preset)], ...own };
   for (const key of Object.keys(given))
     if (!fields.some((field) => field === key)) fail("a field is not known", fields.join(", "), key);
   const base = defaultPreprocessing(port);
@@ -84,6 +102,9 @@ export function parsePreprocessing(text: string, port: ImagePort): Preprocessing
   };
   const numbers = (key: string, length: number, fallback: readonly number[] | undefined): readonly number[] => {
     const value = given[key] ?? fallback;
+    // Of a preset for colours, a grey input takes the mean.
+    if (Array.isArray(value) && length === 1 && value === presets[String(preset)]?.[key])
+      return [(value as number[]).reduce((sum, item) => sum + item, 0) / value.length];
     if (typeof value === "number" && Number.isFinite(value)) return new Array<number>(length).fill(value);
     if (Array.isArray(value) && value.length === length && value.every((item) => Number.isFinite(item)))
       return value as number[];

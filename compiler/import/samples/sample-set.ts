@@ -15,8 +15,8 @@ export type InputSample = Readonly<Record<string, Tensor>>;
 
 export interface SampleSet {
   readonly samples: readonly InputSample[];
-  /** The right class of each. */
-  readonly labels?: readonly number[];
+  /** What is right for each: classes, or what a metric of the user's own reads. */
+  readonly labels?: readonly unknown[];
   /** The slice that each belongs to. */
   readonly groups?: readonly string[];
   /** SHA-256 of everything above, in hexadecimal digits. */
@@ -31,28 +31,44 @@ export interface SamplePort {
 
 export interface UncheckedSamples {
   readonly samples: readonly InputSample[];
-  readonly labels?: readonly number[] | undefined;
+  readonly labels?: readonly unknown[] | undefined;
   readonly groups?: readonly string[] | undefined;
+  /** Of their files, for errors. */
+  readonly names?: readonly string[] | undefined;
 }
 
-/** Throws option-invalid. `where` names the source; `least` is how many samples are needed. */
+export interface SampleNeeds {
+  /** How many are needed at least; default 1. */
+  readonly least?: number | undefined;
+  readonly labelsAre?: "classes" | "anything" | undefined;
+}
+
+/** Throws option-invalid. `where` names the source. */
 export function checkSamples(
-  { samples, labels, groups }: UncheckedSamples,
+  { samples, labels, groups, names }: UncheckedSamples,
   ports: readonly SamplePort[],
   where: string,
-  least = 1,
+  { least = 1, labelsAre = "classes" }: SampleNeeds = {},
 ): SampleSet {
+  const nameOf = (index: number): string => `sample ${index}${names?.[index] ? ` (${names[index]})` : ""}`;
   if (samples.length < least)
-    throw refuse(where, "there are too few samples", `at least ${least}`, `${samples.length}`);
+    throw refuse(where, "there are too few samples", `at least ${least}; 32 or more are wise`, `${samples.length}`);
   for (const [what, list] of [
     ["labels", labels],
     ["groups", groups],
   ] as const)
     if (list && list.length !== samples.length)
       throw refuse(where, `the ${what} do not match the samples`, `${samples.length} ${what}`, `${list.length}`);
-  const wrongLabel = labels?.find((label) => !Number.isInteger(label) || label < 0);
-  if (wrongLabel !== undefined) throw refuse(where, "a label is no class", "0, 1, 2, …", `${wrongLabel}`);
-  const checked = samples.map((sample, index) => checkSample(sample, ports, `${where}, sample ${index}`));
+  const wrongLabel = labelsAre === "classes" ? (labels?.findIndex((label) => !isClass(label)) ?? -1) : -1;
+  if (wrongLabel >= 0)
+    throw refuse(
+      `${where}, ${nameOf(wrongLabel)}`,
+      "its label is no class",
+      "0, 1, 2, …",
+      JSON.stringify(labels?.[wrongLabel]) ?? "nothing",
+      "Number the classes from 0, or give a metric that reads these labels (--metric).",
+    );
+  const checked = samples.map((sample, index) => checkSample(sample, ports, `${where}, ${nameOf(index)}`));
   return {
     samples: checked,
     ...(labels ? { labels } : {}),
@@ -60,6 +76,8 @@ export function checkSamples(
     hash: hashOf(checked, labels, groups),
   };
 }
+
+export const isClass = (label: unknown): label is number => Number.isInteger(label) && (label as number) >= 0;
 
 function checkSample(sample: InputSample, ports: readonly SamplePort[], where: string): InputSample {
   const unknown = Object.keys(sample).find((name) => ports.every((port) => port.name !== name));
@@ -95,28 +113,54 @@ function checkFinite(tensor: Tensor, where: string): void {
   }
 }
 
-/** float64 becomes float32: files written by NumPy hold it by default. */
+/** float64 becomes float32, and integers other integers that hold them: NumPy writes float64 and int64 by default. */
 function asType(tensor: Tensor, dtype: DType, where: string): Tensor {
   if (tensor.dtype === dtype) return tensor;
   if (tensor.dtype === "float64" && dtype === "float32")
     return tensorOf(dtype, tensor.shape, tensor.data as Float64Array);
-  throw refuse(where, "the element type is another one", dtype, tensor.dtype);
+  const bounds = integerBounds[dtype];
+  if (bounds && integerBounds[tensor.dtype]) {
+    const read = readerOf(tensor);
+    const values = Array.from({ length: tensor.data.length }, (_, i) => Number(read(i)));
+    const beyond = values.findIndex((value) => value < bounds[0] || value > bounds[1]);
+    if (beyond < 0) return tensorOf(dtype, tensor.shape, values);
+    throw refuse(where, `a value does not fit ${dtype}`, bounds.join(" to "), `${values[beyond]} at element ${beyond}`);
+  }
+  throw refuse(where, "the element type is another one", dtype, tensor.dtype, `Save the array as ${dtype}.`);
 }
 
-function refuse(where: string, message: string, expected: string, received: string): LeafcutterError {
+/** Integers that numbers hold exactly. */
+const integerBounds: Readonly<Partial<Record<DType, readonly [least: number, most: number]>>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  uint16: [0, 65535],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+  int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  uint64: [0, Number.MAX_SAFE_INTEGER],
+};
+
+function refuse(
+  where: string,
+  message: string,
+  expected: string,
+  received: string,
+  advice = "Check the samples, or leave them out to calibrate without data.",
+): LeafcutterError {
   return new LeafcutterError({
     code: "option-invalid",
     where,
     message,
     expected,
     received,
-    advice: "Check the samples, or leave them out to calibrate without data.",
+    advice,
   });
 }
 
 function hashOf(
   samples: readonly InputSample[],
-  labels: readonly number[] | undefined,
+  labels: readonly unknown[] | undefined,
   groups: readonly string[] | undefined,
 ): string {
   const hash = new Sha256();
