@@ -4,8 +4,9 @@
 import { evaluateExtent } from "../runtime/format/extent.ts";
 import type { Manifest } from "../runtime/format/manifest.ts";
 import { type Program, pageBytes } from "../runtime/format/program.ts";
+import type { Calibrated } from "./budget/calibrated-choices.ts";
 import { type EnergyTier, millijoulesText, type RunEnergy } from "./budget/energy.ts";
-import type { Calibrated, FittedGraph } from "./budget/fit.ts";
+import type { FittedGraph } from "./budget/fit.ts";
 import { formatOutcome } from "./budget/format-outcome.ts";
 import type { BudgetOutcome } from "./budget/outcome.ts";
 import type { PlanCosts } from "./budget/plan-costs.ts";

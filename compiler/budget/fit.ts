@@ -5,49 +5,22 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { Graph } from "../graph/graph.ts";
-import { type CalibrateSettings, calibrate, usualMethod } from "../quantize/calibrate.ts";
-import type { Calibration } from "../quantize/calibration.ts";
-import type { RangeMethod } from "../quantize/histogram.ts";
-import { languageModelOf } from "../quantize/language-model.ts";
-import type { NormStatistics } from "../quantize/norm-statistics.ts";
-import { calibrateOnOwnText } from "../quantize/own-text.ts";
-import { type PreparedGraph, prepare } from "../quantize/prepare.ts";
-import { type Scheme, schemeName } from "../quantize/scheme.ts";
+import { schemeName } from "../quantize/scheme.ts";
+import type { Budget } from "./budget.ts";
+import { type Calibrated, calibratedChoices } from "./calibrated-choices.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
-import type { EnergyCoefficients } from "./energy.ts";
 import { exceededBy, exceededByPrecision, exceededWhenRun, type Measured } from "./exceeded.ts";
 import { infeasible } from "./infeasible.ts";
 import { layerCosts, type OptionCosts } from "./layer-costs.ts";
-import { integerSchemes, type Layer, layersOf, weightSchemes } from "./layers.ts";
+import type { Layer } from "./layers.ts";
 import type { BudgetOutcome, Point } from "./outcome.ts";
 import { applyPicks, type Choices, type Picks, picksOfScheme } from "./picks.ts";
 import { capacitiesOf, indexOf, type Limits, lossOfQuality, type Objective, objectiveIndex } from "./quantities.ts";
 import { type Candidate, Search, type SearchSettings } from "./search.ts";
 import { measureSensitivity } from "./sensitivity.ts";
 import { solve } from "./solve.ts";
-import type { BudgetTools, Sample } from "./tools.ts";
-import { qualityScore, spread, type Verified, Verifier, type VerifierTruth } from "./verifier.ts";
-
-export interface Budget extends BudgetTools {
-  readonly limits: Limits;
-  readonly objective: Objective;
-  /** One scheme for every layer that can have it, instead of a choice. */
-  readonly precision: Scheme | undefined;
-  /** Inputs to measure on; synthetic ones when there are none. */
-  readonly samples: readonly Sample[] | undefined;
-  /** Statistics of the imported model's batch norms, for calibration without samples. */
-  readonly norms?: NormStatistics;
-  readonly truth: VerifierTruth;
-  readonly device: { readonly name: string; readonly energy: EnergyCoefficients };
-  /** Integer kernels for what stands between QuantizeLinear and DequantizeLinear. */
-  toIntegers(graph: Graph): Graph;
-  /** How activations are observed, beside `open`. */
-  readonly observing?: Pick<CalibrateSettings, "method" | "openObserver" | "cache" | "signal">;
-  /** Whether a limit on energy may rest on a published table of another device. */
-  readonly acceptPrior: boolean;
-  onProgress?(stage: string, done: number, total: number): void;
-}
+import { qualityScore, type Verified, Verifier } from "./verifier.ts";
 
 export interface FittedGraph {
   readonly graph: Graph;
@@ -63,25 +36,10 @@ export interface FittedGraph {
   readonly notes?: readonly string[];
 }
 
-/** What activations were observed on. */
-export interface Calibrated {
-  readonly source: Calibration["source"];
-  readonly samples: number;
-  readonly ranges: RangeMethod;
-}
-
 /** Quality that is kept when another quantity is to be least and nothing is said of quality. */
 const usualQuality = 0.99;
-/** Samples of which ranges of activations are taken. */
-const mostCalibrating = 32;
-/** Floating-point operations that calibration may take for them, beyond the samples that are verified. */
-const calibrationFlops = 1e11;
-/** Fewer are worth a note. */
-const fewSamples = 8;
 /** Candidates that are run. */
 const mostVerified = 3;
-/** A model that is compiled for fewer tokens at once writes no text. */
-const fewestTokens = 16;
 /** Times that the allowed loss is moved until the measured quality is right. */
 const mostTightenings = 6;
 
@@ -89,19 +47,12 @@ export async function fitToBudget(graph: Graph, budget: Budget): Promise<FittedG
   return new Fit(graph, budget).run();
 }
 
-const calibrateOnly = async (
-  graph: Graph,
-  samples: readonly Sample[],
-  settings: CalibrateSettings,
-): Promise<PreparedGraph> => ({ graph, calibration: await calibrate(graph, samples, settings) });
-
 class Fit {
   readonly #graph: Graph;
   readonly #budget: Budget;
   readonly #limits: Limits;
   /** Whether sizes are those of packages really made. */
   readonly #packages: boolean;
-  #calibrated: Calibrated | undefined;
 
   constructor(graph: Graph, budget: Budget) {
     this.#graph = graph;
@@ -126,7 +77,7 @@ class Fit {
     if (isEnough && this.#keepsMetric(reference)) return { graph: this.#graph, layers: [], picks: [] };
     const own: Measured = { ...pointOf(original, 1), sliceDrop: 0, metric: reference };
     if (isEnough) throw exceededWhenRun(own, own, { limits: this.#limits, tier: this.#budget.device.energy.tier });
-    const choices = await this.#choices(verifier);
+    const { choices, calibrated, notes } = await calibratedChoices(this.#graph, this.#limits, verifier, this.#budget);
     const { layers } = choices;
     const costs = layerCosts(choices, this.#budget);
     const settings: SearchSettings = {
@@ -153,8 +104,8 @@ class Fit {
       layers,
       picks: candidate.picks,
       outputError: verified.outputError,
-      ...(this.#calibrated ? { calibrated: this.#calibrated } : {}),
-      notes: this.#notes(),
+      ...(calibrated ? { calibrated } : {}),
+      notes,
       outcome: describeOutcome({
         objective,
         device: this.#budget.device,
@@ -168,62 +119,6 @@ class Fit {
         picks: candidate.picks,
       }),
     };
-  }
-
-  /** int8 activations where they can help: they save time, energy and memory, but no bytes of the package. */
-  async #choices(verifier: Verifier): Promise<Choices> {
-    const { objective, precision, samples: given, norms, open, observing, toIntegers, onProgress } = this.#budget;
-    const { latency, energy, memory } = this.#limits;
-    const integers =
-      [latency, energy, memory].some((limit) => limit !== undefined) ||
-      objective === "latency" ||
-      objective === "energy";
-    const fallbacks: readonly Scheme[] = precision?.kind === "int8" ? [{ kind: "int8-weights" }] : [];
-    const schemes = precision
-      ? [precision, ...fallbacks]
-      : integers
-        ? [...weightSchemes, ...integerSchemes]
-        : weightSchemes;
-    const isCalibrated = given !== undefined || schemes.some(({ kind }) => kind === "int8");
-    const text = isCalibrated ? undefined : await this.#ownText(schemes);
-    const ranges = observing?.method ?? usualMethod;
-    if (text) this.#calibrated = { source: text.source, samples: text.samples, ranges };
-    if (text)
-      return { graph: this.#graph, layers: layersOf(this.#graph, schemes, text), calibration: text, toIntegers };
-    // Only int8 activations have a scale that all channels share.
-    const ready = schemes.some(({ kind }) => kind === "int8") ? prepare : calibrateOnly;
-    const { graph, calibration } = isCalibrated
-      ? await ready(this.#graph, this.#calibrating(verifier), {
-          open,
-          ...observing,
-          source: given ? "samples" : "synthetic inputs",
-          ...(given || !norms ? {} : { norms }),
-          secondMoments: given !== undefined,
-          onProgress: (done, total) => onProgress?.("calibrate", done, total),
-        })
-      : { graph: this.#graph, calibration: undefined };
-    if (calibration) this.#calibrated = { source: calibration.source, samples: calibration.samples, ranges };
-    return { graph, layers: layersOf(graph, schemes, calibration), calibration, toIntegers };
-  }
-
-  /** As many samples as time allows, from all over those that there are: neighbours are often alike. */
-  #calibrating({ samples, flops }: Verifier): readonly Sample[] {
-    const given = this.#budget.samples ?? samples;
-    const affordable = Math.max(samples.length, Math.floor(calibrationFlops / Math.max(1, flops)));
-    return spread(given.length, Math.min(mostCalibrating, affordable)).map((place) => given[place] as Sample);
-  }
-
-  /** Without samples a language model's own text tells which of its weights matter. */
-  async #ownText(schemes: readonly Scheme[]): Promise<Calibration | undefined> {
-    const model = languageModelOf(this.#graph);
-    const inBlocks = schemes.some(({ kind }) => kind === "int4" || kind === "nf4");
-    if (!model || model.context < fewestTokens || !inBlocks) return undefined;
-    const { open, observing, onProgress } = this.#budget;
-    return calibrateOnOwnText(this.#graph, model, {
-      open,
-      ...observing,
-      onProgress: (done, total) => onProgress?.("write own text", done, total),
-    });
   }
 
   async #choose(work: Work): Promise<Choice> {
@@ -374,16 +269,6 @@ class Fit {
     const { memoryBytes, nanoseconds, joules } = this.#budget.costOf(graph);
     const size = await this.#budget.sizeOf(graph, this.#limits.size);
     return [0, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
-  }
-
-  /** Few samples make ranges that others leave. */
-  #notes(): readonly string[] {
-    const { source, samples } = this.#calibrated ?? {};
-    const given = this.#budget.samples?.length ?? 0;
-    if (source !== "samples" || samples === undefined || given >= fewSamples) return [];
-    return [
-      `${samples} calibration sample${samples === 1 ? " is" : "s are"} few: 32 or more, as different as those of use, make ranges and quality surer`,
-    ];
   }
 
   #refusePrior(): void {

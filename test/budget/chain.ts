@@ -1,6 +1,7 @@
 /** A chain of products with a simple model of what its packages and plans cost, executed by the reference functions. */
+
+import type { Budget } from "../../compiler/budget/budget.ts";
 import { publishedEnergy } from "../../compiler/budget/energy.ts";
-import type { Budget } from "../../compiler/budget/fit.ts";
 import type { PlanCosts, StepCosts } from "../../compiler/budget/plan-costs.ts";
 import type { Execution } from "../../compiler/budget/tools.ts";
 import { GraphBuilder } from "../../compiler/graph/build.ts";
