@@ -10,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { chromium } from "playwright";
+import type Playwright from "playwright";
 import { firstThatStarts, onPath } from "./executable.ts";
 
 /** Flags under which Chromium offers WebGPU on a software adapter too. */
@@ -25,9 +25,20 @@ const applications = [
   "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe",
 ] as const;
 
+const require = createRequire(import.meta.url);
+
+/** Where Playwright keeps its own browser; undefined where it is not installed. */
+function playwrightsChromium(): string | undefined {
+  try {
+    return (require("playwright") as typeof Playwright).chromium.executablePath();
+  } catch {
+    return undefined;
+  }
+}
+
 /** The path of a Chromium or Chrome that starts, or undefined when this machine has none. */
 export function findChromium(): string | undefined {
-  return firstThatStarts([process.env.CHROME, chromium.executablePath(), ...onPath(namesOnPath), ...applications]);
+  return firstThatStarts([process.env.CHROME, playwrightsChromium(), ...onPath(namesOnPath), ...applications]);
 }
 
 function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>>): boolean {
@@ -42,7 +53,7 @@ function run(command: string, args: readonly string[], environment: Readonly<Rec
 
 /** Installs a Chromium and returns its path; undefined when neither Playwright nor the system's packages gave one. */
 export function installChromium(): string | undefined {
-  const playwright = join(dirname(createRequire(import.meta.url).resolve("playwright/package.json")), "cli.js");
+  const playwright = join(dirname(require.resolve("playwright/package.json")), "cli.js");
   run(process.execPath, [playwright, "install", "chromium"], { PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT: "10000" });
   const downloaded = findChromium();
   if (downloaded !== undefined) return downloaded;

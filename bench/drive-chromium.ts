@@ -1,9 +1,11 @@
 /** Chromium through Playwright. Where it is: chromium.ts. */
-import { chromium } from "playwright";
 import { chromiumArguments } from "./chromium.ts";
 import { asJson, type DrivenBrowser, type DrivenPage, fromJson } from "./driven-browser.ts";
+import { optionalPackage } from "./optional-package.ts";
 
+/** Throws LeafcutterError feature-missing without Playwright. */
 export async function launchChromium(executablePath: string): Promise<DrivenBrowser> {
+  const { chromium } = await optionalPackage("playwright", () => import("playwright"));
   const browser = await chromium.launch({ executablePath, headless: true, args: [...chromiumArguments] });
   const devtools = await browser.newBrowserCDPSession();
   const open = async (address: string): Promise<DrivenPage> => {

@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Page } from "puppeteer-core";
 import { asJson, type DrivenBrowser, type DrivenPage, fromJson, within } from "./driven-browser.ts";
 import { firstThatStarts, onPath } from "./executable.ts";
+import { optionalPackage } from "./optional-package.ts";
 import { descendants } from "./process-tree.ts";
 
 const applications = [
@@ -56,7 +57,7 @@ async function crashed(
 
 export async function launchFirefox(executablePath: string): Promise<DrivenBrowser> {
   // Loaded here, so that what only asks where Firefox is needs no driver.
-  const { default: puppeteer } = await import("puppeteer-core");
+  const { default: puppeteer } = await optionalPackage("puppeteer-core", () => import("puppeteer-core"));
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath,

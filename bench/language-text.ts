@@ -2,19 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LeafcutterError } from "../runtime/format/diagnostic.ts";
+import { optionalPackage } from "./optional-package.ts";
 
 const documentStart = 0;
 
 /** Throws LeafcutterError: file-missing; feature-missing where the tokeniser's package is not installed. */
 export async function readTokens(folder: string, file: string): Promise<readonly number[]> {
-  const { Tokenizer } = await import("@huggingface/tokenizers").catch(() => {
-    throw new LeafcutterError({
-      code: "feature-missing",
-      message: "there is no tokeniser",
-      expected: "the package @huggingface/tokenizers, which the repository has",
-      advice: "Run from a clone of the repository, or install the package.",
-    });
-  });
+  const { Tokenizer } = await optionalPackage("@huggingface/tokenizers", () => import("@huggingface/tokenizers"));
   const tokenizer = new Tokenizer(JSON.parse(await readText(join(folder, "tokenizer.json"))) as object, {});
   const text = await readText(join(folder, file));
   return text.split("\0").flatMap((document) => [documentStart, ...tokenizer.encode(document).ids]);

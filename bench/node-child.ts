@@ -16,6 +16,7 @@ import { type KernelTimes, measureKernels, measureProfile, type ProfileTimes } f
 import { type MatvecTime, measureMatvec } from "./measure/matvec.ts";
 import { repeat } from "./measure/repeat.ts";
 import { sessionFeatures } from "./measure/session-features.ts";
+import { optionalPackage } from "./optional-package.ts";
 import { oneOperatorModel } from "./page/one-operator-model.ts";
 import { createSession, feedsOf, type OnnxruntimeModule, outputsOf } from "./page/onnxruntime.ts";
 import { importTfjs, openTfjs, type TfjsModule } from "./page/tfjs.ts";
@@ -53,7 +54,7 @@ async function importOnnxruntime(threads = 1): Promise<OnnxruntimeModule> {
     throw new Error(
       `a process of Node has it on ${onnxruntimeThreads} threads alone: measure ${threads} in another run`,
     );
-  const ort = await import("onnxruntime-web");
+  const ort = await optionalPackage("onnxruntime-web", () => import("onnxruntime-web"));
   ort.env.wasm.numThreads = threads;
   return ort;
 }

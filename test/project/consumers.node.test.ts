@@ -209,6 +209,11 @@ test("a page written for onnxruntime-web gives the same on both imports", { time
   }
 });
 
+test("the installed command line tries features of Node without the packages that drive browsers", () => {
+  const cli = join(folder, "plain/node_modules/leafcutter/dist/compiler/cli.js");
+  expect(run(process.execPath, [cli, "features", "--in", "node"], folder)).toMatch(/variant chosen/);
+});
+
 test("strict TypeScript accepts the packed types, as a bundler and as Node resolve them", { timeout: patience }, () => {
   const app = application("types");
   writeFileSync(join(app, "package.json"), '{ "type": "module" }');
