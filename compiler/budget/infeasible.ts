@@ -10,9 +10,11 @@ import { explain } from "./explain.ts";
 import type { Layer } from "./layers.ts";
 import { amountText, limitName, limitText } from "./limit-text.ts";
 import type { Infeasibility, Limited, Point } from "./outcome.ts";
-import { type Picks, uniformPicks } from "./picks.ts";
+import type { Picks } from "./picks.ts";
 import { indexOf, type Limits, qualityOfLoss, quantities } from "./quantities.ts";
+import { uniformPicks } from "./regular-picks.ts";
 import type { Candidate, Search } from "./search.ts";
+import { solve } from "./solve.ts";
 
 /** Bytes that the kernels of a kind can bring at most: a module takes at most about 15 KB, and there are two. */
 const mostKernelBytes = 30_000;
@@ -38,8 +40,9 @@ export interface InfeasibleSettings {
 
 export async function infeasible(settings: InfeasibleSettings): Promise<LeafcutterError> {
   const { search, limits, pointOf } = settings;
-  const { problem } = search;
+  const problem = search.lowerBound;
   const found = explain(problem);
+  const isProved = solve(problem, "any").kind === "infeasible";
   const limitOf = (quantity: Limited): number => limits[quantity] ?? 0;
   const best: Infeasibility["best"][number][] = [];
   for (const { quantity: k, picks } of found.least) {
@@ -47,14 +50,15 @@ export async function infeasible(settings: InfeasibleSettings): Promise<Leafcutt
     const amount = picks && (await amountOf(k, picks, settings));
     best.push({ quantity, amount });
   }
+  const closest = await search.measure(found.nearest.picks);
   const details: Infeasibility = {
     tier: settings.tier,
     limits: best.map(({ quantity }) => ({ quantity, limit: limitOf(quantity) })),
-    conflict: found.conflict.map(limitedOf),
+    conflict: (isProved ? found.conflict : search.conflict()).map(limitedOf),
     best,
-    nearest: await pointOf(await search.measure(found.nearest.picks)),
+    nearest: await pointOf(search.nearest() ?? closest),
     relaxations: relaxationsOf(best, limits),
-    proved: found.exact,
+    proved: isProved && found.exact,
   };
   return new LeafcutterError(diagnosticOf(details));
 }
@@ -74,7 +78,8 @@ export const relaxationsOf = (best: Infeasibility["best"], limits: Limits): Infe
 async function amountOf(k: number, picks: Picks, settings: InfeasibleSettings): Promise<number> {
   const { search } = settings;
   if (k === indexOf.size) return smallestSize(picks, settings);
-  const { amounts } = await search.measure(picks);
+  const { amounts: planned } = await search.measure(picks);
+  const { amounts } = k === indexOf.loss ? { amounts: planned } : ((await search.least(k)) ?? { amounts: planned });
   return k === indexOf.loss ? qualityOfLoss(amounts[k] as number) : (amounts[k] as number);
 }
 

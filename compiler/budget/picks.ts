@@ -48,28 +48,3 @@ export function picksOfScheme(layers: readonly Layer[], wanted: Scheme): Picks {
     return Math.max(0, found.find((at) => at >= 0) ?? 0);
   });
 }
-
-/** Families that may differ in scheme among uniform picks; with more of them all have the same one. */
-const mostFamilies = 3;
-
-/**
- * One scheme per family of readers, in every combination: fewer kernels than a choice per layer, which
- * in a small package can be more bytes than the weights save.
- */
-export function uniformPicks(layers: readonly Layer[]): readonly Picks[] {
-  const kinds = [...new Set(layers.flatMap(({ options }) => options.map(({ scheme }) => scheme.kind)))];
-  const families = [...new Set(layers.map(({ reader }) => reader))].sort();
-  type Kind = Scheme["kind"];
-  let assignments: readonly (readonly Kind[])[] = [[]];
-  if (families.length > mostFamilies) assignments = kinds.map((kind) => families.map(() => kind));
-  else for (const _ of families) assignments = assignments.flatMap((known) => kinds.map((kind) => [...known, kind]));
-  return assignments.map((assignment) =>
-    layers.map(({ reader, options }) => {
-      const wanted = assignment[families.indexOf(reader)];
-      return Math.max(
-        0,
-        options.findIndex(({ scheme }) => scheme.kind === wanted),
-      );
-    }),
-  );
-}

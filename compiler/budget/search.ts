@@ -2,9 +2,10 @@
  * Search for picks within every limit. The solver adds up what layers cost; what the rest of a package costs changes a
  * little with the picks, so answers are planned and packaged, and the solver learns from them what the rest really takes.
  */
-import { type Amounts, type ChoiceProblem, sumsOf } from "./choice-problem.ts";
-import { applyPicks, type Choices, type Picks, uniformPicks } from "./picks.ts";
+import { type Amounts, type ChoiceProblem, fits, sumsOf } from "./choice-problem.ts";
+import { applyPicks, type Choices, type Picks } from "./picks.ts";
 import { indexOf, quantities } from "./quantities.ts";
+import { framedPicks, singlePicks, uniformPicks } from "./regular-picks.ts";
 import { type Solution, solve } from "./solve.ts";
 import type { BudgetTools } from "./tools.ts";
 
@@ -14,9 +15,9 @@ const mostRounds = 8;
 const unknown = 0.005;
 /** Share of the size limit that everything but the weights takes in a small package. */
 const smallWeights = 0.1;
-/** Picks of one scheme per family that are planned, and by which share sums over layers may be above what their plans take. */
-const mostUniform = 24;
-const overestimate = 0.25;
+/** Regular picks that are planned, and the share of a limit by which their sums over the layers may be wrong. */
+const mostRegular = 24;
+const overestimate = 0.1;
 /** Plans made to exchange options of single layers. */
 const mostExchanges = 40;
 
@@ -43,7 +44,11 @@ export interface SearchSettings {
 export class Search {
   readonly #settings: SearchSettings;
   readonly #measured = new Map<string, Candidate>();
+  /** Keys of those whose size is a sum over the layers. */
+  readonly #unpackaged = new Set<string>();
   #capacities: Amounts;
+  /** What everything but the layers takes in the model as it is. */
+  readonly #ownRest: Amounts;
   /** What everything but the layers takes of each quantity. */
   #rest: readonly number[];
 
@@ -55,7 +60,8 @@ export class Search {
       settings.items.map(() => 0),
       quantities.length,
     );
-    this.#rest = settings.original.map((amount, k) => amount - (own[k] as number));
+    this.#ownRest = settings.original.map((amount, k) => amount - (own[k] as number));
+    this.#rest = this.#ownRest;
   }
 
   /** What everything but the layers takes, as far as is known. */
@@ -70,6 +76,15 @@ export class Search {
     return { items, objective, capacities };
   }
 
+  /** As `problem`, without what mixtures of schemes have taken: a lower bound of every plan, but for its size. */
+  get lowerBound(): ChoiceProblem {
+    const { problem } = this;
+    const capacities = this.#capacities.map((capacity, k) =>
+      k === indexOf.size ? (problem.capacities[k] as number) : capacity - (this.#ownRest[k] as number),
+    );
+    return { ...problem, capacities };
+  }
+
   /** All that fit within the capacities, the best objective first. */
   get fitting(): readonly Candidate[] {
     const { objective } = this.#settings;
@@ -82,7 +97,7 @@ export class Search {
   async run(loss: number): Promise<void> {
     this.#capacities = this.#settings.capacities.map((capacity, k) => (k === indexOf.loss ? loss : capacity));
     await this.#solve();
-    await this.#tryUniform();
+    await this.#tryRegular();
   }
 
   async measure(picks: Picks): Promise<Candidate> {
@@ -90,16 +105,28 @@ export class Search {
     if (known) return known;
     const { choices, items, tools, packages, capacities, original } = this.#settings;
     const sums = sumsOf(items, picks, quantities.length);
-    const applied = applyPicks(choices, picks);
-    const { memoryBytes, nanoseconds, joules } = tools.costOf(applied);
-    const limit = capacities[indexOf.size] as number;
-    const size = packages
-      ? await tools.sizeOf(applied, Number.isFinite(limit) ? limit : undefined)
-      : (original[indexOf.size] as number) + (sums[indexOf.size] as number) - this.#originalBytes;
+    const { memoryBytes, nanoseconds, joules } = tools.costOf(applyPicks(choices, picks));
+    const size = (original[indexOf.size] as number) + (sums[indexOf.size] as number) - this.#originalBytes;
     const amounts = [sums[indexOf.loss] as number, size, memoryBytes, nanoseconds * 1e-6, joules * 1e3];
+    const exceeds = amounts.some((amount, k) => k > indexOf.size && amount > (capacities[k] as number));
     const candidate = { picks, amounts };
     this.#measured.set(picks.join(), candidate);
-    return candidate;
+    if (!packages) return candidate;
+    this.#unpackaged.add(picks.join());
+    // What exceeds another limit needs no package yet.
+    return exceeds ? candidate : this.#withPackage(candidate);
+  }
+
+  /** With the size of the package really made, where sizes matter. */
+  async #withPackage(candidate: Candidate): Promise<Candidate> {
+    const key = candidate.picks.join();
+    if (!this.#unpackaged.delete(key)) return candidate;
+    const { choices, tools, capacities } = this.#settings;
+    const limit = capacities[indexOf.size] as number;
+    const size = await tools.sizeOf(applyPicks(choices, candidate.picks), Number.isFinite(limit) ? limit : undefined);
+    const packaged = { ...candidate, amounts: candidate.amounts.with(indexOf.size, size) };
+    this.#measured.set(key, packaged);
+    return packaged;
   }
 
   get #originalBytes(): number {
@@ -107,7 +134,7 @@ export class Search {
   }
 
   #fits(amounts: Amounts): boolean {
-    return amounts.every((amount, k) => amount <= (this.#capacities[k] as number));
+    return fits(amounts, this.#capacities);
   }
 
   async #solve(): Promise<void> {
@@ -152,35 +179,92 @@ export class Search {
     return undefined;
   }
 
-  /**
-   * Neighbours that have the same scheme share what stands between them: kernels, of which a small package has few bytes to
-   * spare for, and integers, which a mixture turns into floats and back. So picks of one scheme per family are tried too.
-   */
-  async #tryUniform(): Promise<void> {
-    const { choices, items, objective } = this.#settings;
+  /** What depends on neighbours is not in the sums over the layers: picks whose sums hold are tried too. */
+  async #tryRegular(): Promise<void> {
+    const { choices, objective } = this.#settings;
     const [best] = this.fitting;
-    const loss = this.#capacities[indexOf.loss] as number;
     const size = this.#capacities[indexOf.size] as number;
     if (!this.#isMixed && (!Number.isFinite(size) || (best && !this.#isSmall(best)))) return;
-    const sums = (picks: Picks): Amounts => sumsOf(items, picks, quantities.length);
-    const uniform = uniformPicks(choices.layers)
-      .map((picks) => ({ picks, sums: sums(picks) }))
-      .filter(({ sums }) => (sums[indexOf.size] as number) <= size && (sums[indexOf.loss] as number) <= loss)
-      .filter(({ sums }) => this.#isNear(sums))
-      .sort((left, right) => (left.sums[objective] as number) - (right.sums[objective] as number));
-    for (const { picks, sums } of uniform.slice(0, mostUniform)) {
+    if (this.#isMixed) await this.#measureAll(singlePicks(choices.layers).filter((picks) => this.#isPossible(picks)));
+    for (const picks of this.#regularPicks(objective)) {
       const [least] = this.fitting;
-      const known = least && sumsOf(items, least.picks, quantities.length)[objective];
-      if (!this.#isMixed && known !== undefined && (sums[objective] as number) >= known) return;
+      if (!this.#isMixed && least && this.#sums(picks, objective) >= this.#sums(least.picks, objective)) return;
       await this.measure(picks);
     }
     if (this.#isMixed) await this.#refine();
   }
 
-  /** Whether plans whose layers take `sums` may fit. */
-  #isNear(sums: Amounts): boolean {
-    return sums.every(
-      (sum, k) => sum + (this.#rest[k] as number) <= (1 + overestimate) * (this.#capacities[k] as number),
+  /** The candidate with the least of quantity `k` that keeps every other limit, regular picks included; undefined when none does. */
+  async least(k: number): Promise<Candidate | undefined> {
+    const others = this.#capacities.with(k, Number.POSITIVE_INFINITY);
+    await this.#measureAll([...singlePicks(this.#settings.choices.layers), ...this.#regularPicks(k)]);
+    const possible = [...this.#measured.values()]
+      .filter(({ amounts }) => fits(amounts, others))
+      .sort((left, right) => (left.amounts[k] as number) - (right.amounts[k] as number));
+    for (const candidate of possible) {
+      const packaged = await this.#withPackage(candidate);
+      if (fits(packaged.amounts, others)) return packaged;
+    }
+    return undefined;
+  }
+
+  /** Of all that were measured, the one whose worst excess over a limit, as a share of it, is least. */
+  nearest(): Candidate | undefined {
+    const excess = ({ amounts }: Candidate): number =>
+      Math.max(
+        ...amounts.map((amount, k) => {
+          const capacity = this.#capacities[k] as number;
+          return Number.isFinite(capacity) ? (amount - capacity) / Math.max(Math.abs(capacity), Number.MIN_VALUE) : 0;
+        }),
+      );
+    return [...this.#measured.values()].sort((left, right) => excess(left) - excess(right))[0];
+  }
+
+  /** Limited quantities that nothing measured keeps together, though it keeps any one fewer. */
+  conflict(): readonly number[] {
+    const limited = this.#capacities.flatMap((capacity, k) => (Number.isFinite(capacity) ? [k] : []));
+    const keeps = (quantities: readonly number[]): boolean =>
+      [...this.#measured.values()].some(({ amounts }) =>
+        quantities.every((k) => (amounts[k] as number) <= (this.#capacities[k] as number)),
+      );
+    let left = limited;
+    for (const k of limited) {
+      const fewer = left.filter((other) => other !== k);
+      if (!keeps(fewer)) left = fewer;
+    }
+    return left;
+  }
+
+  async #measureAll(list: readonly Picks[]): Promise<void> {
+    for (const picks of list) await this.measure(picks);
+  }
+
+  #sums(picks: Picks, k: number): number {
+    return sumsOf(this.#settings.items, picks, quantities.length)[k] as number;
+  }
+
+  /** Those that may keep the limits on everything but quantity `k`, the least of it first. */
+  #regularPicks(k: number): readonly Picks[] {
+    const { choices, items, objective } = this.#settings;
+    const { layers } = choices;
+    const found = [...uniformPicks(layers), ...(this.#isMixed ? framedPicks(layers, items) : [])]
+      .filter((picks) => this.#isPossible(picks) && this.#isNear(picks, k === objective ? undefined : k))
+      .map((picks) => [picks.join(), picks] as const);
+    return [...new Map(found).values()]
+      .sort((left, right) => this.#sums(left, k) - this.#sums(right, k))
+      .slice(0, mostRegular);
+  }
+
+  /** Whether the weights alone keep the limit on size, and the loss its limit. */
+  #isPossible(picks: Picks): boolean {
+    return [indexOf.loss, indexOf.size].every((k) => this.#sums(picks, k) <= (this.#capacities[k] as number));
+  }
+
+  /** Whether regular picks may keep every limit but that on quantity `free`. */
+  #isNear(picks: Picks, free: number | undefined): boolean {
+    return sumsOf(this.#settings.items, picks, quantities.length).every(
+      (sum, k) =>
+        k === free || sum + (this.#ownRest[k] as number) <= (1 + overestimate) * (this.#capacities[k] as number),
     );
   }
 

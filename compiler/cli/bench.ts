@@ -6,7 +6,7 @@ import { parseDeviceProfile, type Scheme } from "../compile.ts";
 import type { StateNames } from "../plan/states.ts";
 import { type EnergyFlags, withEnergyOptions } from "./energy.ts";
 import { backendOption, dimOption, example, stateOption } from "./options.ts";
-import { collect, type Dims, parsePrecision, parseThreadList } from "./parse.ts";
+import { collect, type Dims, parsePrecision, parseShares, parseThreadList } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
 import { readText } from "./read-text.ts";
 
@@ -15,7 +15,7 @@ export function addBench(program: Command): void {
     .description("measure models or packages beside onnxruntime-web and tfjs, interleaved in one run")
     .argument(
       "<target...>",
-      ".onnx files, model folders or package folders; or `kernels` (and names of families, or `matvec`): every kernel as a share of the roof, and few rows by narrow weights beside float; or `quality` and the folder of a language model (perplexity), `cifar` or `agreement` (networks that see pictures): what fewer bits do; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
+      ".onnx files, model folders or package folders; or `kernels` (and names of families, or `matvec`): every kernel as a share of the roof, and few rows by narrow weights beside float; or `quality` and the folder of a language model (perplexity), `cifar` or `agreement` (networks that see pictures): what fewer bits do; or `sizes` and models: each compiled to a half and a quarter of its bytes; or `worklet` and the two models of DTLN: noise suppression in an AudioWorklet",
     )
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium")
     .option("--peers <names>", "comma-separated: ort, tfjs; empty for none", "ort")
@@ -46,6 +46,11 @@ export function addBench(program: Command): void {
     .option("--each <n>", "with `quality cifar`: score every n-th image only", Number)
     .option("--model <name>", "with `quality agreement`: this model only (repeatable)", collect)
     .addOption(
+      new Option("--shares <n,n>", "with `sizes`: shares of the bytes of the model's file")
+        .argParser(parseShares)
+        .default([0.5, 0.25], "0.5,0.25"),
+    )
+    .addOption(
       new Option(
         "--precisions <names>",
         "comma-separated schemes for all layers, each of which makes a package of every model: float32, float16, int8-weights, int8, int4, …",
@@ -69,6 +74,7 @@ interface BenchFlags extends EnergyFlags {
   readonly json?: string;
   readonly html?: string;
   readonly seconds: number;
+  readonly shares: readonly number[];
   readonly precisions?: readonly Scheme[];
   readonly schemes: string;
   readonly windows?: number;
@@ -97,6 +103,12 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
     const { runWorkletBench } = await import("../../bench/worklet.ts");
     const json = flags.json === undefined ? {} : { json: flags.json };
     await runWorkletBench({ targets: models, seconds: flags.seconds, ...json, print: (line) => console.log(line) });
+    return;
+  }
+  if (what === "sizes") {
+    const { runSizesBench } = await import("../../bench/sizes.ts");
+    const json = flags.json === undefined ? {} : { json: flags.json };
+    await runSizesBench({ targets: models, shares: flags.shares, ...json, print: (line) => console.log(line) });
     return;
   }
   if (what === "quality") {

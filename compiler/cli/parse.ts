@@ -125,6 +125,14 @@ export function parseThreads(text: string): number {
 /** `1,2` -> each number of threads once. */
 export const parseThreadList = (text: string): readonly number[] => [...new Set(text.split(",").map(parseThreads))];
 
+/** `0.5,0.25`: shares above 0, at most 1. */
+export const parseShares = (text: string): readonly number[] =>
+  text.split(",").map((part) => {
+    const share = Number(part);
+    if (!(share > 0 && share <= 1)) throw new InvalidArgumentError("Expected shares above 0 and at most 1: 0.5,0.25.");
+    return share;
+  });
+
 /** All values of a repeatable option. */
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];
