@@ -4,7 +4,7 @@
  */
 import { stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { compareOutputs } from "../compiler/budget/quality.ts";
+import { QualityMeter } from "../compiler/budget/quality.ts";
 import type { Sample } from "../compiler/budget/tools.ts";
 import { compile, LeafcutterError, type Package } from "../compiler/compile.ts";
 import { diskFolder, fileSource } from "../compiler/file-source.ts";
@@ -21,6 +21,14 @@ export interface SizesOptions {
   readonly print: (line: string) => void;
 }
 
+interface PartBytes {
+  readonly all: number;
+  readonly weights: number;
+  readonly modules: number;
+  /** Program, manifest and shaders. */
+  readonly rest: number;
+}
+
 export interface SizeRow {
   readonly model: string;
   readonly modelBytes: number;
@@ -29,7 +37,7 @@ export interface SizeRow {
   readonly seconds: number;
   /** Why there is no package. */
   readonly failure?: string;
-  readonly bytes?: { readonly all: number; readonly weights: number; readonly modules: number; readonly rest: number };
+  readonly bytes?: PartBytes;
   /** Layers by scheme. */
   readonly schemes?: Readonly<Record<string, number>>;
   /** Mean cosine of the outputs against those of the float model, on made-up inputs; 1 when the float model fits. */
@@ -81,15 +89,10 @@ async function measure(target: string, share: number): Promise<SizeRow> {
   }
 }
 
-function partsOf({ manifest, files, report }: Package): SizeRow["bytes"] {
+function partsOf({ manifest, report }: Package): PartBytes {
   const sum = (list: readonly { readonly bytes: number }[]): number => list.reduce((all, { bytes }) => all + bytes, 0);
   const [weights, modules] = [sum(manifest.shards), sum(manifest.modules)];
-  return {
-    all: report.totalBytes,
-    weights,
-    modules,
-    rest: sum([...files.values()].map(({ length: bytes }) => ({ bytes }))) - weights - modules,
-  };
+  return { all: report.totalBytes, weights, modules, rest: report.totalBytes - weights - modules };
 }
 
 async function compareWithData({ files, manifest }: Package, sets: readonly DataSet[]): Promise<SizeRow["seen"]> {
@@ -103,10 +106,10 @@ async function compareWithData({ files, manifest }: Package, sets: readonly Data
     );
   const session = await load(Object.fromEntries(files), { worker: false });
   try {
-    const received: Sample[] = [];
-    for (const { inputs } of sets) received.push(await session.run(byName(manifest.inputs, inputs)));
-    const expected = sets.map(({ outputs }) => byName(manifest.outputs, outputs));
-    const { score, outputs } = compareOutputs(expected, received);
+    const meter = new QualityMeter();
+    for (const { inputs, outputs } of sets)
+      meter.add(byName(manifest.outputs, outputs), await session.run(byName(manifest.inputs, inputs)));
+    const { score, outputs } = meter.finish();
     return { cosine: score, decibels: Math.min(...outputs.map(({ sqnr }) => sqnr)) };
   } finally {
     await session.dispose();
