@@ -53,7 +53,7 @@ export function addBench(program: Command): void {
     .addOption(
       new Option(
         "--precisions <names>",
-        "comma-separated schemes for all layers, each of which makes a package of every model: float32, float16, int8-weights, int8, int4, …",
+        "comma-separated schemes for all layers, each of which makes a package of every model: float32, float16, int8-weights, int8, int8-dynamic, int4, …",
       ).argParser((text) => text.split(",").map((name) => parsePrecision(name.trim()))),
     )
     .option("--device <file>", "device profile of `leafcutter profile`, whose predictions stand beside the medians")

@@ -93,7 +93,7 @@ export function parsePrecision(text: string): Scheme {
   const scheme = parseScheme(text);
   if (!scheme)
     throw new InvalidArgumentError(
-      "Expected float16, int8-weights, int8, 'int8 7-bit', 'int8 dynamic', int4, int4/64, 'int4/32 symmetric' or nf4/32.",
+      "Expected float16, int8-weights, int8, 'int8 7-bit', int8-dynamic, int4, int4/64, 'int4/32 symmetric' or nf4/32.",
     );
   return scheme;
 }

@@ -5,6 +5,7 @@
 import { binary, cast, constant, type Expression, unary } from "../../runtime/format/expression.ts";
 import { tensorOf } from "../../runtime/format/tensor.ts";
 import { integerAttribute, integerOf } from "../graph/attribute.ts";
+import { type Dim, sameDim } from "../graph/dimension.ts";
 import type { Facts } from "../graph/facts.ts";
 import type { Attributes, Node, Value } from "../graph/graph.ts";
 import type { RewriteContext } from "../graph/rewrite.ts";
@@ -57,6 +58,30 @@ export function dequantisedBy(
   const quantisation = node?.op === "DequantizeLinear" ? quantisationOf(node, context) : undefined;
   const source = node?.inputs[0];
   return quantisation && source ? { source, quantisation } : undefined;
+}
+
+/** Integers whose scale a run finds: one for the tensor, or one for each row (all axes but the last). */
+export interface RunTimeQuantisation {
+  readonly source: Value;
+  readonly scale: Value;
+  readonly zero: Value | undefined;
+  readonly perRow: boolean;
+}
+
+/** What `value` is dequantised from in a run. */
+export function dequantisedInRun(value: Value | undefined, context: RewriteContext): RunTimeQuantisation | undefined {
+  const node = value && context.producer(value);
+  const [source, scale, zero] = node?.op === "DequantizeLinear" ? node.inputs : [];
+  if (!source || !scale || context.constant(scale) || scale.type.dtype !== "float32") return undefined;
+  if (node?.outputs[0]?.type.dtype !== "float32" || !/^u?int8$/.test(source.type.dtype)) return undefined;
+  const isOne = (extent: Dim): boolean => extent === 1;
+  if (scale.type.shape.every(isOne) && scale.type.shape.length < 2) return { source, scale, zero, perRow: false };
+  const { shape } = source.type;
+  const isRows =
+    scale.type.shape.length === shape.length &&
+    isOne(scale.type.shape.at(-1) as Dim) &&
+    scale.type.shape.every((extent, axis) => axis === shape.length - 1 || sameDim(extent, shape[axis] as Dim));
+  return isRows && zero === undefined ? { source, scale, zero, perRow: true } : undefined;
 }
 
 const parametersOf = (

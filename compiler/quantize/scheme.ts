@@ -15,7 +15,7 @@ export type Scheme =
   | { readonly kind: "int4" | "nf4"; readonly blockSize: BlockSize; readonly zeros: boolean }
   /**
    * int8 weights per channel and integers in front: `activationBits` of 7 keep them in 0..127 for the relaxed dot.
-   * `dynamic`: the range of the activations is found in every run instead of by calibration.
+   * `dynamic` (of 8 bits): the range of the activations is found in every run instead of by calibration, for each row of a product.
    */
   | { readonly kind: "int8"; readonly activationBits: 7 | 8; readonly dynamic: boolean };
 
@@ -37,7 +37,7 @@ export function schemeName(scheme: Scheme): string {
 
 const blockSizes: readonly BlockSize[] = [16, 32, 64, 128];
 
-/** The scheme of that name; blocks are of 32 when the name does not say. undefined when there is none. */
+/** The scheme of that name ("int8-dynamic" is one, too); blocks are of 32 when the name does not say. undefined when there is none. */
 export function parseScheme(name: string): Scheme | undefined {
   switch (name) {
     case "float32":
@@ -47,8 +47,8 @@ export function parseScheme(name: string): Scheme | undefined {
     case "int8":
     case "int8 7-bit":
     case "int8 dynamic":
-    case "int8 7-bit dynamic":
-      return { kind: "int8", activationBits: name.includes("7-bit") ? 7 : 8, dynamic: name.endsWith("dynamic") };
+    case "int8-dynamic":
+      return { kind: "int8", activationBits: name === "int8 7-bit" ? 7 : 8, dynamic: name.endsWith("dynamic") };
   }
   const [, kind, size = "32", symmetric] = /^(int4|nf4)(?:\/(\d+))?( symmetric)?$/.exec(name) ?? [];
   const blockSize = blockSizes.find((candidate) => String(candidate) === size);

@@ -150,8 +150,11 @@ describe("integers from end to end", () => {
       everywhere(graph, { kind: "int8", activationBits: 8, dynamic: true }),
       undefined,
     );
-    expect(quantised.nodes.filter(({ op }) => op === "DynamicQuantizeLinear")).toHaveLength(6);
+    expect(quantised.nodes.filter(({ op }) => op === "DequantizeLinear")).toHaveLength(6);
+    expect(nodeOf(quantised, "head").inputs[0]?.name).toMatch(/row dequantised/);
     expect(nodeOf(quantised, "block").inputs[3]?.name).not.toMatch(/dequantised/);
+    const integers = toIntegers(quantised, { verify: true });
+    expect(integers.nodes.filter(({ op }) => op.startsWith("leafcutter.Integer"))).toHaveLength(7);
   });
 
   test("seven bits: products are marked for the relaxed dot", async () => {

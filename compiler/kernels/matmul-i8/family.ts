@@ -1,6 +1,7 @@
 /**
  * Products of dense int8 or uint8 rows by a constant int8 matrix: an integer convolution of one column, its rows those of A.
- * The range is rows of A (batch * rows), or panels of B for the few-row variants. Epilogue operands follow the output or repeat along its leading axes.
+ * The range is rows of A (batch * rows), or panels of B for the few-row variants. Epilogue operands follow the output, repeat along
+ * its leading axes, or have one value for each row.
  */
 import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";

@@ -33,12 +33,18 @@ export function epilogueOf(context: OperatorContext, first: number): Epilogue {
 }
 
 /** Whether every epilogue operand has the output's shape, or its last axes behind leading ones: what the families read. */
-export const epilogueFits = (context: OperatorContext, first: number, output: readonly Dim[]): boolean =>
+export const epilogueFits = (
+  context: OperatorContext,
+  first: number,
+  output: readonly Dim[],
+  { perRow = false }: { readonly perRow?: boolean } = {},
+): boolean =>
   context.node.inputs.slice(first).every((_, k) => {
     const { shape } = context.type(first + k);
     const leading = shape.findIndex((extent) => extent !== 1);
     const suffix = leading < 0 ? [] : shape.slice(leading);
-    return shape.length <= output.length && sameShape(suffix, output.slice(output.length - suffix.length));
+    const isRows = perRow && shape.at(-1) === 1 && sameShape(shape.slice(0, -1), output.slice(0, -1));
+    return isRows || (shape.length <= output.length && sameShape(suffix, output.slice(output.length - suffix.length)));
   });
 
 /** The expression with every `input(k)` replaced. */

@@ -32,11 +32,15 @@ const isProblemType = (dtype: DType): dtype is Common["outputType"] =>
   dtype === "float32" || dtype === "int32" || dtype === "int8" || dtype === "uint8";
 
 /** That part of a problem which all integer products have; undefined when a family cannot be asked for this form. */
-export function integerProblem(context: OperatorContext, output: readonly Dim[]): Common | undefined {
+export function integerProblem(
+  context: OperatorContext,
+  output: readonly Dim[],
+  operands: { readonly perRow?: boolean } = {},
+): Common | undefined {
   const { dtype } = context.type(0);
   const [outputType, operandTypes] = [integerOutputType(context), operandTypesOf(context)];
   const constantParameters = context.constant(1) && (!context.has(2) || context.constant(2));
-  if (!constantParameters || !epilogueFits(context, firstOperand, output)) return undefined;
+  if (!constantParameters || !epilogueFits(context, firstOperand, output, operands)) return undefined;
   if (!isProblemType(outputType) || !operandTypes.every(isProblemType)) return undefined;
   return {
     inputType: dtype === "int8" ? "int8" : "uint8",

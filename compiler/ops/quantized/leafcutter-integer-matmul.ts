@@ -47,7 +47,7 @@ function definition(context: OperatorContext, product: Product): NestStep {
 function lower(context: OperatorContext): Lowering {
   const product = productOfNode(context);
   const otherwise = definition(context, product);
-  const common = integerProblem(context, productShape(product));
+  const common = integerProblem(context, productShape(product), { perRow: true });
   if (!common) return stepsOf(otherwise);
   const { batch, rows, inner, columns, transposeB } = product;
   return stepsOf({

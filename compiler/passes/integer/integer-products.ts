@@ -11,8 +11,9 @@ import type { Node, Value } from "../../graph/graph.ts";
 import { alongAxis, integersOf } from "../../graph/int8-storage.ts";
 import type { RewriteContext } from "../../graph/rewrite.ts";
 import { substitute } from "../elementwise.ts";
+import { correctionFor } from "../integer-weights.ts";
 import { rewritePass } from "../pass.ts";
-import { dequantised, dequantisedBy, type Quantisation, rangeOf } from "../quantisation.ts";
+import { dequantised, dequantisedBy, dequantisedInRun, type Quantisation, rangeOf } from "../quantisation.ts";
 
 export const integerProducts = rewritePass(
   "integer-products",
@@ -23,7 +24,8 @@ export const integerProducts = rewritePass(
     const from = dequantisedBy(x, context);
     const integers = from && integerWeights(node, weights, context);
     const tensor = bias && context.constant(bias);
-    if (!from || !integers || (bias && !tensor)) return undefined;
+    if (!from) return inRun(node, context);
+    if (!integers || (bias && !tensor)) return undefined;
     const { quantisation } = from;
     const steps = stepsOf(integers, quantisation, tensor);
     const whole = offsetsOf(integers, quantisation, steps, tensor);
@@ -32,6 +34,43 @@ export const integerProducts = rewritePass(
     return offsets && emit(node, context, { ...from, weights: integers, steps, offsets, bias });
   },
 );
+
+/** A product of integers whose scale, and perhaps zero point, a run finds: both are operands of the epilogue. */
+function inRun(node: Node, context: RewriteContext): Value | undefined {
+  const [x, weights, bias] = node.inputs;
+  const from = dequantisedInRun(x, context);
+  const integers = from && integerWeights(node, weights, context);
+  const convolves = node.op === "leafcutter.Conv";
+  if (!from || !integers || !weights || (convolves && from.perRow)) return undefined;
+  const { source, scale, zero } = from;
+  const { scales, sums, depth, tensor } = integers;
+  const correction = correctionFor(zero, sums, weights.name, context);
+  const pad = zero && context.constant(zero);
+  // What stands outside an image is known when compiling.
+  if (!correction || (convolves && zero && !pad) || 2 * 128 * 255 * depth >= 2 ** 31) return undefined;
+  const operands: Value[] = [...correction.operands];
+  const operand = (value: Value): Expression => {
+    const known = operands.indexOf(value);
+    return input(1 + (known >= 0 ? known : operands.push(value) - 1));
+  };
+  const own = context.addConstant(`${weights.name}/steps`, tensorOf("float32", [scales.length], scales));
+  const steps = binary("multiply", operand(own), operand(scale));
+  const product = binary("multiply", cast("float32", correction.sum ?? input(0)), steps);
+  const sum = bias ? binary("add", product, operand(bias)) : product;
+  const epilogue = substitute(expressionOf(node, "epilogue") ?? input(0), (index) =>
+    index === 0 ? sum : operand(node.inputs[2 + index] as Value),
+  );
+  const packed = context.addConstant(weights.name, { dtype: "int8", shape: tensor.shape, data: integers.integers });
+  return context.emit(
+    convolves ? "leafcutter.IntegerConv" : "leafcutter.IntegerMatMul",
+    [source, packed, correction.offsets, ...operands],
+    {
+      ...node.attributes,
+      ...(convolves ? { padValue: integerAttribute(Number(pad?.data[0] ?? 0)) } : {}),
+      epilogue: expressionAttribute(epilogue),
+    },
+  );
+}
 
 /** Weights as integers, with what their output channels need. */
 interface IntegerWeights {
