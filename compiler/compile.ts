@@ -15,7 +15,7 @@ import type { BudgetOptions, CompileOptions } from "./compile-options.ts";
 import { openExecution } from "./execution.ts";
 import type { Graph } from "./graph/graph.ts";
 import { importOnnx } from "./import/onnx/import.ts";
-import { checkSamples, type SampleSet } from "./import/samples/sample-set.ts";
+import { checkSamples, type SamplePort, type SampleSet } from "./import/samples/sample-set.ts";
 import type { ByteSource } from "./import/source.ts";
 import { ObserverTeam } from "./observer-team.ts";
 import type { PackagedFiles } from "./package/package.ts";
@@ -25,6 +25,7 @@ import { defaultProfile } from "./plan/default-profile.ts";
 import { makePlan } from "./plan/make-plan.ts";
 import { resolveStates } from "./plan/states.ts";
 import { checkProvenance, checkSamePackage, hasBudget, optionsOf, provenanceOf } from "./provenance.ts";
+import { languageModelOf } from "./quantize/language-model.ts";
 import { normStatistics } from "./quantize/norm-statistics.ts";
 import { WorkCache } from "./quantize/work-cache.ts";
 import { makeReport, type Report } from "./report.ts";
@@ -135,6 +136,16 @@ export async function compile(source: ByteSource, given: CompileOptions = {}): P
   return { ...built.packaged, report };
 }
 
+/** Of a language model the tokens are enough: the mask is of ones, positions count up, a cache is empty. */
+function samplePorts(graph: Graph): readonly SamplePort[] {
+  const model = languageModelOf(graph);
+  return graph.inputs.map(({ name, type }) => ({
+    name,
+    type,
+    ...(model ? { follows: ({ input_ids: ids }) => ids && model.sample(Array.from(ids.data, Number))[name] } : {}),
+  }));
+}
+
 /** Throws option-invalid for limits on a metric that is not there, or that is better the other way. */
 function checkMetric({ metric, minMetric, maxMetric, samples }: BudgetOptions): void {
   const { higherIsBetter = true, name } = metric ?? {};
@@ -175,9 +186,10 @@ function limitsOf(options: BudgetOptions): Limits {
 async function samplesOf(graph: Graph, options: BudgetOptions): Promise<SampleSet | undefined> {
   const { samples, labels, groups, metric } = options;
   checkMetric(options);
-  if (typeof samples === "function") return samples(graph.inputs);
   if (samples === undefined) return undefined;
-  return checkSamples({ samples, labels, groups }, graph.inputs, "samples", {
+  const ports = samplePorts(graph);
+  if (typeof samples === "function") return samples(ports);
+  return checkSamples({ samples, labels, groups }, ports, "samples", {
     labelsAre: metric ? "anything" : "classes",
   });
 }

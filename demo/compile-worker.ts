@@ -1,6 +1,6 @@
 /** The compiler in a worker of its own: the page stays responsive, and ending the worker ends the compile. */
 import { expose } from "comlink";
-import { type CompileOptions, compile, fileSetSource, type Package } from "../compiler/compile.ts";
+import { type CompileOptions, cacheStorageStore, compile, fileSetSource, type Package } from "../compiler/compile.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 export type CompileRequest = Pick<CompileOptions, "name" | "dims" | "maxSize" | "maxLatency" | "samples" | "webgpu"> & {
@@ -16,7 +16,9 @@ const api = {
     { modelFiles, modelPath, ...options }: CompileRequest,
     onProgress: StageProgress,
   ): Promise<Outcome<Package>> =>
-    outcomeOf(async () => compile(fileSetSource(modelFiles, modelPath), { ...options, onProgress })),
+    outcomeOf(async () =>
+      compile(fileSetSource(modelFiles, modelPath), { ...options, calibrationStore: cacheStorageStore(), onProgress }),
+    ),
 };
 
 export type CompileApi = typeof api;

@@ -10,6 +10,9 @@ interface Row {
   readonly item: HTMLElement;
 }
 
+/** Milliseconds before which nothing is said of the rest. */
+const leastElapsed = 500;
+
 export class StageList {
   readonly #list: HTMLElement;
   #current: Row | undefined;
@@ -31,6 +34,15 @@ export class StageList {
     }
     const share = total > 0 ? Math.min(1, done / total) : 0;
     this.#current.bar.style.width = `${100 * share}%`;
+    this.#current.time.textContent = this.#left(this.#current, done, total);
+  }
+
+  /** What is done, and what the rest may take at the same pace. */
+  #left({ start }: Row, done: number, total: number): string {
+    if (total <= 1 || done <= 0 || done >= total) return "";
+    const elapsed = performance.now() - start;
+    const rest = elapsed < leastElapsed ? "" : `, ${millisecondsText((elapsed / done) * (total - done))} left`;
+    return `${done} of ${total}${rest}`;
   }
 
   /** Ends the stage under way. */

@@ -80,7 +80,12 @@ async function fileOf(flag: string, path: string | undefined): Promise<LabelFile
 /** A preset's name and JSON stand for themselves; anything else is a file. */
 async function preprocessingOf(text: string | undefined): Promise<string | undefined> {
   const isInline = text === undefined || text.trim().startsWith("{") || Object.hasOwn(presets, text.trim());
-  return isInline ? text : readText("--preprocess", text);
+  if (isInline) return text;
+  return readText(
+    "--preprocess",
+    text,
+    `Give a file of JSON, JSON itself, or one of ${Object.keys(presets).join(", ")}.`,
+  );
 }
 
 /** Samples of a folder, or of one file. */

@@ -9,7 +9,7 @@ import { parsePreprocessing, preprocess } from "../../compiler/import/samples/pr
 import { readSamples, type SampleOptions } from "../../compiler/import/samples/read-samples.ts";
 import { resizePicture } from "../../compiler/import/samples/resize.ts";
 import type { SamplePort } from "../../compiler/import/samples/sample-set.ts";
-import { tensorOf } from "../../runtime/format/tensor.ts";
+import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
 
 const port = (name: string, dtype: "float32" | "int64", shape: readonly number[]): SamplePort => ({
   name,
@@ -133,6 +133,18 @@ describe("files of samples", () => {
     const set = await read(files, [port("x", "float32", [1, 2])], options);
     expect(set).toMatchObject({ groups: ["day", "night"], labels: [8, 7] });
     expect(set.samples.map(({ x }) => x?.data[0])).toEqual([1, 3]);
+  });
+
+  test("an input that follows from the others may be left out", async () => {
+    const mask = {
+      ...port("mask", "int64", [1, 2]),
+      follows: ({ ids }: Readonly<Record<string, Tensor>>) => ids && tensorOf("int64", [1, 2], [1, 1]),
+    };
+    const set = await read({ "s.jsonl": '{"ids":[[5,6]]}' }, [port("ids", "int64", [1, 2]), mask]);
+    expect(set.samples[0]?.mask).toEqual(tensorOf("int64", [1, 2], [1, 1]));
+    await expect(read({ "s.jsonl": '{"mask":[[1,1]]}' }, [port("ids", "int64", [1, 2]), mask])).rejects.toThrow(
+      "an input is missing; expected ids",
+    );
   });
 
   test("integers of another width are taken where they fit", async () => {

@@ -27,6 +27,8 @@ export interface SampleSet {
 export interface SamplePort {
   readonly name: string;
   readonly type: { readonly dtype: DType; readonly shape: readonly Dim[] };
+  /** What it is where a sample does not say, if that follows from the others. */
+  readonly follows?: (sample: InputSample) => Tensor | undefined;
 }
 
 export interface UncheckedSamples {
@@ -84,8 +86,8 @@ function checkSample(sample: InputSample, ports: readonly SamplePort[], where: s
   const names = ports.map(({ name }) => name).join(", ");
   if (unknown !== undefined) throw refuse(where, "the model has no such input", names, unknown);
   return Object.fromEntries(
-    ports.map(({ name, type }) => {
-      const tensor = sample[name];
+    ports.map(({ name, type, follows }) => {
+      const tensor = sample[name] ?? follows?.(sample);
       if (!tensor) throw refuse(where, "an input is missing", name, Object.keys(sample).join(", ") || "nothing");
       const { shape } = tensor;
       const fits =
