@@ -17,11 +17,12 @@ import {
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
 import { keyOf } from "../expression/memo.ts";
 import type { MatmulProblem, StoredWeights } from "../problem.ts";
-import { weightForm, weightPanelBytes, weightScratchBytes } from "../tile/block-layout.ts";
+import { weightForm, weightScratchBytes } from "../tile/block-layout.ts";
 import { epilogueForm, isAligned, isEpilogue } from "../tile/finish.ts";
 import { quad } from "../tile/wgsl.ts";
 import { addressWord, integerWord, type NamedArguments } from "../tile/words.ts";
-import { packBias, packMatmul, readPackedMatmul } from "./pack.ts";
+import { widenedBeyond } from "./halves.ts";
+import { matmulPanelBytes, packBias, packMatmul, readPackedMatmul } from "./pack.ts";
 import { preparedBytes } from "./prepare-rows.ts";
 import { type MatmulVariant, matmulVariants, matmulWidth } from "./variants.ts";
 import { emitMatmul, fewRows, type MatmulShape } from "./wasm.ts";
@@ -58,9 +59,9 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   scratchBytes({ rows, overPanels }, problem) {
     const { dynamicB, inner } = problem;
     if (dynamicB) return 0;
-    if (!overPanels) return weightScratchBytes(problem, matmulWidth, inner);
     const form = weightForm(problem);
-    return form === "float32" || form === "int8" ? 0 : preparedBytes(form, rows, inner as number);
+    if (overPanels) return form === "float32" || form === "int8" ? 0 : preparedBytes(form, rows, inner as number);
+    return addDims(weightScratchBytes(problem, matmulWidth, inner), form === "float16" ? widenedBeyond : 0);
   },
   bind: (variant, problem, [a, b, , ...operands], outputs, packed, scratch) =>
     bindMatmul(
@@ -111,7 +112,7 @@ function bindMatmul(
   const aRow = multiplyDims(inner, 4);
   const panels = ceilDivideDims(columns, matmulWidth);
   const depth = inner as number;
-  const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : weightPanelBytes(weights, matmulWidth, depth, depth);
+  const bytes = dynamicB ? multiplyDims(inner, matmulWidth * 4) : matmulPanelBytes(weights, depth);
   const repeats = operands.map(rowsOf);
   const order = orderOf(variant, problem);
   const named: NamedArguments = [

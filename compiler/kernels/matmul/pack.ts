@@ -3,11 +3,12 @@ import { binary, cast, constant, type Expression } from "../../../runtime/format
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import type { Storage } from "../../graph/graph.ts";
 import type { Buffer, Packed, PackedReading, View } from "../contract.ts";
-import type { MatmulProblem } from "../problem.ts";
+import type { MatmulProblem, StoredWeights } from "../problem.ts";
 import { blockValue, nibbleOf } from "../tile/block-element.ts";
 import { type BlockWeights, blockFront, blockLayout, weightForm, weightPanelBytes } from "../tile/block-layout.ts";
 import { packWeights } from "../tile/pack.ts";
 import { elementBytes, panelFront } from "../tile/panel.ts";
+import { halvesBytes, halvesFront, placeOfHalf, quadBytes } from "./halves.ts";
 import { matmulWidth } from "./variants.ts";
 
 export function packMatmul(
@@ -32,8 +33,13 @@ export function packMatmul(
     index: (channel: number, k: number): number => (problem.transposeB ? channel * inner + k : k * columns + channel),
     bias: (channel: number): number => Number(bias?.data[channel] ?? 0),
   };
-  return packWeights(source, problem, storage);
+  const order = problem.storage === "float16" ? { bytes: halvesBytes(inner), place: placeOfHalf } : undefined;
+  return packWeights(source, problem, storage, undefined, order);
 }
+
+/** Bytes of one panel of a constant B. */
+export const matmulPanelBytes = (weights: StoredWeights, depth: number): number =>
+  weights.storage === "float16" ? halvesBytes(depth) : weightPanelBytes(weights, matmulWidth, depth, depth);
 
 /** The bias padded to whole panels; a single panel of zeros, for all panels, when there is none. */
 export function packBias(bias: Tensor | undefined): Packed {
@@ -49,15 +55,16 @@ const width = constant(matmulWidth, "int32");
 export function readPackedMatmul(problem: MatmulProblem, packed: Buffer): PackedReading {
   const { inner, transposeB } = problem;
   const depth = inner as number;
-  const unit = weightPanelBytes(problem, matmulWidth, depth, depth);
+  const unit = matmulPanelBytes(problem, depth);
   const panels = (packed.bytes as number) / unit;
   const form = weightForm(problem);
-  const place = (coordinates: readonly Expression[]): { panel: Expression; column: Expression; k: Expression } => {
+  const place: Place = (coordinates) => {
     const [first, second] = coordinates as readonly [Expression, Expression];
     const [column, k] = transposeB ? [first, second] : [second, first];
     return { panel: binary("divide", column, width), column: binary("remainder", column, width), k };
   };
   if (typeof form !== "string") return readBlocks(form, packed, unit, panels, place);
+  if (form === "float16") return readHalves(packed, unit, panels, place);
   const element = elementBytes[form];
   const weights = {
     buffer: packed,
@@ -84,13 +91,30 @@ export function readPackedMatmul(problem: MatmulProblem, packed: Buffer): Packed
   };
 }
 
-function readBlocks(
-  form: BlockWeights,
-  packed: Buffer,
-  unit: number,
-  panels: number,
-  place: (coordinates: readonly Expression[]) => { panel: Expression; column: Expression; k: Expression },
-): PackedReading {
+type Place = (coordinates: readonly Expression[]) => { panel: Expression; column: Expression; k: Expression };
+
+function readHalves(packed: Buffer, unit: number, panels: number, place: Place): PackedReading {
+  const quads = (unit - halvesFront) / quadBytes;
+  const [one, three, two] = [1, 3, 2].map((value) => constant(value, "int32")) as [Expression, Expression, Expression];
+  return {
+    views: [
+      {
+        buffer: packed,
+        offset: halvesFront,
+        dtype: "float16",
+        shape: [panels, quads, matmulWidth / 2, 4, 2],
+        strides: [unit, quadBytes, 16, 4, 2],
+      },
+    ],
+    value: (coordinates, load) => {
+      const { panel, column, k } = place(coordinates);
+      const [quad, pair] = [binary("shiftRight", k, two), binary("shiftRight", column, one)];
+      return cast("float32", load(0, [panel, quad, pair, binary("bitAnd", k, three), binary("bitAnd", column, one)]));
+    },
+  };
+}
+
+function readBlocks(form: BlockWeights, packed: Buffer, unit: number, panels: number, place: Place): PackedReading {
   const { scaleBytes, zeros, head, stepBytes, bytes } = blockLayout(form, matmulWidth);
   const front = blockFront(form, matmulWidth);
   const count = Math.ceil((unit - front) / bytes);

@@ -4,7 +4,7 @@
  * power of two that makes up for exponents whose bias is left as it is.
  */
 import type { BodyBuilder } from "../../assemble/body.ts";
-import type { Local } from "../../assemble/expression.ts";
+import type { Expression, Local } from "../../assemble/expression.ts";
 import { f32, i32, minimumS } from "../../assemble/scalar.ts";
 import { f32x4, i16x8, i32x4, v128 } from "../../assemble/vector.ts";
 import type { BlockWeights } from "../tile/block-layout.ts";
@@ -12,7 +12,7 @@ import { firstLanes, turned } from "./order.ts";
 
 type Address = Local<"i32">;
 
-/** What a value of A is multiplied by for float16 weights; beyond 2^87 it overflows. */
+/** What a value of A is multiplied by for float16 weights, as halves without their exponents' bias are small; beyond 2^87 it overflows. */
 export const rowScale = 2 ** 40;
 
 /** Steps of k with one scale: as many as codes of NF4, in 2048ths, times 16 bits can be summed in 32. */
@@ -23,9 +23,12 @@ export const chunkHead = 16;
 export const startOfSums = 4;
 export const chunkBytes = (steps: number): number => chunkHead + 2 * steps;
 
+/** Bytes of one row of floats: whole fours, zeros behind the last. */
+const floatRowBytes = (depth: number): number => Math.ceil(depth / 4) * 16;
+
 /** Bytes of `rows` rows: chunk after chunk, the rows of each side by side. */
 export function preparedBytes(weights: "float16" | BlockWeights, rows: number, depth: number): number {
-  if (weights === "float16") return rows * depth * 4;
+  if (weights === "float16") return rows * floatRowBytes(depth);
   const steps = chunkSteps(weights);
   return rows * Math.ceil(depth / steps) * chunkBytes(steps);
 }
@@ -40,23 +43,24 @@ export interface Rows {
   readonly rest: number;
 }
 
-/** Rows of floats one behind another. */
+/** Rows of scaled floats one behind another. */
 export function scaleRows(body: BodyBuilder, { count, first, step, inner, rest }: Rows, scratch: Address): void {
   const to = body.local("i32", scratch);
   const row = body.local("i32", first);
   const fours = body.local("i32", i32.and(inner, -4));
+  const factor = f32x4.const(rowScale, rowScale, rowScale, rowScale);
   body.hoistConstants(() =>
     body.forRange(0, count, 1, () => {
       const at = body.local("i32", row);
-      const factor = f32x4.const(rowScale, rowScale, rowScale, rowScale);
-      body.forRange(0, fours, 4, () => {
-        body.v128Store(to, f32x4.mul(v128.load(at), factor));
-        body.set(at, i32.add(at, 16));
+      const put = (x: Expression<"v128">): void => {
+        body.v128Store(to, f32x4.mul(x, factor));
         body.set(to, i32.add(to, 16));
+      };
+      body.forRange(0, fours, 4, () => {
+        put(v128.load(at));
+        body.set(at, i32.add(at, 16));
       });
-      for (let k = 0; k < rest; k++)
-        body.f32Store(to, f32.mul(f32.load(at, { offset: k * 4 }), rowScale), { offset: k * 4 });
-      if (rest > 0) body.set(to, i32.add(to, rest * 4));
+      if (rest > 0) put(firstLanes(at, rest));
       body.set(row, i32.add(row, step));
     }),
   );

@@ -14,13 +14,13 @@ import { weightForm } from "../tile/block-layout.ts";
 import { readyWeights } from "../tile/block-widen.ts";
 import { applyInline, type EpilogueForm, emitPass, type OperandChannels, operandDistances } from "../tile/finish.ts";
 import { biasAccumulators, emitMultiply, plainReader, rowsOn } from "../tile/multiply.ts";
-import { byteReader, halfBias, halfPairReader, panelFront } from "../tile/panel.ts";
+import { byteReader, panelFront } from "../tile/panel.ts";
 import { takeRows } from "../tile/rows.ts";
 import { storeTile } from "../tile/store.ts";
 import { RecordReader } from "../tile/words.ts";
 import { multiplyBlocks } from "./blocks.ts";
-import { ordered } from "./order.ts";
-import { quantiseRows, rowScale, scaleRows } from "./prepare-rows.ts";
+import { multiplyHalves, widenHalves } from "./halves.ts";
+import { quantiseRows, scaleRows } from "./prepare-rows.ts";
 import { matmulWidth } from "./variants.ts";
 
 export interface MatmulShape extends StoredWeights {
@@ -78,7 +78,7 @@ class MatmulCode {
     const columns = words.local("columns");
     const rows = this.#shape.order === "tile" ? body.local("i32", this.#shape.rows) : words.local("rowsPerB");
     const first = body.local("i32", 0);
-    if (this.#shape.order === "tile" && words.has("scratch")) this.#prepareRows();
+    if (this.#shape.order === "tile") this.#prepareRows();
     body.forRange(begin, end, 1, (panel) => {
       const column = body.local("i32", i32.mul(panel, matmulWidth));
       const b = body.local("i32", i32.add(words.word("b"), i32.mul(panel, words.word("panelBytes"))));
@@ -99,7 +99,7 @@ class MatmulCode {
       const first = words.local("a");
       const rows = { count, first, step: words.local("aRow"), inner: words.local("inner"), rest };
       if (typeof form === "object") quantiseRows(body, form, rows, words.local("scratch"));
-      else scaleRows(body, rows, words.local("scratch"));
+      else if (form === "float16") scaleRows(body, rows, words.local("scratch"));
     });
   }
 
@@ -144,14 +144,10 @@ class MatmulCode {
       const inner = words.local("inner");
       const scratch = words.has("scratch") ? words.local("scratch") : undefined;
       // A panel that is read once is widened on the way.
-      const panel =
-        order === "tile" ? b : readyWeights(this.#context, this.#shape, matmulWidth, body, b, scratch, inner, inner);
-      // Rows prepared for float16 lie one behind another.
-      const isPrepared = order === "tile" && this.#shape.storage === "float16";
-      const aStep = isPrepared ? body.local("i32", i32.shl(inner, 2)) : words.local("aRow");
+      const panel = order === "tile" ? b : this.#widened(b, scratch, inner);
+      const aStep = words.local("aRow");
       const cStep = words.local("cRow");
-      const aStart = isPrepared ? words.word("scratch") : words.word("a");
-      const a = body.local("i32", i32.add(aStart, i32.mul(begin, aStep)));
+      const a = body.local("i32", i32.add(words.word("a"), i32.mul(begin, aStep)));
       const c = body.local("i32", i32.add(i32.add(words.word("c"), i32.shl(column, 2)), i32.mul(begin, cStep)));
       const left = body.local("i32", i32.sub(end, begin));
       const tile = (count: number): void => {
@@ -175,6 +171,14 @@ class MatmulCode {
       }
       if (form === "pass") this.#finish(begin, end, column, valid);
     });
+  }
+
+  #widened(panel: Address, scratch: Address | undefined, inner: Address): Address {
+    const body = this.#body;
+    if (this.#shape.storage !== "float16" || !scratch)
+      return readyWeights(this.#context, this.#shape, matmulWidth, body, panel, scratch, inner, inner);
+    body.call(widenHalves(this.#context), panel, scratch, inner);
+    return scratch;
   }
 
   #tile(
@@ -211,10 +215,11 @@ class MatmulCode {
     const vectors = matmulWidth / 4;
     const weightsAs = order === "tile" ? weightForm(this.#shape) : "float32";
     if (typeof weightsAs === "object")
-      return multiplyBlocks(body, target, weightsAs, panel, this.#prepared(), inner, rows);
+      return multiplyBlocks(body, target, weightsAs, panel, this.#words.local("scratch"), inner, rows);
+    if (weightsAs === "float16") return multiplyHalves(body, target, panel, this.#words.local("scratch"), inner, rows);
     const zero = f32x4.const(0, 0, 0, 0);
     const biased = biasAccumulators(body, { rows, vectors }, bias);
-    // The sum of narrow weights is scaled before the bias joins it.
+    // The sum of int8 weights is scaled before the bias joins it.
     const narrow = weightsAs !== "float32";
     const zeros = (): readonly (readonly Local<"v128">[])[] =>
       biased.map((row) => row.map(() => body.local("v128", zero)));
@@ -222,8 +227,7 @@ class MatmulCode {
     const others = Array.from({ length: sets - 1 }, zeros);
     const front = dynamicB ? 0 : panelFront(weightsAs, matmulWidth);
     const weights = body.local("i32", i32.add(panel, front));
-    const reader =
-      weightsAs === "float32" ? plainReader(vectors) : weightsAs === "float16" ? halfPairReader() : byteReader(body);
+    const reader = narrow ? byteReader(body) : plainReader(vectors);
     const multiply = (): void => emitMultiply(body, target, [first, ...others], weights, sources, { inner }, reader);
     if (narrow) body.hoistConstants(multiply);
     else multiply();
@@ -235,22 +239,12 @@ class MatmulCode {
         });
       });
     if (!narrow) return first;
-    return first.map((row, i) => {
-      const [a = zero, b = zero] = row;
-      const columns = weightsAs === "float16" ? ordered(a, b) : [a, b];
-      return columns.map((sum, j) => {
-        const scale =
-          weightsAs === "float16"
-            ? f32x4.splat(halfBias / rowScale)
-            : v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
+    return first.map((row, i) =>
+      row.map((sum, j) => {
+        const scale = v128.load(panel, { offset: matmulWidth * 4 + j * 16 });
         return body.local("v128", multiplyAdd(target, sum, scale, biased[i]?.[j] ?? zero));
-      });
-    });
-  }
-
-  /** Rows of A as narrow weights read them. */
-  #prepared(): Address {
-    return this.#words.local("scratch");
+      }),
+    );
   }
 
   /** The epilogue over the columns just written. */

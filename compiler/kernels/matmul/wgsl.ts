@@ -4,6 +4,7 @@ import { hasFloatWgsl } from "../expression/wgsl-float.ts";
 import { finishQuad, type PanelQuad, quad, weightQuad } from "../tile/wgsl.ts";
 import { type Wgsl, WgslBody } from "../wgsl/body.ts";
 import { namedWords } from "../wgsl/words.ts";
+import { halvesFront, quadBytes } from "./halves.ts";
 import { matmulWidth } from "./variants.ts";
 import type { MatmulShape } from "./wasm.ts";
 
@@ -25,7 +26,9 @@ export function matmulWgsl(shape: MatmulShape): WgslKernel | undefined {
   );
   const weights = dynamicB
     ? bareQuad(body, panel, place, body.let(`${word("bias")} + ${number} * ${word("biasStep")}`))
-    : weightQuad(body, shape, matmulWidth, panel, place, word("inner"));
+    : shape.storage === "float16"
+      ? halvesQuad(body, panel, place)
+      : weightQuad(body, shape, matmulWidth, panel, place, word("inner"));
   const sum = body.variable(weights.bias);
   const source = body.variable(`${word("a")} + ${row} * ${word("aRow")}`);
   body.loop(word("inner"), () => {
@@ -41,6 +44,18 @@ export function matmulWgsl(shape: MatmulShape): WgslKernel | undefined {
   });
   finishQuad(body, sum, body.let(`${columns} - ${column}`), target, epilogue, operands);
   return body.end();
+}
+
+/** Four columns of a float16 panel, in two pairs (halves.ts). */
+function halvesQuad(body: WgslBody, panel: Wgsl, column: Wgsl): PanelQuad {
+  const cursor = body.variable("0u");
+  const first = body.let(`${panel} + ${halvesFront}u + ${column} * 8u`);
+  return {
+    bias: body.let(body.call("quadFloat32", `${panel} + ${column} * 4u`)),
+    cursor,
+    step: 1,
+    weights: body.call("quadHalves", `${first} + (${cursor} / 4u) * ${quadBytes}u + (${cursor} % 4u) * 4u`),
+  };
 }
 
 /** Four columns of a panel that was computed at run time: weights alone, the bias apart. */

@@ -5,7 +5,7 @@ import type { Packed } from "../contract.ts";
 import type { StoredWeights } from "../problem.ts";
 import { weightForm } from "./block-layout.ts";
 import { type BlockPanelSource, packBlockPanels } from "./block-pack.ts";
-import { packPanels } from "./panel.ts";
+import { type PanelSource, packPanels } from "./panel.ts";
 
 /** `storage` is that of the constant, as which `weights` says it is stored; `scaleOf`: the scale of an output channel's int8. */
 export function packWeights(
@@ -13,6 +13,7 @@ export function packWeights(
   weights: StoredWeights,
   storage: Storage | undefined,
   scaleOf = (channel: number): number => channel,
+  order?: PanelSource["order"],
 ): Packed {
   const form = weightForm(weights);
   const { values, index } = source;
@@ -26,5 +27,6 @@ export function packWeights(
     storage: form,
     weight: (channel, k) => values[index(channel, k)] ?? 0,
     scale: (channel) => scales?.[scaleOf(channel)] ?? 1,
+    order,
   });
 }

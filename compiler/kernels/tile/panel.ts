@@ -40,6 +40,8 @@ export interface PanelSource {
   bias(channel: number): number;
   /** int8 only. */
   scale(channel: number): number;
+  /** Another order of the weights: the place of one among those of its panel, and a panel's bytes. */
+  readonly order?: { readonly bytes: number; place(k: number, column: number): number } | undefined;
 }
 
 const largestHalf = 65504;
@@ -56,8 +58,8 @@ const notAHalf = (channel: number, value: number): LeafcutterError =>
 
 /** Throws a LeafcutterError when a weight is not finite in its storage. */
 export function packPanels(source: PanelSource): Packed {
-  const { panels, width, depth, storage } = source;
-  const unit = panelBytes(storage, width, depth);
+  const { panels, width, depth, storage, order } = source;
+  const unit = order?.bytes ?? panelBytes(storage, width, depth);
   const bytes = new Uint8Array(panels * unit);
   const view = new DataView(bytes.buffer);
   for (let panel = 0; panel < panels; panel++) {
@@ -72,7 +74,7 @@ export function packPanels(source: PanelSource): Packed {
       for (let k = 0; k < depth; k++) {
         const value = source.weight(channel, k);
         if (storage === "float16" && !(Math.abs(value) <= largestHalf)) throw notAHalf(channel, value);
-        const index = k * width + column;
+        const index = order ? order.place(k, column) : k * width + column;
         if (storage === "float32") view.setFloat32(weights + index * 4, value, true);
         else if (storage === "float16") view.setUint16(weights + index * 2, numberToFloat16(value), true);
         else view.setInt8(weights + index, scale === 0 ? 0 : Math.round(value / scale));
@@ -158,23 +160,6 @@ export const byteReader = (body: BodyBuilder): PanelReader => ({
     const words = body.local("v128", v128.load8x8S(weights, { offset }));
     return [i32x4.extendLowI16x8S(words), i32x4.extendHighI16x8S(words)].map((lanes) => f32x4.convertI32x4S(lanes));
   },
-});
-
-/** How much too small `halfPairReader` leaves its weights. */
-export const halfBias = 2 ** 112;
-
-/**
- * float16 weights of eight columns in registers, the even ones and the odd ones, each in the upper half of its lane (the even
- * ones from two bytes before, where a panel's bias or other weights lie), exact but for `halfBias`.
- */
-export const halfPairReader = (): PanelReader => ({
-  stepBytes: 16,
-  read: (weights, offset) =>
-    [offset - 2, offset].map((at) => {
-      const upper = at < 0 ? v128.load(i32.sub(weights, -at)) : v128.load(weights, { offset: at });
-      const mask = 0x8fffe000 | 0;
-      return v128.and(i32x4.shrS(upper, 3), i32x4.const(mask, mask, mask, mask));
-    }),
 });
 
 /** Panels of `vectors` * 4 columns of any storage, widened in registers; int8 by `scales`, one vector per four columns. */

@@ -39,6 +39,13 @@ export const memoryFunctions = {
   return vec4f(unpack2x16float(cell(i)), unpack2x16float(cell(i + 1u)));
 }`,
   },
+  /** Two pairs sixteen bytes apart. */
+  quadHalves: {
+    source: `fn quadHalves(a: u32) -> vec4f {
+  let i = a >> 2u;
+  return vec4f(unpack2x16float(cell(i)), unpack2x16float(cell(i + 4u)));
+}`,
+  },
   quadInt8: {
     source: `fn quadInt8(a: u32) -> vec4f {
   let bits = bitcast<i32>(cell(a >> 2u));
