@@ -4,6 +4,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { bytesSource, compile } from "../compiler/compile.ts";
+import { LeafcutterError } from "../runtime/format/diagnostic.ts";
 import { findBrowser, launchBrowser, openServer } from "./browser.ts";
 import { browserTitles } from "./driven-browser.ts";
 import type { Feature } from "./measure/features.ts";
@@ -85,8 +86,16 @@ export async function runFeatures({
   try {
     for (const place of where) {
       const found = place === "node" ? undefined : findBrowser(place);
-      if (found !== undefined && "missing" in found) print(`skipped ${place}: there is no ${found.missing}`);
-      else columns.push(await columnOf(server, place));
+      if (found !== undefined && "missing" in found) {
+        print(`skipped ${place}: there is no ${found.missing}`);
+        continue;
+      }
+      try {
+        columns.push(await columnOf(server, place));
+      } catch (error) {
+        if (!(error instanceof LeafcutterError && error.code === "feature-missing")) throw error;
+        print(`skipped ${place}: ${error.message}`);
+      }
     }
   } finally {
     await server.close();

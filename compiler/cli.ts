@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The `leafcutter` command: compile, inspect, run, verify, bench, features, each a file of cli/. Exit codes: 0 done,
+ * The `leafcutter` command: compile, inspect, run, verify, bench, profile, features, each a file of cli/. Exit codes: 0 done,
  * 1 failed, 2 the budget cannot be met.
  */
 import { Command } from "commander";
@@ -26,14 +26,17 @@ const program = new Command("leafcutter")
     `
 Examples:
   leafcutter compile model.onnx -o package              compile; float32 weights
-  leafcutter compile model.onnx -o package --max-size 1MB   compile into a size budget
-  leafcutter compile model.onnx -o package --dim batch=1..4 one package for batches of 1 to 4
+  leafcutter compile model.onnx -o package --max-size 1MB --calibrate images --report report.html
+                                                        compile into a budget; what it cost, as a page
+  leafcutter compile model.onnx -o package --dim batch=1..4
+                                                        one package for batches of 1 to 4
   leafcutter compile model.onnx -o package --state 'past.*=present.*' --dim past=0..511 --dim total=past+1
                                                         the session keeps the key-value cache
   leafcutter inspect package                            steps, memory map, bytes and time per layer
   leafcutter run package --input image=cat.jpg          one inference
   leafcutter verify models/* --in chromium              golden data of each folder, in a real browser
   leafcutter bench model.onnx --in chromium,node --peers ort --html report.html
+  leafcutter profile -o device.json                     what kernels and memory cost here, for compile --device
   leafcutter features                                   what the browsers of this machine can do
 
 Sizes: kB, MB and GB are 10^3, 10^6 and 10^9 bytes. Exit codes: 0 done, 1 failed, 2 nothing keeps the limits.

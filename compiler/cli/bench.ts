@@ -5,7 +5,7 @@ import { publishedEnergy } from "../budget/energy.ts";
 import { parseDeviceProfile, type Scheme } from "../compile.ts";
 import type { StateNames } from "../plan/states.ts";
 import { type EnergyFlags, withEnergyOptions } from "./energy.ts";
-import { backendOption, dimOption, example, stateOption } from "./options.ts";
+import { backendOption, dimOption, examples, stateOption } from "./options.ts";
 import { collect, type Dims, parsePrecision, parseShares, parseThreadList } from "./parse.ts";
 import { oneOf, places } from "./places.ts";
 import { readText } from "./read-text.ts";
@@ -59,7 +59,15 @@ export function addBench(program: Command): void {
     .option("--device <file>", "device profile of `leafcutter profile`, whose predictions stand beside the medians")
     .addOption(dimOption())
     .addOption(stateOption())
-    .addHelpText("after", example("bench model.onnx --in chromium,node --peers ort --html report.html"))
+    .addHelpText(
+      "after",
+      examples(
+        "bench model.onnx --in chromium,node --peers ort --html report.html",
+        "bench model.onnx package --peers '' --visits 0        ours alone, without fresh pages",
+        "bench model.onnx --precisions float32,int8 --device device.json",
+        "bench quality cifar agreement --data ../shared",
+      ),
+    )
     .action(bench);
 }
 

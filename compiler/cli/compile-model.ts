@@ -193,9 +193,11 @@ const valueOption = (): Option =>
 /** Adds the options of CompileFlags. */
 export function withCompileOptions(command: Command): Command {
   return command
+    .optionsGroup("Inputs:")
     .addOption(dimOption())
     .addOption(stateOption())
     .addOption(valueOption())
+    .optionsGroup("Limits, and what is best within them:")
     .addOption(
       new Option("--max-size <size>", "most bytes of all files of the package, such as 1MB (10^6 bytes)").argParser(
         parseSize,
@@ -239,6 +241,7 @@ export function withCompileOptions(command: Command): Command {
         "one scheme for all layers instead of a choice for each: float16, int8-weights, int8, int8-dynamic, int4/32, nf4/64",
       ).argParser(parsePrecision),
     )
+    .optionsGroup("Samples:")
     .option(
       "--calibrate <path>",
       "samples on which layers are weighed and quality is measured: a folder of test_data_set_N, .npy files, pictures (a folder for each group) or JSON lines; CIFAR-10 and IDX files (default: seeded synthetic inputs)",
@@ -275,6 +278,7 @@ export function withCompileOptions(command: Command): Command {
       "where calibrations are kept, so that the next compile (or one after an abort) goes on from there (default: leafcutter in the user's cache folder)",
     )
     .option("--no-calibration-cache", "keep no calibrations, and take none")
+    .optionsGroup("Device, and what the code is for:")
     .option(
       "--device <file>",
       "device profile for latency and energy, made by `leafcutter profile` (default: built in)",

@@ -14,18 +14,23 @@ import {
 } from "../compile.ts";
 import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
 import { type EnergyFlags, energyOfPackage, withEnergyOptions } from "./energy.ts";
-import { example } from "./options.ts";
+import { examples } from "./options.ts";
 import { writePackage } from "./package-folder.ts";
 
 const lessons = `
+
 Limits can be combined; layers get the schemes (float32, float16, int8, int4) that keep all of them with the best objective.
 Where nothing does, the exit code is 2, and the message names the limits that exclude one another and what would be enough
 (all of it with --report). Latency and energy are those of the device's profile; a hard limit on energy needs a profile
 measured on the device, or --accept-prior.
 
+More examples:
   leafcutter compile model.onnx -o package --max-size 1MB --calibrate images --labels labels.txt --max-slice-drop 1
-  leafcutter compile model.onnx -o package --objective latency --min-quality 0.99 --device device.json
-  leafcutter compile model.onnx -o package --precision int8 --calibrate images`;
+  leafcutter compile model.onnx -o package --objective latency --min-quality 0.99 --device device.json --report report.html
+  leafcutter compile model.onnx -o package --precision int8 --calibrate images --preprocess imagenet
+  leafcutter compile model.onnx -o again --locked package/manifest.json --calibrate images
+
+Exit codes: 0 done, 1 failed, 2 nothing keeps the limits.`;
 
 export function addCompile(program: Command): void {
   withEnergyOptions(
@@ -36,6 +41,7 @@ export function addCompile(program: Command): void {
         .argument("<model>", "an .onnx file"),
     ),
   )
+    .optionsGroup("Output:")
     .requiredOption("-o, --output <dir>", "folder of the package")
     .option("--name <name>", "name of the package (default: the file's)")
     .option(
@@ -46,7 +52,7 @@ export function addCompile(program: Command): void {
       "--locked <manifest>",
       "make the package of this manifest.json again, byte by byte, with its options; fails where model, samples, device profile or compiler differ",
     )
-    .addHelpText("after", example("compile model.onnx -o public/model --dim batch=1..4 --max-size 1MB") + lessons)
+    .addHelpText("after", examples("compile model.onnx -o public/model --dim batch=1..4 --max-size 1MB") + lessons)
     .action(
       async (
         model: string,

@@ -1,6 +1,6 @@
 /** `leafcutter features`: what the engines of this machine can do. */
 import type { Command } from "commander";
-import { example } from "./options.ts";
+import { examples } from "./options.ts";
 import { oneOf, places } from "./places.ts";
 
 export function addFeatures(program: Command): void {
@@ -12,7 +12,7 @@ export function addFeatures(program: Command): void {
     .option("--in <places>", "comma-separated: chromium, firefox, webkit, node", "chromium,firefox,webkit,node")
     .option("--json <file>", "write the table as JSON")
     .option("--markdown <file>", "write the table as Markdown")
-    .addHelpText("after", example("features --in chromium,firefox --markdown features.md"))
+    .addHelpText("after", examples("features --in chromium,firefox --markdown features.md"))
     .action(async (flags: { readonly in: string; readonly json?: string; readonly markdown?: string }) => {
       const { runFeatures } = await import("../../bench/features.ts");
       await runFeatures({ ...flags, where: oneOf("--in", flags.in, places), print: (line) => console.log(line) });

@@ -12,7 +12,7 @@ import { load } from "../../runtime/index.ts";
 import { formatBytes } from "../compile.ts";
 import { programOf } from "../package/program-of.ts";
 import { type CompileFlags, compileModel, compileOptions, withCompileOptions } from "./compile-model.ts";
-import { example } from "./options.ts";
+import { examples } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { portText } from "./port-text.ts";
 
@@ -24,7 +24,14 @@ export function addInspect(program: Command): void {
       .argument("<target>", "a package folder or a model file"),
   )
     .option("--json", "print JSON")
-    .addHelpText("after", example("inspect public/model"))
+    .addHelpText(
+      "after",
+      examples(
+        "inspect public/model",
+        "inspect model.onnx --precision int8       what a compile would make of it",
+        "inspect public/model --json | jq '.steps[] | select(.where == \"host\")'",
+      ),
+    )
     .action(inspect);
 }
 

@@ -23,4 +23,5 @@ export const stateOption = (): Option =>
   ).argParser(parseState);
 
 /** What stands under the options of a command's help. */
-export const example = (line: string): string => `\nExample:\n  leafcutter ${line}`;
+export const examples = (...lines: readonly string[]): string =>
+  [lines.length > 1 ? "\nExamples:" : "\nExample:", ...lines.map((line) => `  leafcutter ${line}`)].join("\n");

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { Option } from "commander";
-import { example } from "./options.ts";
+import { examples } from "./options.ts";
 import { places } from "./places.ts";
 
 export function addProfile(program: Command): void {
@@ -14,7 +14,13 @@ export function addProfile(program: Command): void {
     .requiredOption("-o, --output <file>", "where to write the profile, an input of `compile --device`")
     .option("--powercap <folder>", "where Linux's energy counters are (default: /sys/class/powercap)")
     .addOption(new Option("--in <where>", "the engine").choices(places).default("chromium"))
-    .addHelpText("after", example("profile --in firefox -o firefox.json"))
+    .addHelpText(
+      "after",
+      examples(
+        "profile --in firefox -o firefox.json",
+        "compile model.onnx -o package --max-latency 20ms --device firefox.json",
+      ),
+    )
     .action(
       async (flags: { readonly output: string; readonly powercap?: string; readonly in: (typeof places)[number] }) => {
         const { measureDevice } = await import("../../bench/profile.ts");

@@ -7,7 +7,7 @@ import type { Tensor } from "../../runtime/format/tensor.ts";
 import { type Backend, load } from "../../runtime/index.ts";
 import { writeNpy } from "../import/npy.ts";
 import { type EnergyFlags, energyOfRuns, withEnergyOptions } from "./energy.ts";
-import { backendOption, example, threadsOption } from "./options.ts";
+import { backendOption, examples, threadsOption } from "./options.ts";
 import { readPackage } from "./package-folder.ts";
 import { collect } from "./parse.ts";
 import { portText } from "./port-text.ts";
@@ -22,7 +22,14 @@ export function addRun(program: Command): void {
       collect,
     )
     .option("-o, --output <dir>", "write every output as .npy (default: print the numbers, or the largest five)")
-    .addHelpText("after", example("run public/model --input image=cat.jpg -o outputs"))
+    .addHelpText(
+      "after",
+      examples(
+        "run public/model --input image=cat.jpg -o outputs",
+        "run public/model --input ids=ids.npy --input mask=mask.json --backend wasm-simd",
+        "run public/model --input image=cat.jpg --energy",
+      ),
+    )
     .addOption(backendOption())
     .addOption(threadsOption())
     .option("--device <file>", "with --energy: device profile of `leafcutter profile`, for estimates")

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { Backend } from "../../runtime/index.ts";
 import type { StateNames } from "../plan/states.ts";
-import { backendOption, dimOption, example, stateOption, threadsOption } from "./options.ts";
+import { backendOption, dimOption, examples, stateOption, threadsOption } from "./options.ts";
 import type { Dims } from "./parse.ts";
 import { places } from "./places.ts";
 
@@ -18,7 +18,13 @@ export function addVerify(program: Command): void {
         "\nsteps of their last rounding (1/127 of the largest value where floats follow it): 90 % within one step, 99 % within " +
         "\nthree, all within eight.",
     )
-    .addHelpText("after", example("verify models/* --in firefox"))
+    .addHelpText(
+      "after",
+      examples(
+        "verify models/* --in firefox",
+        "verify models/resnet --backend webgpu --in chromium   falling back counts as a failure",
+      ),
+    )
     .addOption(backendOption())
     .addOption(new Option("--in <where>", "where to run").choices(places).default("node"))
     .addOption(dimOption())
