@@ -30,6 +30,8 @@ export interface QualityBenchOptions {
   readonly mixes: string;
   /** Evaluate this many evenly spaced windows only. */
   readonly windows?: number;
+  /** Without calibration.txt, and on a tenth of the windows unless `windows` says how many. */
+  readonly quick?: boolean;
   readonly json?: string;
   readonly print?: (line: string) => void;
 }
@@ -41,6 +43,8 @@ export interface QualityRow {
   readonly perplexity: number;
   /** Against float, as a share. */
   readonly change: number;
+  /** Standard error of the change, from its spread over the windows. */
+  readonly changeError: number;
   /** All weight bytes x 8 / parameters. */
   readonly effectiveBits: number;
 }
@@ -54,8 +58,10 @@ interface Mix {
 
 /** Tokens of a window: the context that the demo's model was trained on. */
 const context = 256;
-/** Windows of calibration.txt that statistics are from, evenly spaced. */
-const calibrationWindows = 64;
+/** Most windows of calibration.txt that statistics are from, evenly spaced. */
+const calibrationWindows = 160;
+/** Share of the windows that a quick measurement takes. */
+const quickShare = 0.1;
 
 /** Throws LeafcutterError for a folder without its texts or a model that is no language model. */
 export async function runQualityBench(options: QualityBenchOptions): Promise<readonly QualityRow[]> {
@@ -64,23 +70,33 @@ export async function runQualityBench(options: QualityBenchOptions): Promise<rea
   const graph = await openGraph(folder);
   const model = modelOf(graph, folder);
   const all = windowsOf(await readTokens(folder, "eval.txt"), context);
-  const evaluated = evenly(all, options.windows ?? all.length);
+  const { quick = false, windows = quick ? Math.ceil(quickShare * all.length) : all.length } = options;
+  const evaluated = evenly(all, windows);
   const parameters = [...graph.constants.values()].reduce((sum, tensor) => sum + tensor.data.length, 0);
   const rows: QualityRow[] = [];
+  let floatLosses: readonly number[] | undefined;
   const measure = async (mix: string, data: QualityRow["data"], candidate: Graph): Promise<void> => {
     const execution = await openExecution(candidate, []);
-    const { perplexity: value } = await perplexity(model, execution, evaluated);
+    const { perplexity: value, losses } = await perplexity(model, execution, evaluated);
     execution.close();
+    floatLosses ??= losses;
     const bytes = makePlan(candidate, defaultCosts).weights.reduce((sum, weight) => sum + weight.bytes.byteLength, 0);
     const change = value / (rows[0]?.perplexity ?? value) - 1;
-    const row = { mix, data, perplexity: value, change, effectiveBits: (8 * bytes) / parameters };
+    const row: QualityRow = {
+      mix,
+      data,
+      perplexity: value,
+      change,
+      changeError: (1 + change) * standardError(losses, floatLosses),
+      effectiveBits: (8 * bytes) / parameters,
+    };
     rows.push(row);
     print(rowText(row));
   };
   print(`${evaluated.length * context} of ${all.length * context} tokens, ${parameters} parameters`);
-  print("weights (products + tables)      rounded by        perplexity   change   bits");
+  print("weights (products + tables)      rounded by        perplexity            change   bits");
   await measure("float32", "float", graph);
-  for (const data of ["none", "calibration.txt"] as const) {
+  for (const data of quick ? (["none"] as const) : (["none", "calibration.txt"] as const)) {
     // Rounding to int8 and float16 asks for no statistics.
     const informed = mixes.filter(({ products, tables }) => [products, tables].some(({ kind }) => isInBlocks(kind)));
     if (data !== "none" && informed.length === 0) continue;
@@ -90,6 +106,14 @@ export async function runQualityBench(options: QualityBenchOptions): Promise<rea
   }
   if (json !== undefined) await writeFile(json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return rows;
+}
+
+/** Of the mean of a - b. */
+function standardError(a: readonly number[], b: readonly number[]): number {
+  const differences = a.map((value, i) => value - (b[i] as number));
+  const mean = differences.reduce((sum, value) => sum + value, 0) / a.length;
+  const squares = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return a.length > 1 ? Math.sqrt(squares / (a.length - 1) / a.length) : 0;
 }
 
 const isInBlocks = (kind: Scheme["kind"]): boolean => kind === "int4" || kind === "nf4";
@@ -160,7 +184,10 @@ function picksOf(graph: Graph, { products, tables }: Mix): ReadonlyMap<Node, Sch
   return new Map(layers.map(({ node, weights }) => [node, ofTables.has(weights) ? tables : products]));
 }
 
-function rowText({ mix, data, perplexity: value, change, effectiveBits }: QualityRow): string {
-  const percent = data === "float" ? "" : `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} %`;
-  return `${mix.padEnd(32)} ${data.padEnd(16)} ${value.toFixed(3).padStart(11)} ${percent.padStart(8)} ${effectiveBits.toFixed(2).padStart(6)}`;
+function rowText({ mix, data, perplexity: value, change, changeError, effectiveBits }: QualityRow): string {
+  const percent =
+    data === "float"
+      ? ""
+      : `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} +- ${(100 * changeError).toFixed(2)} %`;
+  return `${mix.padEnd(32)} ${data.padEnd(16)} ${value.toFixed(3).padStart(11)} ${percent.padStart(17)} ${effectiveBits.toFixed(2).padStart(6)}`;
 }

@@ -37,12 +37,21 @@ export function addBench(program: Command): void {
     .option("--seconds <n>", "with `worklet`: length of the audio in seconds", Number, 600)
     .option(
       "--schemes <names>",
-      "with `quality`: comma-separated schemes, or two joined by + for products and tables",
+      "with `quality` of a language model: comma-separated schemes, or two joined by + for products and tables",
       "int8-weights,int4/32+int8-weights,int4/32",
     )
-    .option("--windows <n>", "with `quality`: evaluate so many evenly spaced windows (default: all)", Number)
-    .option("--data <dir>", "with `quality`: the folder with data, models and demo-models", "../shared")
-    .option("--images <n>", "with `quality agreement`: images to compare on", Number)
+    .option(
+      "--windows <n>",
+      "with `quality` of a language model: evaluate so many evenly spaced windows of eval.txt (default: all)",
+      Number,
+    )
+    .option("--quick", "with `quality` of a language model: a tenth of the windows, without calibration.txt")
+    .option(
+      "--data <dir>",
+      "with `quality cifar` and `agreement`: the folder with data, models and demo-models",
+      "../shared",
+    )
+    .option("--images <n>", "with `quality agreement`: images to compare on (default: 200)", Number)
     .option("--each <n>", "with `quality cifar`: score every n-th image only", Number)
     .option("--model <name>", "with `quality agreement`: this model only (repeatable)", collect)
     .addOption(
@@ -86,6 +95,7 @@ interface BenchFlags extends EnergyFlags {
   readonly precisions?: readonly Scheme[];
   readonly schemes: string;
   readonly windows?: number;
+  readonly quick?: boolean;
   readonly data: string;
   readonly images?: number;
   readonly each?: number;
@@ -138,6 +148,7 @@ async function bench(targets: readonly string[], flags: BenchFlags): Promise<voi
         folder,
         mixes: flags.schemes,
         ...(flags.windows === undefined ? {} : { windows: flags.windows }),
+        quick: flags.quick ?? false,
         ...(flags.json === undefined ? {} : { json: flags.json }),
         print: (line) => console.log(line),
       });

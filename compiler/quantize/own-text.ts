@@ -66,7 +66,7 @@ function mostLikely(noise: Float32Array, at: number, vocabulary: number, logits?
 
 /** Fewer tokens make noisy moments; more rounds than a few add little (KL divergence of a small decoder in 4 bits). */
 const ownTokens = 256;
-const mostWindows = 24;
+const mostWindows = 48;
 const ownRounds = 3;
 /** Times that the calibration runs each window. */
 const observations = 2;

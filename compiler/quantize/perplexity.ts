@@ -6,6 +6,8 @@ export interface Perplexity {
   readonly perplexity: number;
   /** Tokens that were predicted. */
   readonly tokens: number;
+  /** Mean of -ln p in each window. */
+  readonly losses: readonly number[];
 }
 
 /** Each window holds one token more than the model sees: the last is only predicted. */
@@ -15,18 +17,21 @@ export async function perplexity(
   windows: Iterable<ArrayLike<number>>,
   onWindow?: (done: number) => void,
 ): Promise<Perplexity> {
+  const losses: number[] = [];
   let loss = 0;
   let tokens = 0;
-  let done = 0;
   for (const window of windows) {
     const seen = Array.from(window).slice(0, -1);
     const logits = (await execution.run(model.sample(seen)))[model.logits]?.data as Float32Array;
+    let here = 0;
     for (let at = 0; at < seen.length; at++)
-      loss += surprise(logits, at * model.vocabulary, model.vocabulary, window[at + 1] as number);
+      here += surprise(logits, at * model.vocabulary, model.vocabulary, window[at + 1] as number);
+    loss += here;
     tokens += seen.length;
-    onWindow?.(++done);
+    losses.push(here / seen.length);
+    onWindow?.(losses.length);
   }
-  return { perplexity: Math.exp(loss / tokens), tokens };
+  return { perplexity: Math.exp(loss / tokens), tokens, losses };
 }
 
 /** -ln of the token's probability under the softmax of the `count` logits from `start` on. */

@@ -24,7 +24,7 @@ test("one window: float32 as it is costs nothing, int8 little, and bits count ev
   const rows = await runQualityBench({ folder, mixes: "int8-weights", windows: 1 });
   const [float, int8] = rows;
   expect(rows).toHaveLength(2);
-  expect(float).toMatchObject({ mix: "float32", change: 0 });
+  expect(float).toMatchObject({ mix: "float32", change: 0, changeError: 0 });
   expect(float?.effectiveBits).toBeGreaterThan(32);
   expect(int8?.effectiveBits).toBeGreaterThan(8);
   expect(int8?.effectiveBits).toBeLessThan(8.6);

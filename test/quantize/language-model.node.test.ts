@@ -100,7 +100,7 @@ test("own text is the same every time, and far likelier than random tokens", asy
     );
   const first = await writeOwnText(model, await open(graph), { ...settings, rounds: 0 });
   expect(surprise([...text])).toBeLessThan(0.8 * surprise([...first]));
-});
+}, 120_000);
 
 test("second moments are those of the products' inputs, and make four bits lose less", async () => {
   const seen = await calibrate(graph, [model.sample(Array.from({ length: context }, (_, i) => i))], {
@@ -143,4 +143,4 @@ test("second moments are those of the products' inputs, and make four bits lose 
   const blind = await lossOf(undefined);
   expect(await lossOf(seen)).toBeLessThan(0.9 * blind);
   expect(await lossOf(informed)).toBeLessThan(0.9 * blind);
-});
+}, 120_000);
