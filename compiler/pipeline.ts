@@ -14,6 +14,7 @@ import { fuseEpilogue } from "./passes/fuse-epilogue.ts";
 import { inlineBranches } from "./passes/inline-branches.ts";
 import { expandQuantisation } from "./passes/integer/expand-quantisation.ts";
 import { inputBits } from "./passes/integer/input-bits.ts";
+import { integerPools } from "./passes/integer/integer-pools.ts";
 import { integerProducts } from "./passes/integer/integer-products.ts";
 import { mergeScales } from "./passes/integer/merge-scales.ts";
 import { moveQuantisation } from "./passes/integer/move-quantisation.ts";
@@ -97,7 +98,8 @@ export const integerPipeline: readonly Pass[] = [
   // Constants that are to be padded, joined or moved in integers.
   foldConstants,
   integerProducts,
-  // After products, which look for DequantizeLinear; before fusion, which does not look into it.
+  integerPools,
+  // After products and pools, which look for DequantizeLinear; before fusion, which does not look into it.
   expandQuantisation,
   // Roundings and the kernel they belong to, which views may stand between.
   sinkViews,
