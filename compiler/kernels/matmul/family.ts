@@ -35,6 +35,9 @@ const wholeBytes = 1024 * 1024;
 /** Panels below which a cut of the range by panels is too coarse. */
 const fewPanels = 16;
 
+/** Rows of A that take as long as it takes to widen a panel. */
+const widening = 2;
+
 export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
   name: "matmul",
   variants: matmulVariants,
@@ -47,8 +50,9 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
     const rowsOfB = (extent(problem.batch) * extent(problem.rows)) / separate;
     const columns = Math.ceil(extent(problem.columns) / matmulWidth) * matmulWidth;
     const left = rowsOfB % rows;
-    const last = left === 0 ? 0 : overPanels || left > fewRows ? rows : (2 * rows) / 3;
-    return separate * (rowsOfB - left + last) * columns * extent(problem.inner);
+    const last = left === 0 ? 0 : overPanels || left > fewRows ? rows : Math.max(left, (2 * rows) / 3);
+    const isWidened = !overPanels && !problem.dynamicB && problem.storage !== "float32";
+    return separate * (rowsOfB - left + last + (isWidened ? widening : 0)) * columns * extent(problem.inner);
   },
   packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
   pack: (_, problem, constants, [storage]) =>
