@@ -50,7 +50,10 @@ export async function calibratedChoices(
   const { samples, observing, toIntegers } = budget;
   const schemes = schemesFor(limits, budget);
   const known = await calibrated(graph, schemes, verifier, budget);
-  const choices = { ...known, layers: layersOf(known.graph, schemes, known.calibration), toIntegers };
+  const layers = layersOf(known.graph, schemes, known.calibration, (done, total) =>
+    budget.onProgress?.("round weights", done, total),
+  );
+  const choices = { ...known, layers, toIntegers };
   if (!known.calibration) return { choices, notes: [] };
   const { source, samples: count } = known.calibration;
   return {

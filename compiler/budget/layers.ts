@@ -99,15 +99,20 @@ export function readersOf(graph: Graph, asked: (value: Value) => boolean): Reado
   return found;
 }
 
-/** Layers with at least two of `schemes`, in order of first use. Weights are rounded as well as `calibration` allows. */
+/**
+ * Layers with at least two of `schemes`, in order of first use. Weights are rounded as well as `calibration` allows; that can
+ * take minutes, so `onProgress` is told of weights done and weights in all.
+ */
 export function layersOf(
   graph: Graph,
   schemes: readonly Scheme[] = weightSchemes,
   calibration?: Calibration,
+  onProgress?: (done: number, total: number) => void,
 ): readonly Layer[] {
   const statistics = weightStatistics(graph, calibration);
-  const found = readersOf(graph, (value) => isCandidate(value, graph));
-  return [...found].flatMap(([constant, { readable, nodes }]) => {
+  const found = [...readersOf(graph, (value) => isCandidate(value, graph))];
+  return found.flatMap(([constant, { readable, nodes }], done) => {
+    onProgress?.(done, found.length);
     const layout = readable.layout === "any" ? layoutOfTable(constant) : readable.layout;
     const integers = readable.int8 && nodes.every((node) => isIntegerLayer(node, graph));
     const tensor = graph.constants.get(constant) as Tensor<"float32">;

@@ -104,3 +104,16 @@ test("float16 of the model is kept; overflow, outputs, epilogues and host steps 
   });
   expect(asOperand).toEqual({ w: ["float32", "float16", "int8-weights along 1", "int4/32 along 0"] });
 });
+
+test("rounding tells how many weights are done", () => {
+  const builder = new GraphBuilder("two products", inferNode);
+  const x = builder.input("x", "float32", [4, 32]);
+  const first = builder.add("leafcutter.MatMul", [x, builder.constant("v", weights([32, 32]))], {});
+  builder.output("y", builder.add("leafcutter.MatMul", [first, builder.constant("w", weights([32, 32]))], {}));
+  const told: number[][] = [];
+  layersOf(builder.finish(), undefined, undefined, (done, total) => told.push([done, total]));
+  expect(told).toEqual([
+    [0, 2],
+    [1, 2],
+  ]);
+});
