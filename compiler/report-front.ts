@@ -20,6 +20,10 @@ export const costTitle = (cost: FrontCost, tier: EnergyTier): string =>
 
 const [width, height] = [720, 320];
 const edge = { left: 64, right: 18, top: 16, bottom: 44 };
+/** Closer points would have their names on each other: the second stands lower. */
+const nearby = { across: 120, down: 22 };
+/** A limit of so many times the most that any point costs is not drawn but named. */
+const farLimit = 2;
 /** Losses below it look alike. */
 const leastLoss = 1e-6;
 
@@ -55,8 +59,11 @@ export function frontChart(
   );
   const points = [...front, outcome.original, chosen];
   const limit = outcome.limits.find(({ quantity }) => quantity === cost);
-  const costs = [...points.map((point) => costOf(point, cost)), ...(limit ? [limit.limit * shown[cost]] : [])];
-  const [low, high] = [0, 1.05 * Math.max(...costs, 1e-9)];
+  const most = Math.max(...points.map((point) => costOf(point, cost)), 1e-9);
+  const allowed = limit && limit.limit * shown[cost];
+  // A limit far beyond all points would leave no room for them.
+  const isFar = allowed !== undefined && allowed > farLimit * most;
+  const [low, high] = [0, 1.05 * (isFar ? most : Math.max(most, allowed ?? 0))];
   const steps = points.map(({ quality }) => nines(quality));
   const [bottom, top] = [Math.max(0, Math.floor(Math.min(...steps) - 0.2)), Math.ceil(Math.max(...steps))];
   const x = (value: number): number => edge.left + ((value - low) / (high - low)) * (width - edge.left - edge.right);
@@ -76,18 +83,24 @@ export function frontChart(
     (point) =>
       `<circle class="point" cx="${place(point).replace(",", '" cy="')}" r="4"><title>${titleOf(point)}</title></circle>`,
   );
-  const bound = limit
-    ? `<line class="limit" x1="${x(limit.limit * shown[cost]).toFixed(1)}" x2="${x(limit.limit * shown[cost]).toFixed(1)}" y1="${edge.top}" y2="${height - edge.bottom}"/>`
-    : "";
-  const marked = (point: Point, name: string, className: string): string => {
+  const bound =
+    allowed === undefined
+      ? ""
+      : isFar
+        ? `<text class="mark" x="${width - edge.right}" y="${height - edge.bottom - 10}" text-anchor="end">limit ${short(allowed)} →</text>`
+        : `<line class="limit" x1="${x(allowed).toFixed(1)}" x2="${x(allowed).toFixed(1)}" y1="${edge.top}" y2="${height - edge.bottom}"/>`;
+  const isNear =
+    Math.abs(x(costOf(outcome.original, cost)) - x(costOf(chosen, cost))) < nearby.across &&
+    Math.abs(y(outcome.original.quality) - y(chosen.quality)) < nearby.down;
+  const marked = (point: Point, name: string, className: string, down = 4): string => {
     const isLeft = x(costOf(point, cost)) > width * 0.7;
     const at = place(point).split(",") as [string, string];
-    return `<circle class="${className}" cx="${at[0]}" cy="${at[1]}" r="7"><title>${name}: ${titleOf(point)}</title></circle><text class="mark" x="${at[0]}" y="${at[1]}" dx="${isLeft ? -12 : 12}" dy="4" text-anchor="${isLeft ? "end" : "start"}">${name}</text>`;
+    return `<circle class="${className}" cx="${at[0]}" cy="${at[1]}" r="7"><title>${name}: ${titleOf(point)}</title></circle><text class="mark" x="${at[0]}" y="${at[1]}" dx="${isLeft ? -12 : 12}" dy="${down}" text-anchor="${isLeft ? "end" : "start"}">${name}</text>`;
   };
   return `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Quality against ${title}">
 ${lines.join("")}${columns.join("")}${bound}
 <polyline class="path" points="${ordered.map(place).join(" ")}"/>${dots.join("")}
-${marked(outcome.original, "as it was", "original")}${marked(chosen, "chosen", "chosen")}
+${marked(outcome.original, "as it was", "original")}${marked(chosen, "chosen", "chosen", isNear ? 4 + nearby.down : 4)}
 <text x="${(edge.left + width - edge.right) / 2}" y="${height - 6}" text-anchor="middle">${title}</text></svg>`;
 }
 

@@ -5,7 +5,7 @@
 import { type EnergyTier, millijoulesText, runEnergyText } from "./budget/energy.ts";
 import type { Histogram } from "./budget/histogram.ts";
 import { amountText, limitName, limitText } from "./budget/limit-text.ts";
-import type { BudgetOutcome, Infeasibility, LayerOutcome, LimitOutcome, Point } from "./budget/outcome.ts";
+import type { BudgetOutcome, Infeasibility, LayerOutcome, Limited, LimitOutcome, Point } from "./budget/outcome.ts";
 import type { Objective } from "./budget/quantities.ts";
 import { formatBytes, type Report } from "./report.ts";
 import { costTitle, type FrontCost, frontChart } from "./report-front.ts";
@@ -134,9 +134,9 @@ function limitsSection({ limits, objective, proved, device, energy }: BudgetOutc
     row(
       limitName[limit.quantity],
       [
-        limitText(limit.quantity, limit.limit),
-        amountText(limit.quantity, limit.value, energy.tier),
-        amountText(limit.quantity, limit.slack, energy.tier),
+        isBytes(limit.quantity) ? `at most ${formatBytes(limit.limit)}` : limitText(limit.quantity, limit.limit),
+        shortAmount(limit.quantity, limit.value, energy.tier),
+        shortAmount(limit.quantity, limit.slack, energy.tier),
         priceText(limit, objective, energy.tier),
       ],
       ["limit", "value", "to spare", "price"],
@@ -147,10 +147,16 @@ function limitsSection({ limits, objective, proved, device, energy }: BudgetOutc
 ${table(["", "limit", "value", "to spare", "price"], rows)}</section>`;
 }
 
+const isBytes = (quantity: Limited): boolean => quantity === "size" || quantity === "memory";
+
+/** As limits are set: bytes in kB and MB. */
+const shortAmount = (quantity: Limited, amount: number, tier: EnergyTier): string =>
+  isBytes(quantity) ? formatBytes(amount) : amountText(quantity, amount, tier);
+
 function priceText({ quantity, price }: LimitOutcome, objective: Objective, tier: EnergyTier): string {
   if (!price) return "more of it buys nothing";
   const sign = quantity === "quality" ? "−" : "+";
-  return `${sign}${amountText(quantity, price.by, tier)} buys ${short(price.gain)} ${objectiveUnits[objective]}${objective === "energy" ? ` (tier ${tier})` : ""}`;
+  return `${sign}${shortAmount(quantity, price.by, tier)} buys ${short(price.gain)} ${objectiveUnits[objective]}${objective === "energy" ? ` (tier ${tier})` : ""}`;
 }
 
 function qualitySection({ quality }: BudgetOutcome): string {
@@ -207,7 +213,7 @@ function layersSection({ layers, energy: { tier } }: BudgetOutcome): string {
         `${formatBytes(option?.bytes ?? 0)} <span class="quiet">of ${formatBytes(own?.bytes ?? 0)}</span>`,
         `${short(option?.milliseconds ?? 0)} ms <span class="quiet">of ${short(own?.milliseconds ?? 0)}</span>`,
         millijoulesText(option?.millijoules ?? 0, tier),
-        `${(option?.loss ?? 0).toExponential(1)}${bar}`,
+        `${option?.loss ? option.loss.toExponential(1) : "0"}${bar}`,
       ],
       ["scheme", "bytes", "time", "energy", "loss alone"],
     );

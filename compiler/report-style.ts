@@ -73,11 +73,13 @@ main{padding:18px 14px 40px}
 h1{font-size:23px}
 table,tbody{display:block}
 thead{display:none}
+.chart{width:calc(100% - 20px);margin-left:20px;overflow:visible}
+.chart text{font-size:21px}
 tr{display:grid;grid-template-columns:1fr 1fr;gap:2px 18px;padding:10px 0;border-bottom:1px solid var(--line)}
-td{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 8px;padding:1px 0;border:0;white-space:normal}
-td:first-child,td:nth-child(2){grid-column:1/-1;display:block}
+td{display:block;text-align:left;padding:1px 0;border:0;white-space:normal}
+td:first-child,td:nth-child(2),td:last-child:nth-child(odd){grid-column:1/-1}
 td:first-child{font-weight:600}
-td::before{content:attr(data-title);color:var(--quiet);font-size:12px}
+td::before{content:attr(data-title);display:block;color:var(--quiet);font-size:12px}
 td:first-child::before,td:nth-child(2)::before{content:none}
 }
 @media print{

@@ -62,7 +62,7 @@ const report: Report = {
 
 test("limits, prices, layers and weights are on the page, names as text", () => {
   const html = reportHtml(report);
-  expect(html).toContain("+100000 bytes buys 0.03 points of quality");
+  expect(html).toContain("+100.0 kB buys 0.03 points of quality");
   expect(html).toContain("conv &#60;script&#62;");
   expect(html).not.toContain("<script");
   expect(html).toContain("int4/32");
@@ -75,4 +75,7 @@ test("the front leaves out what is beaten in both, and marks limit, original and
   expect(chart.match(/class="point"/g)).toHaveLength(2);
   for (const mark of ['class="limit"', 'class="original"', 'class="chosen"']) expect(chart).toContain(mark);
   expect(frontChart(budget, "latency")).not.toContain('class="limit"');
+  const far = { ...budget, limits: budget.limits.map((limit) => ({ ...limit, limit: 1e9 })) };
+  expect(frontChart(far, "size")).not.toContain('class="limit"');
+  expect(frontChart(far, "size")).toContain("limit 1000 →");
 });
