@@ -43,7 +43,7 @@ export interface BatchControl {
 }
 
 /** To be raised when the meaning of what is returned changes: older results are then not taken from a cache. */
-export const observationVersion = 1;
+export const observationVersion = 2;
 
 /** A run that fails names its sample. */
 export async function observeBatch(

@@ -18,7 +18,8 @@ interface Outcome {
 function leafcutter(...words: readonly string[]): Promise<Outcome> {
   const command = ["--import", "tsx", resolve("compiler/cli.ts"), ...words];
   return new Promise((settle) => {
-    execFile(process.execPath, command, { cwd: resolve(".") }, (error, stdout, stderr) => {
+    const env = { ...process.env, XDG_CACHE_HOME: join(scratch, "cache") };
+    execFile(process.execPath, command, { cwd: resolve("."), env }, (error, stdout, stderr) => {
       settle({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
