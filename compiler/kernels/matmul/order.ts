@@ -16,11 +16,12 @@ export const lanes = (a: Vector, b: Vector, picks: readonly number[]): Vector =>
 /** Each lane's neighbour `distance` (1 or 2) away. */
 export const turned = (x: Vector, distance: 1 | 2): Vector => lanes(x, x, distance === 1 ? [1, 0, 3, 2] : [2, 3, 0, 1]);
 
-/** Even and odd columns of eight, and back: its own inverse only with `ordered`. */
+/** Eight columns in order, as the even and the odd ones. */
 export const evenAndOdd = (a: Vector, b: Vector): readonly [Vector, Vector] => [
   lanes(a, b, [0, 2, 4, 6]),
   lanes(a, b, [1, 3, 5, 7]),
 ];
+/** The inverse of `evenAndOdd`. */
 export const ordered = (even: Vector, odd: Vector): readonly [Vector, Vector] => [
   lanes(even, odd, [0, 4, 1, 5]),
   lanes(even, odd, [2, 6, 3, 7]),

@@ -1,7 +1,8 @@
 /**
- * Rows of A as few rows by narrow weights read them, written to scratch at the start of every call. Weights in blocks: whole
- * numbers of 16 bits, scaled chunk by chunk to the largest of its values (an error of at most 2^-16 of it). float16 weights: floats, larger by a
- * power of two that makes up for exponents whose bias is left as it is.
+ * Rows of A as few rows by narrow weights read them, written to scratch at the start of every call. For weights in blocks:
+ * whole numbers of 16 bits, scaled chunk by chunk to the chunk's largest value (an error of at most 2^-16 of it; what is not
+ * finite makes the whole sum NaN or infinite). For float16 weights: floats, larger by a power of two, since halves keep the
+ * bias of their exponents.
  */
 import type { BodyBuilder } from "../../assemble/body.ts";
 import type { Expression, Local } from "../../assemble/expression.ts";
@@ -12,7 +13,7 @@ import { firstLanes, turned } from "./order.ts";
 
 type Address = Local<"i32">;
 
-/** What a value of A is multiplied by for float16 weights, as halves without their exponents' bias are small; beyond 2^87 it overflows. */
+/** What a value of A is multiplied by for float16 weights; beyond 2^87 it overflows. */
 export const rowScale = 2 ** 40;
 
 /** Steps of k with one scale: as many as codes of NF4, in 2048ths, times 16 bits can be summed in 32. */
