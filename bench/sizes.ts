@@ -35,6 +35,8 @@ export interface SizeRow {
   readonly share: number;
   readonly limit: number;
   readonly seconds: number;
+  /** Of the processors that the process had. */
+  readonly processorSeconds: number;
   /** Why there is no package. */
   readonly failure?: string;
   readonly bytes?: PartBytes;
@@ -47,7 +49,9 @@ export interface SizeRow {
 }
 
 export async function runSizesBench({ targets, shares, json, print }: SizesOptions): Promise<readonly SizeRow[]> {
-  print("| model | share | package | weights | modules | rest | quality | on data | layers | seconds |");
+  print(
+    "| model | share | package | weights | modules | rest | quality | on data | layers | seconds (of processors) |",
+  );
   print("|---|---|---|---|---|---|---|---|---|---|");
   const rows: SizeRow[] = [];
   for (const target of targets)
@@ -68,9 +72,12 @@ async function measure(target: string, share: number): Promise<SizeRow> {
   const sets = await readDataSets(diskFolder(dirname(path)));
   const [first] = sets;
   const started = performance.now();
+  const before = process.cpuUsage();
   const row = (rest: Partial<SizeRow>): SizeRow => {
     const seconds = (performance.now() - started) / 1000;
-    return { model, modelBytes, share, limit, seconds, ...rest };
+    const { user, system } = process.cpuUsage(before);
+    const processorSeconds = (user + system) / 1e6;
+    return { model, modelBytes, share, limit, seconds, processorSeconds, ...rest };
   };
   try {
     const made = await compile(fileSource(path), {
@@ -124,8 +131,19 @@ const likeness = (value: number): string => {
   return value >= 1 ? "1" : (Math.floor(value * 10 ** nines) / 10 ** nines).toFixed(nines);
 };
 
-function textOf({ model, share, limit, seconds, failure, bytes, schemes, quality, seen }: SizeRow): string {
-  const time = `${seconds.toFixed(1)} s`;
+function textOf({
+  model,
+  share,
+  limit,
+  seconds,
+  processorSeconds,
+  failure,
+  bytes,
+  schemes,
+  quality,
+  seen,
+}: SizeRow): string {
+  const time = `${seconds.toFixed(1)} (${processorSeconds.toFixed(1)})`;
   const front = `| ${model} | ${(100 * share).toFixed(0)} % |`;
   if (failure !== undefined || !bytes) return `${front} above ${kilobytes(limit)}: ${failure} | | | | | | | ${time} |`;
   const layers = Object.entries(schemes ?? {}).map(([name, count]) => `${count} ${name}`);

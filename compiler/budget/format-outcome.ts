@@ -27,7 +27,7 @@ export function formatOutcome(outcome: BudgetOutcome): readonly string[] {
 }
 
 const pointText = ({ size, memory, latency, energy, quality }: Point, tier: EnergyTier): string =>
-  `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${millijoulesText(energy, tier)}, quality ${quality.toFixed(5)}`;
+  `${megabytes(size)}, memory ${megabytes(memory)}, ${short(latency)} ms, ${millijoulesText(energy, tier)}, quality ${amountText("quality", quality)}`;
 
 const percent = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
 const from = (before: string, after: string): string => `${after} (${before} before)`;
@@ -76,7 +76,7 @@ function qualityLines({
 
 /** Of a difference. */
 const amount = (quantity: Limited, value: number, tier: EnergyTier): string => {
-  if (quantity === "size" || quantity === "memory") return megabytes(value);
+  if (quantity === "size" || quantity === "memory") return value < 1e4 ? `${value} bytes` : megabytes(value);
   return quantity === "quality" ? short(value) : amountText(quantity, value, tier);
 };
 
@@ -109,7 +109,7 @@ function frontLines({ front, energy: { tier } }: BudgetOutcome): readonly string
     "  front: quality against size, latency and energy (by sums over the layers; > was measured)",
     ...points.map(
       ({ quality, size, latency, energy, chosen }) =>
-        `  ${chosen ? ">" : " "} ${quality.toFixed(5)}  ${megabytes(size)}  ${short(latency)} ms  ${millijoulesText(energy, tier)}`,
+        `  ${chosen ? ">" : " "} ${amountText("quality", quality).padEnd(11)}  ${megabytes(size)}  ${short(latency)} ms  ${millijoulesText(energy, tier)}`,
     ),
   ];
 }

@@ -13,10 +13,13 @@ export const limitName: Readonly<Record<Limited, string>> = {
   maxMetric: "metric",
 };
 
+/** Digits that outputs of float32 can be alike in. */
+const mostDigits = 9;
+
 /** Two digits of what is missing to 1, which are the ones that matter. */
 const qualityText = (quality: number): string => {
   const missing = Math.abs(1 - quality);
-  return missing === 0 ? "1" : quality.toFixed(Math.max(2, 1 - Math.floor(Math.log10(missing))));
+  return missing === 0 ? "1" : quality.toFixed(Math.min(mostDigits, Math.max(2, 1 - Math.floor(Math.log10(missing)))));
 };
 
 const digits = (value: number): string => String(Number(value.toPrecision(4)));

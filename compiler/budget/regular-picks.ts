@@ -13,16 +13,23 @@ const mostFamilies = 3;
 /** Layers in front or behind that stay as they are while all others are integers. */
 const frames = [0, 1, 2, 4, 8, 16];
 
+/** Names of all schemes that some layer can have. */
+export const schemesOf = (layers: readonly Layer[]): readonly string[] => [
+  ...new Set(layers.flatMap(({ options }) => options.map(({ scheme }) => schemeName(scheme)))),
+];
+
 /** One scheme for all layers that can have it; the others stay as the model has them. */
-export function singlePicks(layers: readonly Layer[]): readonly Picks[] {
-  return namesOf(layers).map((name) => layers.map((layer) => optionNamed(layer, name)));
-}
+export const picksNamed = (layers: readonly Layer[], name: string): Picks =>
+  layers.map((layer) => optionNamed(layer, name));
+
+export const singlePicks = (layers: readonly Layer[]): readonly Picks[] =>
+  schemesOf(layers).map((name) => picksNamed(layers, name));
 
 /** One scheme per family of readers, in every combination. */
 export function uniformPicks(layers: readonly Layer[]): readonly Picks[] {
   const families = [...new Set(layers.map(({ reader }) => reader))].sort();
   if (families.length > mostFamilies) return singlePicks(layers);
-  const names = namesOf(layers);
+  const names = schemesOf(layers);
   let assignments: readonly (readonly string[])[] = [[]];
   for (const _ of families) assignments = assignments.flatMap((known) => names.map((name) => [...known, name]));
   return assignments.map((assignment) =>
@@ -59,10 +66,6 @@ function fastestInteger(options: Layer["options"], row: ChoiceProblem["items"][n
     if (scheme.kind === "int8" && (best === undefined || time(option) < time(best))) best = option;
   return best;
 }
-
-const namesOf = (layers: readonly Layer[]): readonly string[] => [
-  ...new Set(layers.flatMap(({ options }) => options.map(({ scheme }) => schemeName(scheme)))),
-];
 
 const optionNamed = ({ options }: Layer, name: string): number =>
   Math.max(
