@@ -44,5 +44,23 @@ export function amountText(quantity: Limited, amount: number, tier?: EnergyTier)
   }
 }
 
-export const limitText = (quantity: Limited, limit: number, tier?: EnergyTier): string =>
-  `${quantity === "quality" || quantity === "minMetric" ? "at least" : "at most"} ${amountText(quantity, limit, tier)}`;
+/** Four digits that a limit of this much can be kept with: not below `amount`. */
+function roundedUp(amount: number): number {
+  const near = Number(amount.toPrecision(4));
+  return near >= amount ? near : Number((amount * (1 + 5e-4)).toPrecision(4));
+}
+
+/** As qualityText, not above `quality`. */
+function roundedDown(quality: number): string {
+  const text = qualityText(quality);
+  const places = text.split(".")[1]?.length ?? 0;
+  return Number(text) <= quality ? text : (Number(text) - 10 ** -places).toFixed(places);
+}
+
+/** A limit that `limit` keeps: upper ones are never rounded down, nor lower ones up. */
+export const limitText = (quantity: Limited, limit: number, tier?: EnergyTier): string => {
+  if (quantity === "latency") return `at most ${roundedUp(limit)} ms`;
+  if (quantity === "energy") return `at most ${roundedUp(limit)} mJ${tier === undefined ? "" : ` (tier ${tier})`}`;
+  if (quantity === "quality") return `at least ${roundedDown(limit)}`;
+  return `${quantity === "minMetric" ? "at least" : "at most"} ${amountText(quantity, limit, tier)}`;
+};

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type Amounts, sumsOf } from "../../compiler/budget/choice-problem.ts";
 import { explain } from "../../compiler/budget/explain.ts";
 import { paretoFront } from "../../compiler/budget/front.ts";
+import { limitText } from "../../compiler/budget/limit-text.ts";
 import { solve } from "../../compiler/budget/solve.ts";
 import { bruteForce, generator, randomItems } from "./random-choices.ts";
 
@@ -70,4 +71,14 @@ test("no combination is better than a point of the front in everything", () => {
     for (const k of [0, 1, 2])
       expect(Math.min(...points.map(({ sums }) => sums[k] as number))).toBeCloseTo(least(k), 9);
   }
+});
+
+test("a limit in words can be kept by what it was said of", () => {
+  for (const amount of [0.22572, 20, 3.3051798905210648, 1e-5 / 3]) {
+    const said = Number(/[\d.e-]+/.exec(limitText("latency", amount).replace("at most ", ""))?.[0]);
+    expect(said).toBeGreaterThanOrEqual(amount);
+    expect(said).toBeLessThanOrEqual(1.0011 * amount);
+  }
+  for (const quality of [0.99, 0.9999778, 0.5, 1])
+    expect(Number(limitText("quality", quality).replace("at least ", ""))).toBeLessThanOrEqual(quality);
 });
