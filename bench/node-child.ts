@@ -31,7 +31,7 @@ export type Order =
   | { readonly kind: "features"; readonly package: string }
   | { readonly kind: "kernels"; readonly families: readonly string[] }
   | { readonly kind: "matvec" }
-  | { readonly kind: "profile"; readonly identity: string }
+  | { readonly kind: "profile"; readonly models: string }
   | { readonly kind: "visit"; readonly query: VisitQuery };
 
 export type Answer =
@@ -167,7 +167,7 @@ async function answer(order: Order): Promise<Answer> {
     case "matvec":
       return { kind: "matvec", times: measureMatvec() };
     case "profile":
-      return { kind: "profile", times: await measureProfile(order.identity) };
+      return { kind: "profile", times: await measureProfile(order.models) };
     case "visit":
       return { kind: "visit", visit: await visit(order.query), peakBytes: await peakBytes() };
   }

@@ -1,66 +1,60 @@
 /**
- * `leafcutter profile`: a device profile measured on the spot, on synthetic shapes. Rates of every kernel by the amount of
- * work, elementwise operations one by one, bandwidth by footprint, what a run costs that does nothing.
+ * `leafcutter profile`: a device profile measured on the spot, on synthetic shapes. Prices of every kernel's work and
+ * overheads, elementwise operations one by one, bandwidth by footprint, what runs cost that do nothing.
  */
 import { cpus } from "node:os";
 import { type DeviceProfile, profileFormat } from "../compiler/budget/device-profile.ts";
 import { bytesSource, compile } from "../compiler/compile.ts";
-import type { CostTable, Rate } from "../compiler/kernels/cost-table.ts";
+import type { CostTable, Prices } from "../compiler/kernels/cost-table.ts";
 import { launchBrowser, openServer } from "./browser.ts";
 import { browserTitles } from "./driven-browser.ts";
 import { measureEnergy } from "./energy-profile.ts";
+import { pricesOf, storedPricesOf } from "./fit-prices.ts";
 import { energyWorkloads, type KernelTime, type ProfileTimes } from "./measure/kernel-bench.ts";
-import { geometricMean } from "./measure/statistics.ts";
+import { median } from "./measure/statistics.ts";
 import { inNode } from "./node-process.ts";
-import { oneOperatorModel } from "./page/one-operator-model.ts";
+import { syntheticModels } from "./port-models.ts";
 import type { Where } from "./row.ts";
 import type { Server } from "./serve.ts";
 
-/** Problems whose work is within this factor share a point. */
-const samePoint = 1.5;
-/** Rates that differ less are one: shapes make as much of a difference as the amount of work. */
-const sameRate = 1.5;
-
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
-function rateOf(times: readonly KernelTime[], stepOverhead: number): Rate {
-  const points: { work: number[]; rate: number[] }[] = [];
-  for (const { work, nanoseconds } of times.toSorted((left, right) => left.work - right.work)) {
-    const rate = work / Math.max(1, nanoseconds - stepOverhead);
-    const last = points.at(-1);
-    if (last && work < samePoint * (last.work[0] as number)) {
-      last.work.push(work);
-      last.rate.push(rate);
-    } else points.push({ work: [work], rate: [rate] });
-  }
-  const mean = (values: readonly number[]): number => rounded(geometricMean(values) ?? 0);
-  const merged = points.map(({ work, rate }) => ({ work: mean(work), rate: mean(rate) }));
-  const rates = merged.map(({ rate }) => rate);
-  return Math.max(...rates) < sameRate * Math.min(...rates) ? mean(rates) : merged;
+/** `value` with three digits everywhere. */
+function roundedAll<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value), (_, part: unknown) =>
+    typeof part === "number" ? rounded(part) : part,
+  ) as T;
 }
 
-/** `host` says where it was measured. */
+/**
+ * `host` says where it was measured. Kernels are priced by their best times, which single disturbances do not touch, times
+ * what an ordinary call takes more than the best one, because a profile is to predict medians.
+ */
 export function costTableOf(times: ProfileTimes, host: string): CostTable {
-  const groups = new Map<string, KernelTime[]>();
-  for (const kernel of times.kernels) {
+  const { stepOverhead, bandwidth, epilogue, elementwise, run } = times;
+  const known = { stepOverhead, bandwidth, epilogue, elementwise };
+  const groups = new Map<string, { readonly plain: string; readonly kernels: KernelTime[] }>();
+  const unrest = median(times.kernels.map(({ ordinary, nanoseconds }) => ordinary / nanoseconds));
+  for (const measured of times.kernels) {
+    const kernel = { ...measured, nanoseconds: measured.nanoseconds * unrest };
     const { family, variant, storage } = kernel;
-    const key = `${family}/${variant}${storage === undefined || storage === "float32" ? "" : ` ${storage}`}`;
-    groups.set(key, [...(groups.get(key) ?? []), kernel]);
+    const plain = `${family}/${variant}`;
+    const key = storage === undefined || storage === "float32" ? plain : `${plain} ${storage}`;
+    const group = groups.get(key) ?? { plain, kernels: [] };
+    groups.set(key, group);
+    group.kernels.push(kernel);
   }
-  const { vector, scalar, copy, operations } = times.elementwise;
-  return {
-    host,
-    rates: Object.fromEntries([...groups].map(([key, group]) => [key, rateOf(group, times.stepOverhead)])),
-    stepOverhead: rounded(times.stepOverhead),
-    runOverhead: rounded(times.runOverhead),
-    bandwidth: times.bandwidth.map(({ footprint, rate }) => ({ footprint, rate: rounded(rate) })),
-    elementwise: {
-      vector: rounded(vector),
-      scalar: rounded(scalar),
-      copy: rounded(copy),
-      operations: Object.fromEntries(Object.entries(operations).map(([name, cost]) => [name, rounded(cost)])),
-    },
-  };
+  const rates: Record<string, Prices> = {};
+  for (const [key, { plain, kernels }] of groups) if (key === plain) rates[key] = pricesOf(kernels, known);
+  for (const [key, { plain, kernels }] of groups) {
+    const floats = rates[plain];
+    if (key === plain) continue;
+    const isMeasuredAlike = kernels.length === groups.get(plain)?.kernels.length;
+    rates[key] = floats && !isMeasuredAlike ? storedPricesOf(kernels, floats, known) : pricesOf(kernels, known);
+  }
+  // What was not measured in a form of its own is like the first that was.
+  for (const [key, { plain }] of groups) rates[plain] ??= rates[key] as Prices;
+  return { host, rates, ...roundedAll({ stepOverhead, run, bandwidth, elementwise, epilogue }) };
 }
 
 interface Measured {
@@ -69,12 +63,12 @@ interface Measured {
   readonly engine: string;
 }
 
-async function inBrowser(where: Exclude<Where, "node">, server: Server, identity: string): Promise<Measured> {
+async function inBrowser(where: Exclude<Where, "node">, server: Server, models: string): Promise<Measured> {
   const browser = await launchBrowser(server, where);
   try {
     const page = await browser.open("bench");
     return {
-      times: await page.evaluate<ProfileTimes>(`leafcutterBench.measureProfile(${JSON.stringify(identity)})`),
+      times: await page.evaluate<ProfileTimes>(`leafcutterBench.measureProfile(${JSON.stringify(models)})`),
       engine: `${browserTitles[where]} ${browser.version}`,
     };
   } finally {
@@ -82,18 +76,20 @@ async function inBrowser(where: Exclude<Where, "node">, server: Server, identity
   }
 }
 
-const inProcess = async (identity: string): Promise<Measured> => ({
-  times: (await inNode({ kind: "profile", identity })).times,
+const inProcess = async (models: string): Promise<Measured> => ({
+  times: (await inNode({ kind: "profile", models })).times,
   engine: `Node ${process.versions.node}`,
 });
 
 async function measureIn(where: Where): Promise<Measured> {
-  const { files } = await compile(bytesSource("identity.onnx", oneOperatorModel()));
   const server = await openServer();
   try {
-    server.mount("/identity/", { kind: "memory", files });
-    const identity = `${server.url}/identity/`;
-    return where === "node" ? await inProcess(identity) : await inBrowser(where, server, identity);
+    for (const [name, bytes] of syntheticModels()) {
+      const { files } = await compile(bytesSource(`${name}.onnx`, bytes));
+      server.mount(`/synthetic/${name}/`, { kind: "memory", files });
+    }
+    const models = `${server.url}/synthetic/`;
+    return where === "node" ? await inProcess(models) : await inBrowser(where, server, models);
   } finally {
     await server.close();
   }

@@ -117,7 +117,7 @@ export function readStream(bytes: number): () => void {
   const memory = new WebAssembly.Memory({ initial: Math.ceil((length + block) / 65536) });
   new Uint8Array(memory.buffer).fill(1);
   const { read } = instantiate(bandwidthModule(), memory);
-  for (let i = 0; i < 200; i++) read?.(block, 2 ** 16);
+  for (let i = 0; i < 200; i++) read?.(block, Math.min(length, 2 ** 16));
   return () => void read?.(block, length);
 }
 

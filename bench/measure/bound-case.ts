@@ -88,6 +88,28 @@ function viewOf(family: Family<Problem>, item: KernelCase, index: number): View 
   return isEpilogue ? broadcastView(view, item.output) : view;
 }
 
+interface StoredConstant {
+  readonly tensor: Tensor;
+  readonly storage: RoundedWeights["storage"] | undefined;
+}
+
+/** Of the case that was bound last: its variants share them. */
+let lastConstants: { readonly item: KernelCase; readonly list: readonly StoredConstant[] } | undefined;
+
+function constantsOf(item: KernelCase, indices: readonly number[]): readonly StoredConstant[] {
+  if (lastConstants?.item !== item) {
+    const list = indices.map((index): StoredConstant => {
+      const shape = item.operands[index] ?? [];
+      const dtype = operandType(item.problem, index);
+      const tensor = seeded(dtype, shape, index + 1);
+      const stored = index === 1 && tensor.dtype === "float32" ? rounded(tensor as Tensor<"float32">, item) : undefined;
+      return stored ?? { tensor, storage: undefined };
+    });
+    lastConstants = { item, list };
+  }
+  return lastConstants.list;
+}
+
 export function bindCase(family: Family<Problem>, variant: Variant, item: KernelCase): BoundCase {
   const { problem } = item;
   const contents = new Map<Buffer, Uint8Array>();
@@ -101,13 +123,7 @@ export function bindCase(family: Family<Problem>, variant: Variant, item: Kernel
   });
   let packed: Buffer | undefined;
   if (family.pack !== undefined && packedOperands.length > 0) {
-    const constants = packedOperands.map((index) => {
-      const shape = item.operands[index] ?? [];
-      const dtype = operandType(problem, index);
-      if (dtype !== "float32") return { tensor: seeded(dtype, shape, index + 1), storage: undefined };
-      const tensor = seeded(dtype, shape, index + 1);
-      return (index === 1 ? rounded(tensor, item) : undefined) ?? { tensor, storage: undefined };
-    });
+    const constants = constantsOf(item, packedOperands);
     const { bytes } = family.pack(
       variant,
       problem,

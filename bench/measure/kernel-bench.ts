@@ -5,17 +5,19 @@
 
 import { type WasmTarget, wasmRelaxed, wasmSimd } from "../../compiler/assemble/target.ts";
 import type { Variant } from "../../compiler/kernels/contract.ts";
-import type { ElementwiseCosts } from "../../compiler/kernels/cost-table.ts";
+import type { Counts, ElementwiseCosts, EpilogueCosts, RunCosts } from "../../compiler/kernels/cost-table.ts";
 import { familyOf } from "../../compiler/kernels/families.ts";
 import type { Problem } from "../../compiler/kernels/problem.ts";
 import { storageOf } from "../../compiler/plan/select.ts";
-import { load } from "../../runtime/index.ts";
+import { countsOf } from "../../compiler/plan/step-time.ts";
 import type { EnergyWorkload } from "../energy-profile.ts";
 import { multiplyAddModule, readStream } from "../roof.ts";
 import { type BoundCase, bindCase, extent, instantiate, type LoadedCase, recordsAt } from "./bound-case.ts";
-import { measureElementwise } from "./elementwise-costs.ts";
+import { measureElementwise, measureEpilogues } from "./elementwise-costs.ts";
 import { type KernelCase, kernelCases } from "./kernel-cases.ts";
 import { profileCases } from "./profile-cases.ts";
+import { measureRuns } from "./run-costs.ts";
+import { type Effort, timeCall } from "./time-call.ts";
 
 export interface KernelTime {
   readonly family: Problem["family"];
@@ -24,12 +26,18 @@ export interface KernelTime {
   readonly label: string;
   /** How weights are stored, where the problem leaves it open. */
   readonly storage: string | undefined;
+  /** At its best. */
   readonly nanoseconds: number;
+  /** The median. */
+  readonly ordinary: number;
   /** Of the direct form. */
   readonly flops: number;
   readonly bytes: number;
   /** As the family counts it for the cost table. */
-  readonly work: number;
+  readonly counts: Counts;
+  readonly problem: Problem;
+  /** Elements of the result. */
+  readonly outputs: number;
 }
 
 export interface KernelTimes {
@@ -42,39 +50,19 @@ export interface KernelTimes {
 export interface ProfileTimes extends KernelTimes {
   readonly target: WasmTarget["name"];
   readonly elementwise: ElementwiseCosts;
-  /** Nanoseconds of a run of a model that does nothing. */
-  readonly runOverhead: number;
+  readonly epilogue: EpilogueCosts;
+  readonly run: RunCosts;
   /** Bytes per nanosecond of reading `footprint` bytes again and again. */
   readonly bandwidth: readonly { readonly footprint: number; readonly rate: number }[];
 }
 
-/** Time for one kernel: enough calls for its optimised code and a steady best. */
-const warmUpMs = 30;
-const measureMs = 60;
-const leastSamples = 9;
+/** The best of a kernel, as the roof is the machine's best. */
+const best: Effort = { warmUpMs: 30, measureMs: 60, leastSamples: 9 };
+/** The best again, of many kernels in a minute. */
+const quick: Effort = { warmUpMs: 16, measureMs: 14, leastSamples: 5 };
 const overheadSteps = 2000;
 
-/** Nanoseconds of one call at its best, as the roof is the machine's best; short ones are timed many at a time. */
-function time(call: () => void): number {
-  const start = performance.now();
-  let calls = 0;
-  for (let elapsed = 0; elapsed < warmUpMs; elapsed = performance.now() - start) {
-    call();
-    calls++;
-  }
-  const estimate = (performance.now() - start) / calls;
-  const inner = Math.max(1, Math.ceil(0.5 / estimate));
-  const samples: number[] = [];
-  const end = performance.now() + measureMs;
-  while (samples.length < leastSamples || performance.now() < end) {
-    const before = performance.now();
-    for (let repeat = 0; repeat < inner; repeat++) call();
-    samples.push((performance.now() - before) / inner);
-  }
-  return Math.min(...samples) * 1e6;
-}
-
-function measure(item: KernelCase, variant: Variant, target: WasmTarget): KernelTime | undefined {
+function measure(item: KernelCase, variant: Variant, target: WasmTarget, effort: Effort): KernelTime | undefined {
   const family = familyOf(item.problem);
   const bound = bindCase(family, variant, item);
   const loaded = instantiate(bound, target, 1, extent(bound.step.range));
@@ -86,10 +74,12 @@ function measure(item: KernelCase, variant: Variant, target: WasmTarget): Kernel
     target: target.name,
     label: item.label,
     storage: storageOf(problem),
-    nanoseconds: time(() => loaded.walk(recordsAt, 0, recordsAt, -1)),
+    ...timeCall(() => loaded.walk(recordsAt, 0, recordsAt, -1), effort),
     flops: extent(bound.step.flops),
     bytes: extent(bound.step.bytes),
-    work: family.work(variant, problem, extent),
+    counts: countsOf(family, variant, problem, extent),
+    problem,
+    outputs: item.output.reduce((product, extent) => product * extent, 1),
   };
 }
 
@@ -103,63 +93,60 @@ function emptySteps(): () => void {
   return () => loaded.walk(recordsAt, 0, last, -1);
 }
 
-const measureStepOverhead = (): number => time(emptySteps()) / overheadSteps;
+const measureStepOverhead = (): number => timeCall(emptySteps(), best).nanoseconds / overheadSteps;
 
 /** @param families names to measure; all when empty. About a tenth of a second per variant and problem. */
 export function measureKernels(families: readonly string[]): KernelTimes {
   const chosen = kernelCases.filter(({ problem }) => families.length === 0 || families.includes(problem.family));
-  return { kernels: measureCases(chosen, [wasmSimd, wasmRelaxed]), stepOverhead: measureStepOverhead() };
+  return { kernels: measureCases(chosen, [wasmSimd, wasmRelaxed], best), stepOverhead: measureStepOverhead() };
 }
 
-function measureCases(cases: readonly KernelCase[], targets: readonly WasmTarget[]): readonly KernelTime[] {
+function measureCases(
+  cases: readonly KernelCase[],
+  targets: readonly WasmTarget[],
+  effort: Effort,
+): readonly KernelTime[] {
   return cases.flatMap((item) => {
     const family = familyOf(item.problem);
     const variants = family.variants.filter((variant) => family.accepts(variant, item.problem));
     return variants.flatMap((variant) =>
       targets.flatMap((target) => {
-        const result = measure(item, variant, target);
+        const result = measure(item, variant, target, effort);
         return result === undefined ? [] : [result];
       }),
     );
   });
 }
 
-const overheadRuns = 400;
-
-async function measureRunOverhead(location: string): Promise<number> {
-  const session = await load(location, { worker: false, cache: false });
-  const inputs = { x: { data: Float32Array.of(1) } };
-  const samples: number[] = [];
-  for (let round = 0; round < leastSamples; round++) {
-    const start = performance.now();
-    for (let run = 0; run < overheadRuns; run++) await session.run(inputs);
-    samples.push((performance.now() - start) / overheadRuns);
-  }
-  await session.dispose();
-  return Math.min(...samples) * 1e6;
-}
-
-/** Bytes that are read in turn: from the second cache, the last one, and memory. */
-const footprints = [96e3, 512e3, 2e6, 8e6, 32e6, 200e6] as const;
+/** Bytes that are read in turn: from the first cache, the second, the last one, and memory. */
+const footprints = [16e3, 96e3, 256e3, 512e3, 1e6, 2e6, 4e6, 8e6, 16e6, 32e6, 200e6] as const;
 
 /**
  * The best module that this thread runs, on every case of `leafcutter profile`. Half a minute.
- * @param identity Address of the package of a model that does nothing to one float.
+ * @param models Address of the folder of the synthetic models' packages.
  */
-export async function measureProfile(identity: string): Promise<ProfileTimes> {
+export async function measureProfile(models: string): Promise<ProfileTimes> {
   const isRelaxed = WebAssembly.validate(multiplyAddModule(wasmRelaxed));
   const target = isRelaxed ? wasmRelaxed : wasmSimd;
   const nest = (bound: BoundCase): number | undefined => {
     const loaded = instantiate(bound, target, 1, extent(bound.step.range));
-    return loaded && time(() => loaded.walk(recordsAt, 0, recordsAt, -1));
+    return loaded && timeCall(() => loaded.walk(recordsAt, 0, recordsAt, -1), quick).nanoseconds;
+  };
+  const product = (item: KernelCase): number => {
+    const family = familyOf(item.problem);
+    return nest(bindCase(family, family.variants[0] as Variant, item)) ?? 0;
   };
   return {
     target: target.name,
-    kernels: measureCases(profileCases, [target]),
+    kernels: measureCases(profileCases, [target], quick),
     stepOverhead: measureStepOverhead(),
     elementwise: measureElementwise(target, nest),
-    runOverhead: await measureRunOverhead(identity),
-    bandwidth: footprints.map((footprint) => ({ footprint, rate: footprint / time(readStream(footprint)) })),
+    epilogue: measureEpilogues(product),
+    run: await measureRuns((name) => `${models}${name}/`),
+    bandwidth: footprints.map((footprint) => ({
+      footprint,
+      rate: footprint / timeCall(readStream(footprint), best).nanoseconds,
+    })),
   };
 }
 

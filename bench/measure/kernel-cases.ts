@@ -1,6 +1,6 @@
 /** The synthetic problems of `bench kernels`: shapes that models have, for every family. */
 import type { PlainStorage, Problem, StoredWeights } from "../../compiler/kernels/problem.ts";
-import { binary, cast, constant, input, unary } from "../../runtime/format/expression.ts";
+import { binary, cast, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
 
 export interface KernelCase {
   /** "3x3 64->64 @56". */
@@ -101,30 +101,30 @@ export function depthwise(shape: Convolution): readonly KernelCase[] {
   }));
 }
 
-/** What follows an integer product: the sum by its channel's scale, rounded and saturated. */
-const requantised = cast(
-  "uint8",
-  binary(
-    "minimum",
+/** The sum of an integer product by its channel's scale. */
+const scaled = binary("multiply", cast("float32", input(0)), input(1));
+
+/** What follows an integer product: the scaled sum through `map`, rounded and saturated. */
+export const requantise = (map: (value: Expression) => Expression): Expression =>
+  cast(
+    "uint8",
     binary(
-      "maximum",
-      binary("add", unary("round", binary("multiply", cast("float32", input(0)), input(1))), constant(3)),
-      constant(0),
+      "minimum",
+      binary("maximum", binary("add", unary("round", map(scaled)), constant(3)), constant(0)),
+      constant(255),
     ),
-    constant(255),
-  ),
-);
+  );
 
 const integers = {
   inputType: "uint8",
   inputBits: 8,
   padValue: 0,
-  epilogue: requantised,
+  epilogue: requantise((value) => value),
   operandTypes: ["float32"],
   outputType: "uint8",
 } as const;
 
-function integerDepthwise(shape: Convolution): KernelCase {
+export function integerDepthwise(shape: Convolution): KernelCase {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return {
@@ -139,7 +139,7 @@ function integerDepthwise(shape: Convolution): KernelCase {
 /** Both widths of the input: 7 bits are a relaxed dot's. */
 const integerBits = [8, 7] as const;
 
-function integerConv(shape: Convolution): readonly KernelCase[] {
+export function integerConv(shape: Convolution): readonly KernelCase[] {
   const { input, output, kernel, size } = shape;
   const window = windowOf(shape);
   return integerBits.map((inputBits) => ({
@@ -159,7 +159,7 @@ function integerConv(shape: Convolution): readonly KernelCase[] {
   }));
 }
 
-function integerMatmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
+export function integerMatmul(rows: number, inner: number, columns: number): readonly KernelCase[] {
   const { padValue, ...product } = integers;
   return integerBits.map((inputBits) => ({
     label: `${rows}x${inner}x${columns} ${inputBits} bits`,

@@ -1,5 +1,5 @@
 /**
- * The synthetic problems of `leafcutter profile`: small and large work for every family, so that rates can follow the work.
+ * The synthetic problems of `leafcutter profile`: for every family shapes that differ in how its overheads stand to its work.
  * No shape is that of a particular model.
  */
 import {
@@ -7,6 +7,9 @@ import {
   conv,
   convTranspose,
   depthwise,
+  integerConv,
+  integerDepthwise,
+  integerMatmul,
   type KernelCase,
   kernelCases,
   matmul,
@@ -18,6 +21,10 @@ import {
 } from "./kernel-cases.ts";
 
 const isPlain = ({ problem }: KernelCase): boolean => !("storage" in problem) || problem.storage === "float32";
+/** Weights that are rounded to blocks in a moment. */
+const mostRounded = 300_000;
+const isQuick = (item: KernelCase): boolean =>
+  isPlain(item) || (item.operands[1] ?? []).reduce((product, extent) => product * extent, 1) <= mostRounded;
 
 /** float32 in many sizes; what stores its weights otherwise in those of `bench kernels`. */
 export const profileCases: readonly KernelCase[] = [
@@ -35,13 +42,29 @@ export const profileCases: readonly KernelCase[] = [
     conv({ kernel: 3, size: 112, input: 24, output: 32 }),
     conv({ kernel: 3, size: 160, input: 3, output: 16, stride: 2 }),
     conv({ kernel: 5, size: 40, input: 16, output: 32 }),
+    conv({ kernel: 1, size: 13, input: 512, output: 896 }),
+    conv({ kernel: 1, size: 80, input: 16, output: 16 }),
+    conv({ kernel: 1, size: 14, input: 16, output: 32 }),
+    conv({ kernel: 1, size: 1, input: 128, output: 128 }),
+    conv({ kernel: 3, size: 3, input: 128, output: 64 }),
     depthwise({ kernel: 3, size: 20, input: 48, output: 48 }),
+    depthwise({ kernel: 3, size: 80, input: 8, output: 8 }),
+    depthwise({ kernel: 5, size: 14, input: 64, output: 64, stride: 2 }),
     depthwise({ kernel: 3, size: 112, input: 32, output: 32 }),
     depthwise({ kernel: 3, size: 7, input: 960, output: 960 }),
     depthwise({ kernel: 3, size: 28, input: 240, output: 240, stride: 2 }),
     depthwise({ kernel: 5, size: 28, input: 120, output: 120 }),
     convTranspose({ kernel: 4, size: 14, input: 128, output: 64 }),
+    convTranspose({ kernel: 2, size: 8, input: 16, output: 8 }),
+    convTranspose({ kernel: 4, size: 33, input: 8, output: 16 }),
+    matmul(1, 64, 64),
+    matmul(1, 64, 172),
     matmul(1, 128, 512),
+    matmul(2, 128, 192),
+    matmul(3, 64, 320),
+    matmul(4, 256, 64),
+    matmul(5, 96, 96),
+    matmul(32, 32, 48),
     matmul(1, 768, 3072),
     matmul(1, 1024, 8192),
     matmul(16, 128, 128),
@@ -49,21 +72,53 @@ export const profileCases: readonly KernelCase[] = [
     matmul(200, 192, 576),
     matmul(128, 768, 3072),
   ].map((cases) => cases.filter(isPlain)),
-  kernelCases,
+  conv({ kernel: 3, size: 16, input: 48, output: 48 }).filter((item) => !isPlain(item)),
+  conv({ kernel: 3, size: 32, input: 96, output: 96 }).filter((item) => !isPlain(item)),
+  kernelCases.filter(isQuick),
+  integerConv({ kernel: 1, size: 112, input: 32, output: 16 }),
+  integerConv({ kernel: 1, size: 28, input: 160, output: 40 }),
+  integerConv({ kernel: 1, size: 10, input: 40, output: 40 }),
+  integerConv({ kernel: 1, size: 13, input: 512, output: 896 }),
+  integerConv({ kernel: 3, size: 16, input: 48, output: 48 }),
+  integerConv({ kernel: 3, size: 32, input: 96, output: 96 }),
+  integerMatmul(1, 256, 1024),
+  integerMatmul(2, 128, 256),
+  integerMatmul(3, 128, 256),
+  integerMatmul(4, 128, 256),
+  integerMatmul(24, 96, 96),
   [
+    integerDepthwise({ kernel: 3, size: 20, input: 48, output: 48 }),
+    integerDepthwise({ kernel: 3, size: 112, input: 32, output: 32 }),
+    integerDepthwise({ kernel: 3, size: 7, input: 960, output: 960 }),
+    integerDepthwise({ kernel: 5, size: 28, input: 120, output: 120, stride: 2 }),
     pool("max", { kernel: 3, size: 14, input: 128, output: 128 }),
+    pool("max", { kernel: 5, size: 20, input: 64, output: 64 }),
     pool("max", { kernel: 2, size: 112, input: 32, output: 32, stride: 2 }),
     pool("average", { kernel: 3, size: 14, input: 128, output: 128 }),
     reduce(64, 64, 1),
+    reduce(4, 4096, 1),
     reduce(1, 49, 960),
+    reduce(16, 16, 32),
     softmax(12, 64, 1),
+    softmax(64, 16, 1),
     softmax(4096, 49, 1),
+    softmax(8, 10, 64),
     norm(1, 768),
+    norm(64, 64),
     norm(1500, 384),
     attention(6, 6, 64, 64, 64),
     attention(12, 12, 512, 512, 64),
     attention(8, 8, 1, 64, 64),
+    attention(8, 4, 1, 32, 8),
+    attention(2, 2, 40, 40, 32),
     recurrent("lstm", 1, 1, 256),
+    recurrent("lstm", 16, 1, 24),
+    recurrent("lstm", 8, 4, 32),
+    recurrent("lstm", 1, 2, 128),
     recurrent("gru", 1, 1, 64),
+    recurrent("gru", 32, 1, 8),
+    recurrent("gru", 32, 2, 16),
+    recurrent("gru", 8, 3, 32),
+    recurrent("gru", 1, 24, 8),
   ],
 ].flat();

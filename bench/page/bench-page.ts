@@ -12,7 +12,7 @@ export interface BenchPage {
   measureRoof(): Promise<Roof>;
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
   measureMatvec(): Promise<readonly MatvecTime[]>;
-  measureProfile(identity: string): Promise<ProfileTimes>;
+  measureProfile(models: string): Promise<ProfileTimes>;
   /** Opens one engine in a Worker that stays; the variant that runs. */
   openAlone(job: Job): Promise<string>;
   /** Runs it for about so many milliseconds; how often. */
@@ -46,8 +46,8 @@ const page: BenchPage = {
     withWorker<KernelsWorker, KernelTimes>(kernelsWorker(), (remote) => remote.measureKernels(families)),
   measureMatvec: () =>
     withWorker<KernelsWorker, readonly MatvecTime[]>(kernelsWorker(), (remote) => remote.measureMatvec()),
-  measureProfile: (identity) =>
-    withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile(identity)),
+  measureProfile: (models) =>
+    withWorker<KernelsWorker, ProfileTimes>(kernelsWorker(), (remote) => remote.measureProfile(models)),
   openAlone: (job) => {
     const worker = benchWorker();
     alone = wrap<BenchWorker>(worker) as unknown as BenchWorker;

@@ -6,7 +6,7 @@ import { type MatvecTime, measureMatvec } from "../measure/matvec.ts";
 export interface KernelsWorker {
   measureKernels(families: readonly string[]): Promise<KernelTimes>;
   measureMatvec(): Promise<readonly MatvecTime[]>;
-  measureProfile(identity: string): Promise<ProfileTimes>;
+  measureProfile(models: string): Promise<ProfileTimes>;
 }
 
 const worker: KernelsWorker = {

@@ -4,6 +4,7 @@
  */
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
 import type { WasmVariantName } from "../../runtime/format/manifest.ts";
+import type { ElementwiseWork } from "../kernels/contract.ts";
 import type { CostTable, Rate } from "../kernels/cost-table.ts";
 import type { EnergyCoefficients, OperationType } from "./energy.ts";
 
@@ -73,6 +74,7 @@ const invalid = (where: string, message: string, expected: string, received: str
       "Measure the device with `leafcutter profile -o device.json`, or leave --device out for the built-in profile.",
   });
 
+const elementwiseForms: readonly ElementwiseWork["form"][] = ["vector", "scalar", "copy", "transpose", "fill"];
 const operationTypes: readonly OperationType[] = ["float32", "int8", "other"];
 
 class Check {
@@ -120,10 +122,42 @@ class Check {
     const rates = this.record(table.rates, `${path}.rates`);
     for (const [name, rate] of Object.entries(rates) as [string, Rate][]) {
       if (typeof rate === "number") this.amount(rate, `${path}.rates.${name}`, Number.MIN_VALUE);
-      else this.#rising(rate, `${path}.rates.${name}`, "work", "rate", Number.MIN_VALUE);
+      else this.#amounts(rate, `${path}.rates.${name}`);
     }
     if (table.bandwidth !== undefined)
       this.#rising(table.bandwidth, `${path}.bandwidth`, "footprint", "rate", Number.MIN_VALUE);
+    if (table.run !== undefined) this.#run(table.run, `${path}.run`);
+    if (table.elementwise !== undefined) this.#elementwise(table.elementwise, `${path}.elementwise`);
+    if (table.epilogue !== undefined) {
+      const epilogue = this.record(table.epilogue, `${path}.epilogue`);
+      this.amount(epilogue.inline, `${path}.epilogue.inline`, 0);
+      this.amount(epilogue.pass, `${path}.epilogue.pass`, 0);
+      this.#amounts(epilogue.operations, `${path}.epilogue.operations`);
+      this.#amounts(epilogue.integer, `${path}.epilogue.integer`);
+    }
+  }
+
+  #run(value: unknown, path: string): void {
+    const run = this.record(value, path);
+    this.amount(run.fixed, `${path}.fixed`, 0);
+    for (const port of ["input", "output"]) this.#rising(run[port], `${path}.${port}`, "bytes", "nanoseconds", 0);
+    const slice = this.record(run.slice, `${path}.slice`);
+    this.amount(slice.every, `${path}.slice.every`, Number.MIN_VALUE);
+    this.amount(slice.nanoseconds, `${path}.slice.nanoseconds`, 0);
+  }
+
+  #elementwise(value: unknown, path: string): void {
+    const { forms, operations } = this.record(value, path);
+    const known = this.record(forms, `${path}.forms`);
+    for (const form of elementwiseForms) this.#amounts(known[form], `${path}.forms.${form}`, ["point", "row"]);
+    this.#amounts(operations, `${path}.operations`);
+  }
+
+  /** An object of amounts, in which `required` are not missing. */
+  #amounts(value: unknown, path: string, required: readonly string[] = []): void {
+    const amounts = this.record(value, path);
+    for (const name of new Set([...required, ...Object.keys(amounts)]))
+      this.amount(amounts[name], `${path}.${name}`, 0);
   }
 
   energy(value: unknown, path: string): void {

@@ -78,9 +78,11 @@ export interface Kernel {
 
 /** Elementwise code of a step, which the cost table knows by the operations of its expression. */
 export interface ElementwiseWork {
-  /** How often the expression is computed; for copies, how many elements of four bytes are moved. */
+  /** How often the expression is computed; for copies and fills, how many elements of four bytes are written. */
   readonly points: Dim;
-  readonly form: "vector" | "scalar" | "copy";
+  /** How often the innermost loop is entered. */
+  readonly rows: Dim;
+  readonly form: "vector" | "scalar" | "copy" | "transpose" | "fill";
   readonly expression: Expression;
 }
 
@@ -139,6 +141,8 @@ export interface Family<P extends Problem, V extends Variant = Variant> {
   accepts(variant: V, problem: P): boolean;
   /** Multiply-adds (or elements moved) that `variant` really executes, ragged tiles included; the cost table turns them into time. */
   work(variant: V, problem: P, extent: (dim: Dim) => number): number;
+  /** What takes time beside the work, by name: tiles that are begun, runs of neighbouring inputs, … The cost table has a price for each. */
+  overheads?(variant: V, problem: P, extent: (dim: Dim) => number): Readonly<Record<string, number>>;
   /** The border wanted around operand `index`; undefined for none. */
   halo?(problem: P, index: number): Halo | undefined;
   /** Which operands are constants that `pack` turns into one weight buffer; empty when the family has none. */

@@ -1,13 +1,14 @@
 /**
  * A plan's costs on a device: time by the cost table (and the bytes of a step at the bandwidth of what a run touches), energy by counts, memory as it is laid out. Symbols stand at their upper bounds, loops at one iteration.
  */
+import { byteSize } from "../../runtime/format/dtype.ts";
 import { costsOf, type DeviceProfile } from "../budget/device-profile.ts";
 import { energyOf, operationsOf } from "../budget/energy.ts";
 import type { PlanCosts, StepCosts } from "../budget/plan-costs.ts";
-import { type Dim, upperBound } from "../graph/dimension.ts";
-import { bandwidthAt } from "../kernels/cost-table.ts";
+import { type Dim, productOf, upperBound } from "../graph/dimension.ts";
+import { bandwidthAt, runNanoseconds } from "../kernels/cost-table.ts";
 import { alignUp } from "./memory.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlannedPort } from "./plan.ts";
 
 const pageBytes = 65536;
 /** Assumed of a reference function in the runtime: it is plain JavaScript. */
@@ -50,9 +51,11 @@ export function costOfPlan(plan: Plan, profile: DeviceProfile): PlanCosts {
       joules: energyOf(counts, footprint, profile.energy),
     };
   });
+  const inSteps = steps.reduce((sum, step) => sum + step.nanoseconds, 0);
+  const sizeOf = ({ dtype, shape }: PlannedPort): number => upper(productOf(shape)) * byteSize[dtype];
   return {
     memoryBytes: plan.memory.pages * pageBytes,
-    nanoseconds: steps.reduce((sum, step) => sum + step.nanoseconds, costsOf(profile).runOverhead ?? 0),
+    nanoseconds: inSteps + runNanoseconds(costsOf(profile), plan.inputs.map(sizeOf), plan.outputs.map(sizeOf), inSteps),
     joules: steps.reduce((sum, step) => sum + step.joules, 0),
     steps,
     weights: plan.weights.map(({ constants, bytes }) => ({ constants, bytes: alignUp(bytes.byteLength) })),

@@ -6,7 +6,7 @@ import { defaultCosts } from "./default-costs.ts";
 export const defaultProfile: DeviceProfile = {
   format: profileFormat,
   name: "built-in: x86-64, one thread",
-  host: { cpu: "x86-64, 2 cores", engine: "Chromium 156 and Node 20", notes: defaultCosts.host },
+  host: { cpu: "AMD EPYC, 2 cores", engine: "Chromium 156", notes: defaultCosts.host },
   costs: { "wasm-relaxed": defaultCosts },
   energy: publishedEnergy,
 };

@@ -15,6 +15,7 @@ import { lowerElementwise } from "../ops/elementwise/lower.ts";
 import { operatorOf } from "../ops/index.ts";
 import { operatorContext } from "../ops/infer.ts";
 import type { LoweredStep, NestStep, StepOperand } from "../ops/operator.ts";
+import { countsOf } from "./step-time.ts";
 
 export type SelectedStep =
   | NestStep
@@ -67,8 +68,8 @@ function selectStep(
   const family = familyOf(problem);
   const variant = family && selectVariant(family, problem, extent, costs);
   if (!variant) return otherwise;
-  const work = family.work(variant, problem, extent);
-  const nanoseconds = costOf(costs, family.name, variant.name, work, storageOf(problem));
+  const counts = countsOf(family, variant, problem, extent);
+  const nanoseconds = costOf(costs, family.name, variant.name, counts, storageOf(problem));
   return { kind: "family", problem, operands, outputs, family, variant, nanoseconds };
 }
 
@@ -82,13 +83,19 @@ export function selectVariant(
   let best: { readonly variant: Variant; readonly cost: number } | undefined;
   for (const variant of family.variants) {
     if (!family.accepts(variant, problem)) continue;
-    const work = family.work(variant, problem, extent);
-    const cost = costOf(costs, family.name, variant.name, work, storageOf(problem)) ?? 1e15 + work;
+    const counts = countsOf(family, variant, problem, extent);
+    const cost = costOf(costs, family.name, variant.name, counts, storageOf(problem)) ?? 1e15 + counts.work;
     if (!best || cost < best.cost) best = { variant, cost };
   }
   return best?.variant;
 }
 
-/** By what the cost table tells products apart: how weights are stored, and integers that the relaxed dot can take. */
-export const storageOf = (problem: Problem): string | undefined =>
-  "storage" in problem ? problem.storage : "inputBits" in problem && problem.inputBits === 7 ? "7-bit" : undefined;
+/**
+ * By what the cost table tells problems of a variant apart: how weights are stored, integers that the relaxed dot can take,
+ * what a pool does with what.
+ */
+export function storageOf(problem: Problem): string | undefined {
+  if ("storage" in problem) return problem.storage;
+  if (problem.family === "pool") return problem.dtype === "float32" ? problem.mode : `${problem.mode} ${problem.dtype}`;
+  return "inputBits" in problem && problem.inputBits === 7 ? "7-bit" : undefined;
+}

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { leastNanoseconds, renderKernels, renderMatvec } from "../../bench/kernels.ts";
 import { type KernelTime, measureKernels } from "../../bench/measure/kernel-bench.ts";
-import { kernelCases } from "../../bench/measure/kernel-cases.ts";
+import { type KernelCase, kernelCases } from "../../bench/measure/kernel-cases.ts";
 import { allFamilies, familyOf } from "../../compiler/kernels/families.ts";
 
 const roof = { relaxedGflops: 60, simdGflops: 40, readGigabytes: 30, cachedReadGigabytes: 120, copyGigabytes: 20 };
@@ -12,9 +12,12 @@ const kernel = (changes: Partial<KernelTime>): KernelTime => ({
   label: "3x3",
   storage: "float32",
   nanoseconds: 100,
+  ordinary: 100,
   flops: 3000,
   bytes: 1200,
-  work: 2000,
+  counts: { work: 2000 },
+  problem: (kernelCases[0] as KernelCase).problem,
+  outputs: 10,
   ...changes,
 });
 
@@ -33,7 +36,7 @@ test("kernels are bound, generated and run", () => {
   expect(kernels.map(({ family, variant, target }) => `${family} ${variant} ${target}`)).toContain(
     "norm rows wasm-simd",
   );
-  for (const { nanoseconds, work } of kernels) expect(nanoseconds * work).toBeGreaterThan(0);
+  for (const { nanoseconds, counts } of kernels) expect(nanoseconds * counts.work).toBeGreaterThan(0);
   expect(stepOverhead).toBeGreaterThan(0);
 });
 

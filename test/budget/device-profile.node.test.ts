@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { type DeviceProfile, parseDeviceProfile } from "../../compiler/budget/device-profile.ts";
 import { energyOf, publishedEnergy } from "../../compiler/budget/energy.ts";
-import { bandwidthAt, costOf } from "../../compiler/kernels/cost-table.ts";
+import { bandwidthAt, costOf, elementwiseNanoseconds, runNanoseconds } from "../../compiler/kernels/cost-table.ts";
 import { defaultProfile } from "../../compiler/plan/default-profile.ts";
 import { LeafcutterError } from "../../runtime/format/diagnostic.ts";
+import { binary, input, unary } from "../../runtime/format/expression.ts";
 
 const parse = (profile: unknown): DeviceProfile => parseDeviceProfile(JSON.stringify(profile), "device.json");
 
@@ -51,29 +52,52 @@ test("what is wrong with a profile is said by its place", () => {
   expect(() => parseDeviceProfile("no json", "device.json")).toThrow(LeafcutterError);
 });
 
-test("a rate by storage and by the amount of work, bandwidth by footprint", () => {
+test("rates and prices by storage, bandwidth between footprints", () => {
   const table = {
     host: "",
     stepOverhead: 10,
-    rates: {
-      "matmul/6x8": 20,
-      "matmul/6x8 int8": [
-        { work: 100, rate: 10 },
-        { work: 10_000, rate: 30 },
-      ],
-    },
+    rates: { "matmul/6x8": 20, "matmul/6x8 int8": { work: 0.1, tiles: 2 } },
     bandwidth: [
       { footprint: 1000, rate: 50 },
-      { footprint: 1e6, rate: 8 },
+      { footprint: 1e5, rate: 10 },
     ],
   };
-  expect(costOf(table, "matmul", "6x8", 200)).toBe(20);
-  expect(costOf(table, "matmul", "6x8", 200, "float16")).toBe(20);
-  expect(costOf(table, "matmul", "6x8", 1000, "int8")).toBeCloseTo(10 + 1000 / 20, 9);
-  expect(costOf(table, "matmul", "6x8", 10, "int8")).toBeCloseTo(10 + 10 / 10, 9);
-  expect(costOf(table, "matmul", "6x8", 1e6, "int8")).toBeCloseTo(10 + 1e6 / 30, 6);
-  expect(costOf(table, "matmul", "4x8", 1)).toBeUndefined();
-  expect([500, 2000, 1e9].map((footprint) => bandwidthAt(table, footprint))).toEqual([50, 8, 8]);
+  const counts = { work: 200, tiles: 3, pages: 7 };
+  expect(costOf(table, "matmul", "6x8", counts)).toBe(20);
+  expect(costOf(table, "matmul", "6x8", counts, "float16")).toBe(20);
+  expect(costOf(table, "matmul", "6x8", counts, "int8")).toBeCloseTo(10 + 20 + 6, 9);
+  expect(costOf(table, "matmul", "4x8", counts)).toBeUndefined();
+  expect([500, 1e9].map((footprint) => bandwidthAt(table, footprint))).toEqual([50, 10]);
+  expect(bandwidthAt(table, 1e4)).toBeCloseTo(1 / ((1 / 50 + 1 / 10) / 2), 9);
+});
+
+test("a run costs its ports and its slices", () => {
+  const run = {
+    fixed: 100,
+    input: [
+      { bytes: 4, nanoseconds: 10 },
+      { bytes: 1004, nanoseconds: 60 },
+    ],
+    output: [{ bytes: 4, nanoseconds: 5 }],
+    slice: { every: 1000, nanoseconds: 7 },
+  };
+  const table = { host: "", stepOverhead: 0, rates: {}, run };
+  expect(runNanoseconds(table, [504, 2008], [4, 1], 2500)).toBe(100 + 35 + 120 + 5 + 5 + 14);
+  expect(runNanoseconds({ ...table, run: undefined } as never, [1], [1], 1e9)).toBe(0);
+});
+
+test("an operation that occurs twice is computed once; scalar code costs as much per element as four lanes", () => {
+  const costs = { point: 1, row: 10 };
+  const known = {
+    forms: { vector: costs, scalar: costs, copy: costs, transpose: costs, fill: costs },
+    operations: { add: 0.5, sigmoid: 3 },
+  };
+  const swish = binary("multiply", input(0), unary("sigmoid", input(0)));
+  const twice = binary("add", swish, swish);
+  expect(elementwiseNanoseconds({ form: "vector", expression: twice }, 100, 2, known)).toBe(
+    20 + 100 * (1 + 3 + 2 * 0.5),
+  );
+  expect(elementwiseNanoseconds({ form: "scalar", expression: swish }, 10, 0, known)).toBe(10 * (1 + 4 * 3.5));
 });
 
 test("energy: operations by type, bytes by level, launches, and the idle share of the time", () => {

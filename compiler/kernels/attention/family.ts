@@ -33,6 +33,10 @@ export const attentionFamily: Family<AttentionProblem, AttentionVariant> = {
     const columns = extent(problem.batch) * problem.keyHeads * extent(problem.keys) * features;
     return columns * (packed ? tiles + packingCost * Math.ceil(all / rowsPerUnit) : all * streamingCost);
   },
+  overheads(_, problem, extent) {
+    const rows = extent(problem.batch) * problem.keyHeads * extent(rowsOf(problem));
+    return { rows, scores: rows * extent(problem.keys) };
+  },
   packedOperands: () => [],
   scratchBytes: (variant, problem) => scratchLayout(shapeOf(variant, problem, "none", []), rowsPerUnit).bytes,
   bind: (variant, problem, operands, outputs, _, scratch) =>

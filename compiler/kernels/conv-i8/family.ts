@@ -6,7 +6,13 @@ import type { Tensor } from "../../../runtime/format/tensor.ts";
 import { type Dim, multiplyDims, subtractDims } from "../../graph/dimension.ts";
 import type { Buffer, Family, View } from "../contract.ts";
 import type { IntegerConvProblem } from "../problem.ts";
-import { bindIntegerProduct, type IntegerPlane, integerScratchBytes, integerWork } from "../tile/bind-i8.ts";
+import {
+  bindIntegerProduct,
+  type IntegerPlane,
+  integerOverheads,
+  integerScratchBytes,
+  integerWork,
+} from "../tile/bind-i8.ts";
 import { hasFinish } from "../tile/finish-i8.ts";
 import { panelWidth } from "../tile/multiply.ts";
 import { borderBytes, windowHalo } from "../tile/window.ts";
@@ -21,6 +27,7 @@ export const integerConvFamily: Family<IntegerConvProblem, IntegerConvVariant> =
   accepts: ({ winograd, overPanels }, problem) =>
     hasFinish(problem) && (!winograd || hasIntegerWinograd(problem)) && (!overPanels || isOnePixel(problem)),
   work: (variant, problem, extent) => integerWork(variant, problem, extent),
+  overheads: (variant, problem, extent) => integerOverheads(variant, problem, extent),
   halo: (problem, index) => (index === 0 ? { ...windowHalo(problem), value: problem.padValue } : undefined),
   packedOperands: () => [1, 2],
   packKey: (variant, { groups, dilationWidth }) => `${panelWidth(variant)} ${groups} ${dilationWidth === 1}`,

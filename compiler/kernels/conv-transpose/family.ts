@@ -59,13 +59,14 @@ export const convTransposeFamily: Family<ConvTransposeProblem, ConvTransposeVari
   accepts: (_, problem) =>
     isEpilogue(problem.epilogue, problem.epilogueOperands) && (!problem.blocks || problem.groups === 1),
   work(variant, problem, extent) {
-    const { depth, panelsPerGroup } = transposeExtents(problem, panelWidth(variant));
-    const { strideHeight, strideWidth } = problem;
-    const phase = Math.ceil(extent(problem.outputWidth) / strideWidth);
-    const pixels = Math.ceil(phase / variant.rows) * variant.rows * strideWidth;
-    const rows = extent(problem.batch) * extent(problem.outputHeight);
-    const columns = panelsPerGroup * problem.groups * panelWidth(variant);
-    return (rows * pixels * columns * depth) / (strideHeight * strideWidth);
+    const { depth } = transposeExtents(problem, panelWidth(variant));
+    const tiles = tilesOf(variant, problem, extent) * variant.rows * panelWidth(variant);
+    return (tiles * depth) / (problem.strideHeight * problem.strideWidth);
+  },
+  overheads(variant, problem, extent) {
+    const tiles = tilesOf(variant, problem, extent);
+    const { kernelHeight, kernelWidth, strideHeight, strideWidth } = problem;
+    return { tiles, runs: tiles * Math.ceil(kernelHeight / strideHeight) * Math.ceil(kernelWidth / strideWidth) };
   },
   halo: (problem, index) => (index === 0 ? haloOf(problem) : undefined),
   packedOperands: () => [1, 2],
@@ -85,6 +86,13 @@ export const convTransposeFamily: Family<ConvTransposeProblem, ConvTransposeVari
       scratch,
     ),
 };
+
+function tilesOf(variant: ConvTransposeVariant, problem: ConvTransposeProblem, extent: (dim: Dim) => number): number {
+  const { panelsPerGroup } = transposeExtents(problem, panelWidth(variant));
+  const phase = Math.ceil(extent(problem.outputWidth) / problem.strideWidth);
+  const inRow = Math.ceil(phase / variant.rows) * problem.strideWidth;
+  return extent(problem.batch) * extent(problem.outputHeight) * inRow * panelsPerGroup * problem.groups;
+}
 
 function bindConvTranspose(
   variant: ConvTransposeVariant,

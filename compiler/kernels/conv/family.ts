@@ -42,11 +42,19 @@ export const convFamily: Family<ConvProblem, ConvVariant> = {
   accepts: (variant, problem) =>
     isEpilogue(problem.epilogue, problem.epilogueOperands) && (!variant.winograd || hasWinograd(problem)),
   work(variant, problem, extent) {
-    if (variant.winograd) return winogradWork(problem, extent);
+    if (variant.winograd) return winogradCounts(problem, extent).work;
+    const { depth } = convExtents(problem, panelWidth(variant));
+    return tilesOf(variant, problem, extent) * variant.rows * panelWidth(variant) * depth;
+  },
+  overheads(variant, problem, extent) {
+    const { kernelHeight, kernelWidth, groups, dilationWidth, storage } = problem;
     const { depth, panelsPerGroup } = convExtents(problem, panelWidth(variant));
-    const pixels = extent(problem.batch) * extent(problem.outputHeight) * extent(problem.outputWidth);
-    const tiles = Math.ceil(pixels / variant.rows) * panelsPerGroup * problem.groups;
-    return tiles * variant.rows * panelWidth(variant) * depth;
+    const widened = storage === "float32" ? 0 : panelsPerGroup * groups * panelWidth(variant) * depth;
+    if (variant.winograd) return { ...winogradCounts(problem, extent).overheads, widened };
+    const tiles = tilesOf(variant, problem, extent);
+    // Neighbouring taps of a row are one run when the channels of all groups are read.
+    const runs = kernelHeight * (groups === 1 && dilationWidth === 1 ? 1 : kernelWidth);
+    return { tiles, runs: tiles * runs, widened };
   },
   halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
   packedOperands: () => [1, 2],
@@ -78,8 +86,13 @@ function hasWinograd(problem: ConvProblem): boolean {
   );
 }
 
-/** Multiply-adds of the 16 products, and what the transforms of input, weights and output cost beside them. */
-function winogradWork(problem: ConvProblem, extent: (dim: Dim) => number): number {
+function tilesOf(variant: ConvVariant, problem: ConvProblem, extent: (dim: Dim) => number): number {
+  const pixels = extent(problem.batch) * extent(problem.outputHeight) * extent(problem.outputWidth);
+  return Math.ceil(pixels / variant.rows) * convExtents(problem, panelWidth(variant)).panelsPerGroup * problem.groups;
+}
+
+/** Multiply-adds of the 16 products, and vectors that go through the transforms of input, weights and output. */
+function winogradCounts(problem: ConvProblem, extent: (dim: Dim) => number) {
   const { inputChannels, outputChannels, batch } = problem;
   const block = winogradBlock(problem);
   const rows = extent(batch) * extent(block.tileRows);
@@ -87,7 +100,14 @@ function winogradWork(problem: ConvProblem, extent: (dim: Dim) => number): numbe
   const tiles = Math.ceil((rows * extent(block.tileColumns)) / blocks);
   const panels = Math.ceil(outputChannels / 8);
   const products = Math.ceil(tiles / 6) * 6 * 16 * inputChannels * 8;
-  return blocks * (tiles * inputChannels * 90 + panels * (products + inputChannels * 400 + tiles * 720));
+  return {
+    work: blocks * panels * products,
+    overheads: {
+      inputs: blocks * tiles * inputChannels,
+      kernels: blocks * panels * inputChannels,
+      outputs: blocks * panels * tiles,
+    },
+  };
 }
 
 function bindConv(

@@ -7,6 +7,7 @@ import { byteSize } from "../../../runtime/format/dtype.ts";
 import type { Tensor } from "../../../runtime/format/tensor.ts";
 import { addDims, type Dim, multiplyDims } from "../../graph/dimension.ts";
 import type { BoundStep, Buffer, Family, View } from "../contract.ts";
+import { depthwiseOverheads } from "../depthwise/overheads.ts";
 import { keyOf } from "../expression/memo.ts";
 import { isVectorisable } from "../expression/vector.ts";
 import type { IntegerDepthwiseProblem } from "../problem.ts";
@@ -35,6 +36,7 @@ export const integerDepthwiseFamily: Family<IntegerDepthwiseProblem, IntegerDept
     const taps = problem.kernelHeight * problem.kernelWidth;
     return extent(problem.batch) * extent(problem.outputHeight) * columns * channels * taps;
   },
+  overheads: ({ pixels }, problem, extent) => depthwiseOverheads(pixels, panelChannels, problem, extent),
   halo: (problem, index) => (index === 0 ? { ...windowHalo(problem), value: problem.padValue } : undefined),
   packedOperands: () => [1, 2],
   packKey: (_, problem) => layoutOf(problem),

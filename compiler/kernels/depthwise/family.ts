@@ -13,6 +13,7 @@ import { panelBytes } from "../tile/panel.ts";
 import { quad } from "../tile/wgsl.ts";
 import { windowHalo, windowWords } from "../tile/window.ts";
 import { integerWord, operandWords } from "../tile/words.ts";
+import { depthwiseOverheads } from "./overheads.ts";
 import { packDepthwise } from "./pack.ts";
 import { type DepthwiseVariant, depthwiseVariants, depthwiseWidth } from "./variants.ts";
 import { type DepthwiseShape, emitDepthwise } from "./wasm.ts";
@@ -32,6 +33,7 @@ export const depthwiseFamily: Family<DepthwiseProblem, DepthwiseVariant> = {
     const channels = Math.ceil(problem.outputChannels / depthwiseWidth) * depthwiseWidth;
     return extent(problem.batch) * extent(problem.outputHeight) * columns * channels * tapsOf(problem);
   },
+  overheads: ({ pixels }, problem, extent) => depthwiseOverheads(pixels, depthwiseWidth, problem, extent),
   halo: (problem, index) => (index === 0 ? windowHalo(problem) : undefined),
   packedOperands: () => [1, 2],
   packKey: (_, { storage }) => storage,

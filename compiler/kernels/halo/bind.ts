@@ -43,7 +43,14 @@ export function haloFillStep(view: View, image: BorderedImage, elementBytes: num
     range: batch,
     flops: 0,
     bytes: border,
-    elementwise: [{ points: ceilDivideDims(border, 4), form: "copy", expression: input(0) }],
+    elementwise: [
+      {
+        points: ceilDivideDims(border, 4),
+        rows: multiplyDims(batch, addDims(height, 1)),
+        form: "fill",
+        expression: input(0),
+      },
+    ],
     invocations: multiplyDims(batch, image.imagePixels, channels),
   };
 }

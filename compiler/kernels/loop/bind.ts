@@ -92,20 +92,23 @@ export function bindLoopNest(nest: LoopNest, operands: readonly View[], output: 
     granule: granuleOf(shape),
     flops: multiplyDims(elements, countOperations(nest.body)),
     bytes,
-    elementwise: workOf(shape, elements, productOf(space.extents.slice(0, space.parallel))),
+    elementwise: workOf(shape, elements, space),
     invocations: productOf(space.extents.slice(0, space.parallel)),
   };
 }
 
 /** What the cost table is asked about: the body at every point, and what finishes every output. */
-function workOf(shape: LoopShape, points: Dim, outputs: Dim): readonly ElementwiseWork[] {
+function workOf(shape: LoopShape, points: Dim, { extents, parallel }: Space): readonly ElementwiseWork[] {
+  const outputs = productOf(extents.slice(0, parallel));
+  const around = productOf(extents.slice(0, parallel - 1));
   if (copiesRows(shape)) {
     const words = multiplyDims(points, byteSize[shape.output.dtype]);
-    return [{ points: ceilDivideDims(words, 4), form: "copy", expression: shape.body }];
+    return [{ points: ceilDivideDims(words, 4), rows: around, form: "copy", expression: shape.body }];
   }
   const form = canVectorise(shape) ? "vector" : "scalar";
-  const body = { points, form, expression: shape.body } as const;
-  return shape.finish ? [body, { points: outputs, form, expression: shape.finish }] : [body];
+  const rows = shape.reductions > 0 ? productOf(extents.slice(0, -1)) : around;
+  const body = { points, rows, form, expression: shape.body } as const;
+  return shape.finish ? [body, { points: outputs, rows: 0, form, expression: shape.finish }] : [body];
 }
 
 /** Lanes of a vector. */
@@ -146,7 +149,7 @@ function asTransposition(nest: LoopNest, { extents, walks, body, finish, compute
     ],
     flops: 0,
     bytes: multiplyDims(elements, 2 * size),
-    elementwise: [{ points: elements, form: "vector", expression: body }],
+    elementwise: [{ points: elements, rows: 0, form: "transpose", expression: body }],
     invocations: elements,
   };
 }

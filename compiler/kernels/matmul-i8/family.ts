@@ -12,6 +12,7 @@ import {
   bindIntegerProduct,
   type IntegerPlane,
   type IntegerWindow,
+  integerOverheads,
   integerScratchBytes,
   integerWork,
 } from "../tile/bind-i8.ts";
@@ -30,6 +31,7 @@ export const integerMatmulFamily: Family<IntegerMatmulProblem, IntegerMatmulVari
     typeof problem.columns === "number" &&
     (!overPanels || multiplyDims(problem.batch, problem.rows) === rows),
   work: (variant, problem, extent) => integerWork(variant, windowOf(problem), extent),
+  overheads: (variant, problem, extent) => integerOverheads(variant, windowOf(problem), extent),
   packedOperands: () => [1, 2],
   packKey: (variant, { transposeB }) => `${panelWidth(variant)} ${transposeB}`,
   pack: (variant, problem, [b, bias]) => packIntegerMatmul(problem, panelWidth(variant), b as Tensor, bias),

@@ -54,6 +54,16 @@ export const matmulFamily: Family<MatmulProblem, MatmulVariant> = {
     const isWidened = !overPanels && !problem.dynamicB && problem.storage !== "float32";
     return separate * (rowsOfB - left + last + (isWidened ? widening : 0)) * columns * extent(problem.inner);
   },
+  overheads({ rows }, problem, extent) {
+    const all = extent(problem.batch) * extent(problem.rows);
+    const panels = Math.ceil(extent(problem.columns) / matmulWidth);
+    const inner = extent(problem.inner);
+    const separate = problem.batchedB ? extent(problem.batch) : 1;
+    return {
+      tiles: separate * Math.ceil(all / separate / rows) * panels,
+      arranged: problem.dynamicB ? separate * panels * matmulWidth * inner : 0,
+    };
+  },
   packedOperands: (problem) => (problem.dynamicB ? [2] : [1, 2]),
   pack: (_, problem, constants, [storage]) =>
     problem.dynamicB ? packBias(constants[0]) : packMatmul(problem, constants[0] as Tensor, constants[1], storage),

@@ -58,6 +58,7 @@ export const normFamily: Family<NormProblem> = {
   strided: false,
   accepts: () => true,
   work: (_, { outer, length }, extent) => extent(outer) * Math.ceil(extent(length) / 4) * 4,
+  overheads: (_, { outer }, extent) => ({ rows: extent(outer) }),
   packedOperands: () => [],
   bind: (_, problem, operands, outputs) => bind(problem, operands, outputs[0] as View),
 };

@@ -84,6 +84,9 @@ export const poolFamily: Family<PoolProblem> = {
     workChannels(problem) *
     Math.min(problem.kernelHeight, extent(problem.inputHeight)) *
     Math.min(problem.kernelWidth, extent(problem.inputWidth)),
+  overheads: (_, problem, extent) => ({
+    outputs: extent(problem.batch) * extent(problem.outputHeight) * extent(problem.outputWidth) * workChannels(problem),
+  }),
   packedOperands: () => [],
   bind: (_, problem, operands, outputs) => bind(problem, operands[0] as View, outputs[0] as View),
 };

@@ -37,6 +37,11 @@ export const recurrentFamily: Family<RecurrentProblem, RecurrentVariant> = {
       ((typeof problem.batch !== "number" || problem.batch >= rows) && rows === (problem.cell === "lstm" ? 2 : 3))),
   work: (_, problem, extent) =>
     extent(problem.time) * extent(problem.batch) * directionsOf(problem) * productsOf(problem),
+  overheads(_, problem, extent) {
+    const steps = extent(problem.time) * extent(problem.batch) * directionsOf(problem);
+    const { blocks } = panelLayout(problem);
+    return { steps, blocks: steps * blocks, gates: steps * blocks * blockUnits * gateCounts[problem.cell] };
+  },
   packedOperands: () => [1, 2, 3, 7],
   pack: (_, problem, constants, storage) => packRecurrent(problem, constants, storage),
   scratchBytes: (_, problem) => multiplyDims(problem.batch, directionsOf(problem) * rowLayout(problem).bytes),

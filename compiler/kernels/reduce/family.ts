@@ -50,6 +50,9 @@ export const reduceFamily: Family<ReduceProblem, ReduceVariant> = {
       ? extent(outer) * ragged(extent(reduced))
       : extent(outer) * extent(reduced) * ragged(extent(inner));
   },
+  overheads: ({ vectorised }, { outer, inner }, extent) => ({
+    outputs: extent(outer) * (vectorised === "reduced" ? 1 : extent(inner)),
+  }),
   packedOperands: () => [],
   bind: (variant, problem, operands, outputs) => bind(variant, problem, operands[0] as View, outputs[0] as View),
 };

@@ -45,6 +45,9 @@ export const softmaxFamily: Family<SoftmaxProblem, SoftmaxVariant> = {
       ? extent(outer) * ragged(extent(length))
       : extent(outer) * extent(length) * ragged(extent(inner));
   },
+  overheads: ({ vectorised }, { outer, inner }, extent) => ({
+    rows: extent(outer) * (vectorised === "length" ? 1 : Math.ceil(extent(inner) / 4)),
+  }),
   packedOperands: () => [],
   bind: (variant, problem, operands, outputs) => bind(variant, problem, operands[0] as View, outputs[0] as View),
 };

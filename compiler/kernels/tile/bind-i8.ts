@@ -19,7 +19,7 @@ import { fewSteps, panelWidth, type TileShape } from "./multiply.ts";
 import { bytePanelBytes, pairPanelBytes, pairsOf, type Runs } from "./panel-i8.ts";
 import { emitIntegerProduct, type IntegerShape } from "./product-i8.ts";
 import { integerProductWgsl } from "./product-i8-wgsl.ts";
-import { integerWinogradWork, winogradBlockOf } from "./winograd-block-i8.ts";
+import { integerWinogradCounts, winogradBlockOf } from "./winograd-block-i8.ts";
 import { emitIntegerWinograd } from "./winograd-i8.ts";
 import { addressWord, integerWord } from "./words.ts";
 
@@ -94,12 +94,31 @@ export const integerScratchBytes = (tile: IntegerSchedule, window: IntegerWindow
 
 /** Multiply-adds that are executed, ragged tiles and padded runs included. */
 export function integerWork(tile: IntegerSchedule, window: IntegerWindow, extent: (dim: Dim) => number): number {
-  if (tile.winograd) return integerWinogradWork(window, extent);
+  if (tile.winograd) return integerWinogradCounts(window, extent).work;
   const { batch, outputHeight, outputWidth, groups, outputChannels } = window;
   const { runs, length } = runsOf(window);
   const pixels = extent(batch) * extent(outputHeight) * extent(outputWidth);
   const panels = groups * Math.ceil(outputChannels / groups / panelWidth(tile));
   return Math.ceil(pixels / tile.rows) * tile.rows * panels * panelWidth(tile) * runs * pairsOf(length) * 2;
+}
+
+/** What takes time beside the products. */
+export function integerOverheads(
+  tile: IntegerSchedule,
+  window: IntegerWindow,
+  extent: (dim: Dim) => number,
+): Readonly<Record<string, number>> {
+  if (tile.winograd) return integerWinogradCounts(window, extent).overheads;
+  const { batch, outputHeight, outputWidth, groups, outputChannels, strideHeight, strideWidth, inputChannels } = window;
+  const pixels = extent(batch) * extent(outputHeight) * extent(outputWidth);
+  const panels = groups * Math.ceil(outputChannels / groups / panelWidth(tile));
+  const tiles = Math.ceil(pixels / tile.rows) * panels;
+  return {
+    tiles,
+    runs: tiles * runsOf(window).runs,
+    outputs: pixels * panels * panelWidth(tile),
+    inputs: pixels * strideHeight * strideWidth * inputChannels,
+  };
 }
 
 /** The input: address of the first tap of the first pixel, and the bytes between images, rows and pixels. */

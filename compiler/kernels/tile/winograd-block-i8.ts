@@ -50,8 +50,8 @@ export function winogradBlockOf({ inputChannels, outputHeight, outputWidth }: Wi
   };
 }
 
-/** In multiply-adds of the direct form's rate: the products, and what the transforms cost beside them. */
-export function integerWinogradWork(window: Window, extent: (dim: Dim) => number): number {
+/** Multiply-adds of the products, and what goes through the transforms of input, weights and output. */
+export function integerWinogradCounts(window: Window, extent: (dim: Dim) => number) {
   const { inputChannels, outputChannels, batch } = window;
   const block = winogradBlockOf(window);
   const rows = extent(batch) * extent(block.tileRows);
@@ -59,5 +59,12 @@ export function integerWinogradWork(window: Window, extent: (dim: Dim) => number
   const tiles = Math.ceil((rows * extent(block.tileColumns)) / blocks);
   const panels = Math.ceil(outputChannels / width);
   const products = Math.ceil(tiles / 4) * 4 * points * inputChannels * width;
-  return blocks * (tiles * inputChannels * 30 + panels * (products + inputChannels * 200 + tiles * 400));
+  return {
+    work: blocks * panels * products,
+    overheads: {
+      inputs: blocks * tiles * inputChannels,
+      kernels: blocks * panels * inputChannels,
+      outputs: blocks * panels * tiles,
+    },
+  };
 }
