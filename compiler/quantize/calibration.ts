@@ -11,8 +11,10 @@ export interface ChannelStatistics {
   readonly mean: Float64Array;
   /** Mean of the squares. */
   readonly square: Float64Array;
-  /** Largest magnitude. */
-  readonly largest: Float64Array;
+  /** At most 0. */
+  readonly lower: Float64Array;
+  /** At least 0. */
+  readonly upper: Float64Array;
 }
 
 export interface Calibration {

@@ -146,19 +146,19 @@ function summary({ shape, data }: Tensor): NormEstimate {
   const channels = shape[1] ?? 1;
   const mean = new Float64Array(channels);
   const square = new Float64Array(channels);
-  const largest = new Float64Array(channels);
-  let [lower, upper] = [0, 0];
+  const lower = new Float64Array(channels);
+  const upper = new Float64Array(channels);
   for (let at = 0; at < data.length; at++) {
     const channel = at % channels;
     const value = Number(data[at]);
-    lower = Math.min(lower, value);
-    upper = Math.max(upper, value);
-    largest[channel] = Math.max(largest[channel] as number, Math.abs(value));
+    lower[channel] = Math.min(lower[channel] as number, value);
+    upper[channel] = Math.max(upper[channel] as number, value);
     if (at >= inner * channels) continue;
     mean[channel] = (mean[channel] as number) + value / inner;
     square[channel] = (square[channel] as number) + (value * value) / inner;
   }
-  return { range: { lower, upper }, channels: { mean, square, largest } };
+  const range = { lower: Math.min(0, ...lower), upper: Math.max(0, ...upper) };
+  return { range, channels: { mean, square, lower, upper } };
 }
 
 /** Inverse of the normal distribution's cumulative function, by bisection of the integral of its density. */

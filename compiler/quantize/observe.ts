@@ -1,6 +1,6 @@
 /**
  * Runs generated code on samples and records what activations are: range, histogram, and per channel mean, square and
- * largest magnitude. The values become further outputs of the graph, as many at a time as fit in memory. Samples are
+ * range. The values become further outputs of the graph, as many at a time as fit in memory. Samples are
  * observed in batches whose results are added in their order: the same bits for any number of workers, and a batch that
  * was observed before comes from the cache.
  */
@@ -245,7 +245,8 @@ function channelsOf(sums: Sums): ChannelStatistics {
   return {
     mean: Float64Array.from(sum, (value) => value / rows),
     square: Float64Array.from(square, (value) => value / rows),
-    largest: Float64Array.from(upper, (value, channel) => Math.max(value, -(lower[channel] as number))),
+    lower: Float64Array.from(lower),
+    upper: Float64Array.from(upper),
   };
 }
 
