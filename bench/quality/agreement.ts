@@ -1,15 +1,18 @@
 /**
- * Int8 packages of real networks against their float ones on CIFAR-10 images resized by a declared preprocessing: SQNR of
+ * Packages of `compile --precision int8` of real networks against the float networks on CIFAR-10 images resized by a declared preprocessing: SQNR of
  * raw outputs, agreement of the first class, both also where float is sure.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Quality, QualityMeter } from "../../compiler/budget/quality.ts";
 import type { Sample } from "../../compiler/budget/tools.ts";
+import { compile } from "../../compiler/compile.ts";
+import { fileSource } from "../../compiler/file-source.ts";
 import { readCifar } from "../../compiler/import/samples/cifar.ts";
 import { parsePreprocessing, preprocess } from "../../compiler/import/samples/preprocess.ts";
 import type { Scheme } from "../../compiler/quantize/scheme.ts";
-import { calibrateOn, everyLayer, loadModel, runAll } from "./evaluate.ts";
+import { load } from "../../runtime/index.ts";
+import { loadModel, runAll } from "./evaluate.ts";
 
 export interface AgreementRow {
   readonly model: string;
@@ -42,25 +45,26 @@ export async function measureAgreement(
   const rows: AgreementRow[] = [];
   for (const { model: name, preprocess: declared } of subjects) {
     if (models && !models.includes(name)) continue;
-    const model = await loadModel(join(shared, "models", name, "model.onnx"));
-    const port = model.graph.inputs[0];
+    const path = join(shared, "models", name, "model.onnx");
+    const { graph } = await loadModel(path);
+    const port = graph.inputs[0];
     if (!port) throw new Error(`${name} has no input`);
     const settings = parsePreprocessing(declared, { name: port.name, ...port.type });
     const sampleAt = (index: number): Sample => ({ [port.name]: preprocess(pictures.picture(index), settings) });
     // Calibration takes every n-th image, scoring those in between.
     const distance = Math.floor(pictures.count / calibrationImages);
-    const prepared = await calibrateOn(
-      model,
-      Array.from({ length: calibrationImages }, (_, i) => sampleAt(i * distance)),
-    );
+    const samples = Array.from({ length: calibrationImages }, (_, i) => sampleAt(i * distance));
+    const { files } = await compile(fileSource(path), { samples, precision: int8 });
     const scored = Array.from({ length: images }, (_, i) => Math.floor((i * pictures.count) / images)).map((index) =>
       index % distance === 0 ? index + 1 : index,
     );
     const at = (i: number): Sample => sampleAt(scored[i] as number);
     const expected: Sample[] = [];
-    await runAll(model.graph, images, at, (outputs) => expected.push(outputs));
+    await runAll(graph, images, at, (outputs) => expected.push(outputs));
     const meter = new QualityMeter();
-    await runAll(everyLayer(prepared, int8), images, at, (outputs, i) => meter.add(expected[i] as Sample, outputs));
+    const session = await load(Object.fromEntries(files), { worker: false, backend: "wasm-simd" });
+    for (let i = 0; i < images; i++) meter.add(expected[i] as Sample, await session.run(at(i)));
+    await session.dispose();
     const row = { model: name, quality: meter.finish() };
     rows.push(row);
     print(formatAgreementRow(row));

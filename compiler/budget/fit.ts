@@ -11,6 +11,7 @@ import { type Calibrated, calibratedChoices } from "./calibrated-choices.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
 import { exceededBy, exceededByPrecision, exceededWhenRun, type Measured } from "./exceeded.ts";
+import { withFloatIslands } from "./float-islands.ts";
 import { infeasible } from "./infeasible.ts";
 import { layerCosts, type OptionCosts } from "./layer-costs.ts";
 import type { Layer } from "./layers.ts";
@@ -126,12 +127,16 @@ class Fit {
     const { choices, search } = work;
     if (precision) {
       const picks = picksOfScheme(choices.layers, precision);
-      const choice = await this.#verify(work, await search.measure(picks));
       const { limits, device } = this.#budget;
-      const measured = measuredOf(choice);
-      if (exceededBy(measured, limits).length > 0)
-        throw exceededByPrecision(schemeName(precision), measured, { limits, tier: device.energy.tier });
-      return choice;
+      const islands = withFloatIslands(choices.layers, picks, work.settings.items);
+      const better = islands.join() === picks.join() ? [] : [islands];
+      let measured: Measured | undefined;
+      for (const wanted of [...better, picks]) {
+        const choice = await this.#verify(work, await search.measure(wanted));
+        measured = measuredOf(choice);
+        if (exceededBy(measured, limits).length === 0) return choice;
+      }
+      throw exceededByPrecision(schemeName(precision), measured as Measured, { limits, tier: device.energy.tier });
     }
     const { quality, sliceDrop } = this.#limits;
     if (quality === undefined && sliceDrop === undefined && this.#measuredLimit === undefined) {

@@ -15,6 +15,8 @@ import { type ObserveSettings, observe } from "./observe.ts";
 import { placeIntegers } from "./placement.ts";
 
 export const usualMethod: RangeMethod = "mse";
+/** How far channels of unseen inputs reach, as a multiple of how far those of the samples do. */
+const unseen = 1.2;
 
 export interface CalibrateSettings extends Omit<ObserveSettings, "moments"> {
   /** Default "mse". */
@@ -51,7 +53,9 @@ export async function calibrate(
   const channels = new Map<string, ChannelStatistics>();
   const moments = new Map<string, Float64Array>();
   for (const [name, observation] of observations) {
-    ranges.set(name, observation.histogram.choose(settings.method ?? usualMethod, 8));
+    const method = settings.method ?? usualMethod;
+    const range = observation.histogram.choose(method, 8);
+    ranges.set(name, method === "mse" ? withRoom(range, observation.channels) : range);
     channels.set(name, observation.channels);
     if (observation.moments) moments.set(name, observation.moments);
   }
@@ -65,6 +69,15 @@ export async function calibrate(
   }
   const source = estimated > 0 ? "batch norms" : settings.source;
   return { ranges, channels, moments, samples: samples.length, source };
+}
+
+/**
+ * Unseen inputs exceed the largest values of the samples in some of many channels. Where one channel reaches much further than
+ * the others there is room for that; where channels are alike (those of equalised layers are) it is made.
+ */
+function withRoom({ lower, upper }: ValueRange, channels: ChannelStatistics): ValueRange {
+  const mean = (ends: Float64Array): number => ends.reduce((sum, end) => sum + end, 0) / Math.max(1, ends.length);
+  return { lower: Math.min(lower, unseen * mean(channels.lower)), upper: Math.max(upper, unseen * mean(channels.upper)) };
 }
 
 /** Inputs of layers that multiply the last axis alone. */

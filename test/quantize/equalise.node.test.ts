@@ -124,3 +124,39 @@ test("the scale and the shift of a norm take the factors of the product behind i
   expect(equalised.nodes[0]?.inputs[1]).not.toBe(scale);
   expect(distance(before as number[], after as number[])).toBeLessThan(1e-5);
 });
+
+/** x -> a; a and b = pool(a) + a behind a convolution, joined, read by one convolution; `pinned`: the join is an output as well. */
+function residual(pinned: boolean): Graph {
+  const builder = new GraphBuilder("residual", inferNode);
+  const epilogue = expressionAttribute(silu);
+  const x = builder.input("x", "float32", [1, 5, 5, 4]);
+  const first = builder.constant(
+    "w1",
+    uneven(random([8, 4, 3, 3], 1), (at) => Math.floor(at / 36), 100),
+  );
+  const a = builder.add("leafcutter.Conv", [x, first], { ...window(1), epilogue }, { name: "first" });
+  const added = expressionAttribute(binary("add", input(0), input(1)));
+  const second = builder.constant("w2", random([8, 8, 1, 1], 3));
+  const flat = { ...window(1), pads: integersAttribute([0, 0, 0, 0]) };
+  const b = builder.add("leafcutter.Conv", [a, second, undefined, a], { ...flat, epilogue: added }, { name: "second" });
+  const joined = builder.add("Concat", [a, b], { axis: integerAttribute(3) }, { name: "joined" });
+  const third = builder.constant("w3", random([6, 16, 3, 3], 4));
+  builder.output("y", builder.add("leafcutter.Conv", [joined, third], window(1), { name: "third" }));
+  if (pinned) builder.output("joined", joined);
+  return builder.finish();
+}
+
+test("factors go through a concatenation and around a residual addition", async () => {
+  const graph = residual(false);
+  const equalised = equalise(graph, await calibrated(graph));
+  verifyGraph(equalised, inferNode, "equalise");
+  const [, second] = equalised.nodes;
+  // What is added is multiplied, the sum is divided.
+  expect(second?.inputs.length).toBe(6);
+  expect(distance(outputOf(graph), outputOf(equalised))).toBeLessThan(1e-5);
+});
+
+test("what a concatenation shares with an output stays as it is", async () => {
+  const graph = residual(true);
+  expect(equalise(graph, await calibrated(graph))).toBe(graph);
+});
