@@ -11,7 +11,15 @@ import { defaultPreprocessing, preprocess } from "../../compiler/import/samples/
 import type { Scheme } from "../../compiler/quantize/scheme.ts";
 import { fillRandom } from "../../runtime/format/random.ts";
 import { load } from "../../runtime/index.ts";
-import { calibrateOn, calibrateWithoutData, everyLayer, loadModel, runAll, weightBytesOf } from "./evaluate.ts";
+import {
+  calibrateOn,
+  calibrateWeightsOn,
+  calibrateWithoutData,
+  everyLayer,
+  loadModel,
+  runAll,
+  weightBytesOf,
+} from "./evaluate.ts";
 import { compileToWeightBytes } from "./weight-budget.ts";
 
 export interface CifarRow {
@@ -101,17 +109,12 @@ export async function measureCifar(
     rows.push(row);
     print(formatCifarRow(row));
   };
-  const calibrated = await Promise.all(
-    sets.map(async (drawn) => ({ drawn, prepared: await calibrateOn(model, [...drawn].map(sampleAt)) })),
-  );
-  const withData = (scheme: Scheme) => async (drawn: ReadonlySet<number>) => {
-    const found = calibrated.find((one) => one.drawn === drawn) as (typeof calibrated)[number];
-    return scoredGraph(everyLayer(found.prepared, scheme));
-  };
-  await add("int8 static", 0.1, withData(int8));
+  const withData = (scheme: Scheme, prepareOn: typeof calibrateOn) => async (drawn: ReadonlySet<number>) =>
+    scoredGraph(everyLayer(await prepareOn(model, [...drawn].map(sampleAt)), scheme));
+  await add("int8 static", 0.1, withData(int8, calibrateOn));
   const dataFree = scoredGraph(everyLayer(await calibrateWithoutData(model), int8));
   await add("int8 static, no data", 0.2, () => dataFree);
-  await add("int4 weights, blocks of 32", 0.2, withData(int4));
+  await add("int4 weights, blocks of 32", 0.2, withData(int4, calibrateWeightsOn));
   await add(`${100 * budgetShare} % of int8's weight bytes`, 0.3, async (drawn) => {
     const { files, weightBytes, share } = await compileToWeightBytes(path, {
       samples: [...drawn].map(sampleAt),

@@ -9,6 +9,7 @@ import { optimise, toIntegers } from "../../compiler/pipeline.ts";
 import { defaultCosts } from "../../compiler/plan/default-costs.ts";
 import { makePlan } from "../../compiler/plan/make-plan.ts";
 import { applySchemes } from "../../compiler/quantize/apply-schemes.ts";
+import { calibrate } from "../../compiler/quantize/calibrate.ts";
 import { layersOf } from "../../compiler/quantize/layer.ts";
 import { type NormStatistics, normStatistics } from "../../compiler/quantize/norm-statistics.ts";
 import { type PreparedGraph, prepare } from "../../compiler/quantize/prepare.ts";
@@ -26,6 +27,15 @@ export async function loadModel(path: string): Promise<LoadedModel> {
 
 export const calibrateOn = ({ graph }: LoadedModel, samples: readonly Sample[]): Promise<PreparedGraph> =>
   prepare(graph, samples, { open: openExecution, source: "samples" });
+
+/** For schemes that round weights alone: channels stay as they are. */
+export const calibrateWeightsOn = async (
+  { graph }: LoadedModel,
+  samples: readonly Sample[],
+): Promise<PreparedGraph> => ({
+  graph,
+  calibration: await calibrate(graph, samples, { open: openExecution, source: "samples" }),
+});
 
 /** Synthetic inputs of a calibration without data. */
 const syntheticCount = 4;

@@ -1,7 +1,8 @@
 /**
  * What int8 activations do to a layer, in float code: the input of each layer that has such options passes through an elementwise
  * step that rounds it to a scale or, switched off, leaves it as it is. The switch is a constant, so that one
- * execution measures every option of every layer.
+ * execution measures every option of every layer; it has a number for each channel, because code holds single numbers itself,
+ * where they cannot be exchanged.
  */
 import { binary, constant, type Expression, input, unary } from "../../runtime/format/expression.ts";
 import { type Tensor, tensorOf } from "../../runtime/format/tensor.ts";
@@ -34,10 +35,11 @@ export function withActivationNoise(
   for (const layer of layers) {
     const isInteger = layer.options.some(({ scheme }) => scheme.kind === "int8");
     const name = layer.constant.name;
-    const values = isInteger ? parts.map((part): Value => scalar(`${name}/${part}`)) : [];
+    const width = widthOf(layer);
+    const values = isInteger && width > 1 ? parts.map((part): Value => vector(`${name}/${part}`, width)) : [];
     switches.set(layer, values);
     if (values.length === 0) continue;
-    for (const [at, value] of values.entries()) constants.set(value, number(at === 0 ? 0 : 1));
+    for (const [at, value] of values.entries()) constants.set(value, filled(width, at === 0 ? 0 : 1));
     for (const [at, node] of layer.nodes.entries()) {
       const x = node.inputs[0];
       if (!x) continue;
@@ -66,7 +68,7 @@ export function withActivationNoise(
       for (const [layer, values] of switches)
         for (const [at, amount] of amountsOf(layer, index, calibration).entries()) {
           const value = values[at];
-          if (value) settings.set(value, { tensor: number(amount), storage: undefined });
+          if (value) settings.set(value, { tensor: filled(widthOf(layer), amount), storage: undefined });
         }
       return settings;
     },
@@ -86,8 +88,15 @@ function amountsOf(
   return [1, scale, zero, 2 ** scheme.activationBits - 1];
 }
 
-const scalar = (name: string): Value => ({ name, type: { dtype: "float32", shape: [] } });
-const number = (value: number): Tensor => tensorOf("float32", [], [value]);
+/** Channels of what the layer reads; 0 where its readers differ in them. */
+function widthOf({ nodes }: Layer): number {
+  const [width, ...others] = new Set(nodes.map(({ inputs }) => inputs[0]?.type.shape.at(-1)));
+  return others.length === 0 && typeof width === "number" ? width : 0;
+}
+
+const vector = (name: string, width: number): Value => ({ name, type: { dtype: "float32", shape: [width] } });
+const filled = (width: number, value: number): Tensor =>
+  tensorOf("float32", [width], new Float32Array(width).fill(value));
 
 /** x + on * (scale * (clamp(round(x / scale) + zero, 0, top) - zero) - x) */
 const rounding: Expression = (() => {

@@ -15,11 +15,7 @@ const leastShare = 0.06;
 const mostTime = 0.03;
 
 /** `picks` with option 0 (as the model has it) for the islands. `items`: amounts of [layer][option]. */
-export function withFloatIslands(
-  layers: readonly Layer[],
-  picks: Picks,
-  items: ChoiceProblem["items"],
-): Picks {
+export function withFloatIslands(layers: readonly Layer[], picks: Picks, items: ChoiceProblem["items"]): Picks {
   const lossOf = (layer: number): number => items[layer]?.[picks[layer] ?? 0]?.[indexOf.loss] ?? 0;
   const timeOf = (layer: number, option: number): number => items[layer]?.[option]?.[indexOf.latency] ?? 0;
   const isInteger = (layer: number): boolean => layers[layer]?.options[picks[layer] ?? 0]?.scheme.kind === "int8";

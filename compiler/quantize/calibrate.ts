@@ -77,7 +77,10 @@ export async function calibrate(
  */
 function withRoom({ lower, upper }: ValueRange, channels: ChannelStatistics): ValueRange {
   const mean = (ends: Float64Array): number => ends.reduce((sum, end) => sum + end, 0) / Math.max(1, ends.length);
-  return { lower: Math.min(lower, unseen * mean(channels.lower)), upper: Math.max(upper, unseen * mean(channels.upper)) };
+  return {
+    lower: Math.min(lower, unseen * mean(channels.lower)),
+    upper: Math.max(upper, unseen * mean(channels.upper)),
+  };
 }
 
 /** Inputs of layers that multiply the last axis alone. */
