@@ -11,7 +11,7 @@ import { type Calibrated, calibratedChoices } from "./calibrated-choices.ts";
 import { type Amounts, fits } from "./choice-problem.ts";
 import { describeOutcome } from "./describe-outcome.ts";
 import { exceededBy, exceededByPrecision, exceededWhenRun, type Measured } from "./exceeded.ts";
-import { withFloatIslands } from "./float-islands.ts";
+import { islandsOf, withIslands } from "./float-islands.ts";
 import { infeasible } from "./infeasible.ts";
 import { layerCosts, type OptionCosts } from "./layer-costs.ts";
 import type { Layer } from "./layers.ts";
@@ -128,7 +128,9 @@ class Fit {
     if (precision) {
       const picks = picksOfScheme(choices.layers, precision);
       const { limits, device } = this.#budget;
-      const islands = withFloatIslands(choices.layers, picks, work.settings.items);
+      const timeOf = async (some: Picks): Promise<number> =>
+        (await search.measure(some)).amounts[indexOf.latency] as number;
+      const islands = await withIslands(picks, islandsOf(choices.layers, picks, work.settings.items), timeOf);
       const better = islands.join() === picks.join() ? [] : [islands];
       let measured: Measured | undefined;
       for (const wanted of [...better, picks]) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { withFloatIslands } from "../../compiler/budget/float-islands.ts";
+import { islandsOf, withIslands } from "../../compiler/budget/float-islands.ts";
 import type { Layer } from "../../compiler/budget/layers.ts";
 import { indexOf, quantities } from "../../compiler/budget/quantities.ts";
 
@@ -17,29 +17,26 @@ const layer = (kind: "int8" | "int8-weights"): Layer => {
   };
 };
 const integers = Array.from({ length: 4 }, () => layer("int8"));
-/** Of each layer: what int8 loses, and the milliseconds in float and in int8. */
-const items = (...layers: readonly (readonly [loss: number, float: number, int8: number])[]) =>
-  layers.map(([loss, float, int8]) =>
-    [
-      [0, float],
-      [loss, int8],
-    ].map(([lost = 0, time = 0]) =>
-      quantities.map((_, k) => (k === indexOf.loss ? lost : k === indexOf.latency ? time : 1)),
-    ),
-  );
+/** What int8 loses in each layer. */
+const items = (...losses: readonly number[]) =>
+  losses.map((loss) => [0, loss].map((lost) => quantities.map((_, k) => (k === indexOf.loss ? lost : 1))));
+const all = [1, 1, 1, 1];
 
-test("the layer that makes most of the noise stays in float", () => {
-  const measured = items([0.02, 10.1, 10], [1e-4, 10.1, 10], [1e-4, 10.1, 10], [1e-4, 10.1, 10]);
-  expect(withFloatIslands(integers, [1, 1, 1, 1], measured)).toEqual([0, 1, 1, 1]);
+test("the layers that make most of the noise are islands, the noisiest first", () => {
+  expect(islandsOf(integers, all, items(0.01, 1e-5, 0.02, 1e-5))).toEqual([2, 0]);
 });
 
-test("nothing does where int8 is good enough", () => {
-  const measured = items([2e-4, 10.1, 10], [1e-6, 10.1, 10], [1e-6, 10.1, 10], [1e-6, 10.1, 10]);
-  expect(withFloatIslands(integers, [1, 1, 1, 1], measured)).toEqual([1, 1, 1, 1]);
-});
-
-test("nor a layer that would cost more time than int8 may give away, nor one that is in float anyway", () => {
-  const measured = items([0.02, 20, 10], [0.02, 10.1, 10], [0.01, 10.1, 10], [1e-4, 10.1, 10]);
+test("nothing is where int8 is good enough, nor a layer that is in float anyway", () => {
+  expect(islandsOf(integers, all, items(2e-4, 1e-6, 1e-6, 1e-6))).toEqual([]);
   const layers = [layer("int8"), layer("int8-weights"), layer("int8"), layer("int8")];
-  expect(withFloatIslands(layers, [1, 1, 1, 1], measured)).toEqual([1, 1, 0, 1]);
+  expect(islandsOf(layers, all, items(0.02, 0.02, 0.01, 1e-5))).toEqual([0, 2]);
+});
+
+test("as many islands as the plan's time allows: less than half of what int8 saves", async () => {
+  // Each layer takes 2 ms in float and 1 in int8; integers and floats side by side take 0.2 more.
+  const timeOf = async (picks: readonly number[]) =>
+    picks.reduce<number>((sum, pick, i) => sum + 2 - pick + (i > 0 && pick !== picks[i - 1] ? 0.2 : 0), 0);
+  expect(await withIslands([1, 1, 1, 1], [2, 0, 1], timeOf)).toEqual([1, 1, 0, 1]);
+  expect(await withIslands([1, 1, 1, 1], [], timeOf)).toEqual([1, 1, 1, 1]);
+  expect(await withIslands([1, 1], [0], timeOf)).toEqual([1, 1]);
 });
