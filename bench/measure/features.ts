@@ -98,7 +98,12 @@ async function webLocks(): Promise<string> {
 async function streamingCompile(address: string | undefined): Promise<string> {
   if (address === undefined) return "–";
   try {
-    const module = await WebAssembly.compileStreaming(fetch(address));
+    const { body } = await fetch(address);
+    if (!body) return "no: a response without a body";
+    const inflated = body.pipeThrough(new DecompressionStream("deflate-raw"));
+    const module = await WebAssembly.compileStreaming(
+      new Response(inflated, { headers: { "content-type": "application/wasm" } }),
+    );
     return WebAssembly.Module.exports(module).length > 0 ? "yes" : "wrong";
   } catch (error) {
     return `no: ${messageOf(error)}`;

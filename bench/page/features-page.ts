@@ -12,7 +12,7 @@ async function features(location: string): Promise<readonly Feature[]> {
     worker.addEventListener("error", (event) => reject(new Error(event.message || "the worker did not load")));
   });
   try {
-    const module = new URL(`${location}wasm-simd.wasm`, document.baseURI).href;
+    const module = new URL(`${location}wasm-simd.wasm.deflate`, document.baseURI).href;
     const inWorker = await Promise.race([wrap<FeaturesWorker>(worker).measureFeatures(module), failed]);
     return [
       { name: "cross-origin isolated", seen: crossOriginIsolated ? "yes" : "no" },

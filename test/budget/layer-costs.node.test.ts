@@ -35,7 +35,9 @@ test.each(singlePicks(layers).map((picks) => [picks.join(), picks] as const))("o
   const own = layers.map(() => 0);
   expect(sum("bytes", picks)).toBe(weightBytes(applied));
   const rest = costOf(graph).nanoseconds * 1e-6 - sum("milliseconds", own);
-  expect(sum("milliseconds", picks) + rest).toBeCloseTo(costOf(applied).nanoseconds * 1e-6, 9);
+  const planned = costOf(applied).nanoseconds * 1e-6;
+  // A longer run yields more often, which is no layer's own.
+  expect(Math.abs(sum("milliseconds", picks) + rest - planned)).toBeLessThan(1e-3 * planned);
 });
 
 test("integers are framed by layers as the model has them, and by int8 weights", () => {

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { bytesSource, compile } from "../../compiler/compile.ts";
+import { contentOf } from "../../runtime/format/inflate.ts";
 import type { FileReference, Manifest } from "../../runtime/format/manifest.ts";
 import type { ShaderSet } from "../../runtime/format/shader.ts";
 import { type LoadOptions, load, type Session } from "../../runtime/index.ts";
@@ -26,7 +27,8 @@ async function hash(bytes: Uint8Array): Promise<string> {
 async function withShaders(change: (shader: string) => string): Promise<Files> {
   const manifest = JSON.parse(text.decode(files["manifest.json"])) as Manifest;
   const reference = manifest.shaders as FileReference;
-  const set = JSON.parse(text.decode(files[reference.path])) as ShaderSet;
+  const content = await contentOf(reference, files[reference.path] as Uint8Array);
+  const set = JSON.parse(text.decode(content)) as ShaderSet;
   const changed = { ...set, shaders: set.shaders.map((shader) => (shader === null ? null : change(shader))) };
   const bytes = encoder.encode(JSON.stringify(changed));
   const shaders = { path: reference.path, bytes: bytes.byteLength, sha256: await hash(bytes) };
