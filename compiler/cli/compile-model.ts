@@ -238,7 +238,7 @@ export function withCompileOptions(command: Command): Command {
     .addOption(
       new Option(
         "--precision <scheme>",
-        "one scheme for all layers instead of a choice for each: float16, int8-weights, int8, int8-dynamic, int4/32, nf4/64",
+        "one scheme for all layers instead of a choice for each: float16, int8-weights, int8 (the few noisiest layers stay in float), int8-dynamic, int4/32, nf4/64",
       ).argParser(parsePrecision),
     )
     .optionsGroup("Samples:")
